@@ -1,0 +1,63 @@
+"""What can go wrong between a program and a smart meter."""
+
+
+class BRouteError(Exception):
+    """Anything that keeps a reading from arriving."""
+
+
+class PortError(BRouteError):
+    """The serial port cannot be opened, or went away."""
+
+
+class PortMissingError(PortError):
+    """There is no such serial port."""
+
+
+class PortBusyError(PortError):
+    """Another program holds the serial port."""
+
+
+class ModuleError(BRouteError):
+    """Nothing we know answers on the port, or the module refused a command."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        """Keep the module's own error code beside the message."""
+        super().__init__(message)
+        self.code = code
+        """The module's error code, such as `ER04` (SK 7); `None` where nothing answered."""
+
+
+class ModuleTimeoutError(ModuleError):
+    """A command was not finished in time; the port is closed."""
+
+
+class MeterNotFoundError(BRouteError):
+    """The scan heard no meter with our pairing ID."""
+
+
+class JoinError(BRouteError):
+    """The meter did not answer the PANA authentication."""
+
+
+class JoinRefusedError(JoinError):
+    """A meter that was heard refused the PANA authentication."""
+
+
+class SessionLostError(BRouteError):
+    """There is no PANA session to send over."""
+
+
+class MeterTimeoutError(BRouteError):
+    """The request was sent, but the meter did not answer."""
+
+
+class PropertyRefusedError(BRouteError):
+    """The meter does not have, or would not set, what was asked for."""
+
+
+class FrameError(BRouteError):
+    """Bytes that are not what they should be."""
+
+
+class AirtimeError(BRouteError):
+    """The module has used up its airtime of this hour and sends nothing (ARIB STD-T108)."""

@@ -1,0 +1,274 @@
+"""One connected smart meter."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum, auto
+import logging
+from typing import Self
+
+from .echonet.properties import (
+    COEFFICIENT,
+    CURRENTS,
+    ENERGY_IN,
+    ENERGY_OUT,
+    POWER,
+    AnyProperty,
+    Property,
+    Values,
+)
+from .errors import (
+    JoinError,
+    JoinRefusedError,
+    PropertyRefusedError,
+    SessionLostError,
+)
+from .module import Beacon, Credentials, ModuleInfo, Pan
+from .probe import probe
+from .profile import CONSTANTS, MeterProfile
+from .session import ScanPass, Session, Timing
+from .transactions import Notification, Transactions
+
+_LOGGER = logging.getLogger(__name__)
+
+READING: tuple[AnyProperty, ...] = (POWER, CURRENTS, ENERGY_IN, ENERGY_OUT)
+"""What one poll asks for, in one datagram."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the meter measures at one moment; `None` where it has no such measurement."""
+
+    power: int | None
+    """W; negative while feeding in."""
+    current_r: Decimal | None
+    """A, in steps of 0.1; negative while feeding in."""
+    current_t: Decimal | None
+    """A; `None` on a one-phase installation."""
+    energy_in: Decimal | None
+    """kWh taken from the grid, as on the meter's display."""
+    energy_out: Decimal | None
+    """kWh fed into the grid, as on the meter's display."""
+    rssi: float | None
+    """Signal strength of the answer in dBm, where the module tells."""
+
+
+class Stage(Enum):
+    """The steps of connecting."""
+
+    PROBE = auto()
+    SCAN = auto()
+    JOIN = auto()
+    READ = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step that begins now."""
+
+    stage: Stage
+    scan: ScanPass | None = None
+
+
+def ignore(_: object) -> None:
+    """Take what nobody is interested in."""
+
+
+class SmartMeter:
+    """A meter that was joined; after an error of the connection another one is made."""
+
+    def __init__(
+        self,
+        session: Session,
+        transactions: Transactions,
+        *,
+        pan: Pan,
+        module: ModuleInfo,
+        profile: MeterProfile,
+    ) -> None:
+        """Take over what `connect` has joined."""
+        self.pan = pan
+        """Where the meter is on the air: the next `connect` needs no scan with it."""
+        self.module = module
+        self.profile = profile
+        self._session = session
+        self._transactions = transactions
+
+    async def __aenter__(self) -> Self:
+        """Use the meter for the length of a `with`."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Release the port."""
+        await self.close()
+
+    @property
+    def restricted(self) -> bool:
+        """Return whether requests wait because the module's hourly airtime is used up (ARIB STD-T108)."""
+        return self._session.restricted
+
+    @property
+    def dropped(self) -> int:
+        """Return how many datagrams were not the meter's, or not encrypted."""
+        return self._session.dropped
+
+    async def read(self) -> Reading:
+        """Return the present measurements: one request, one answer.
+
+        Raises:
+            MeterTimeoutError: no answer.
+            SessionLostError: the session is over; connect anew.
+            PortError: the port went away.
+
+        """
+        values = await self.get(*(row for row in READING if self.profile.has(row)))
+        current_r, current_t = values.read(CURRENTS) or (None, None)
+        return Reading(
+            power=values.read(POWER),
+            current_r=current_r,
+            current_t=current_t,
+            energy_in=self.profile.energy(values.read(ENERGY_IN)),
+            energy_out=self.profile.energy(values.read(ENERGY_OUT)),
+            rssi=self._transactions.rssi,
+        )
+
+    async def get(self, *rows: AnyProperty) -> Values:
+        """Return what the meter has of these; what it refused once is not asked for again.
+
+        Raises:
+            MeterTimeoutError: no answer.
+            SessionLostError: the session is over.
+
+        """
+        return await self._transactions.get([row.code for row in rows])
+
+    async def value[T](self, row: Property[T]) -> T | None:
+        """Return one property; `None` if the meter has no value at present.
+
+        Raises:
+            PropertyRefusedError: the meter does not have it.
+            MeterTimeoutError: no answer.
+            SessionLostError: the session is over.
+
+        """
+        values = await self.get(row)
+        if row.code not in values.data:
+            raise PropertyRefusedError(f"the meter does not have {row.name}")
+        return values.read(row)
+
+    async def leave(self) -> None:
+        """End the session politely and release the port."""
+        try:
+            await self._session.leave()
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """Release the port and return when it is free; the session goes on in module and meter."""
+        self._transactions.fail(SessionLostError("the connection was closed"))
+        await self._session.close()
+
+
+async def connect(
+    url: str,
+    credentials: Credentials,
+    *,
+    pan: Pan | None = None,
+    timing: Timing | None = None,
+    on_progress: Callable[[Progress], None] = ignore,
+    on_notification: Callable[[Notification], None] = ignore,
+    on_lost: Callable[[SessionLostError], None] = ignore,
+) -> SmartMeter:
+    """Open the port, find the meter, join it and read what does not change.
+
+    A PAN that is given is joined without a scan; if it does not answer, the meter is scanned for.
+
+    Raises:
+        PortError: the port cannot be opened, or went away.
+        ModuleError: no module answers, or it refused a command.
+        MeterNotFoundError: no meter answers to the Route-B ID.
+        JoinRefusedError: the meter was heard and refused ID or password twice.
+        JoinError: the meter did not answer the authentication.
+        MeterTimeoutError: it joined, but answered no request.
+        AirtimeError: the module may not send at present.
+
+    """
+    timing = timing or Timing()
+    async with AsyncExitStack() as stack:
+        on_progress(Progress(Stage.PROBE))
+        module = await probe(url)
+        session = Session(module, timing)
+        stack.push_async_callback(session.close)
+        await module.prepare(credentials)
+        pan = await _join(session, credentials, pan, on_progress)
+        on_progress(Progress(Stage.READ))
+        transactions = Transactions(session, timing, on_notification)
+
+        def lost(error: SessionLostError) -> None:
+            transactions.fail(error)
+            on_lost(error)
+
+        session.attach(on_datagram=transactions.datagram_received, on_lost=lost)
+        profile = await _read_profile(transactions)
+        stack.pop_all()
+        return SmartMeter(session, transactions, pan=pan, module=module.info, profile=profile)
+
+
+async def find(
+    url: str,
+    credentials: Credentials,
+    *,
+    on_progress: Callable[[Progress], None] = ignore,
+) -> tuple[Beacon, ModuleInfo]:
+    """Open the port and scan for the meter, without joining it.
+
+    Raises:
+        PortError: the port cannot be opened, or went away.
+        ModuleError: no module answers, or it refused a command.
+        MeterNotFoundError: no meter answers to the Route-B ID.
+        AirtimeError: the module may not send at present.
+
+    """
+    on_progress(Progress(Stage.PROBE))
+    module = await probe(url)
+    async with AsyncExitStack() as stack:
+        session = Session(module, Timing())
+        stack.push_async_callback(session.close)
+        await module.prepare(credentials)
+        return await _scan(session, credentials, on_progress), module.info
+
+
+async def _join(
+    session: Session, credentials: Credentials, pan: Pan | None, on_progress: Callable[[Progress], None]
+) -> Pan:
+    if pan is not None:
+        on_progress(Progress(Stage.JOIN))
+        try:
+            await session.join(pan)
+        except JoinRefusedError:
+            # Only a meter that is really there may accuse the credentials.
+            if await session.hears(pan):
+                raise
+        except JoinError as err:
+            _LOGGER.debug("%s; scanning for it", err)
+        else:
+            return pan
+    pan = (await _scan(session, credentials, on_progress)).pan
+    on_progress(Progress(Stage.JOIN))
+    await session.join(pan)
+    return pan
+
+
+async def _scan(session: Session, credentials: Credentials, on_progress: Callable[[Progress], None]) -> Beacon:
+    return await session.scan(credentials, lambda scan: on_progress(Progress(Stage.SCAN, scan)))
+
+
+async def _read_profile(transactions: Transactions) -> MeterProfile:
+    constants = await transactions.get([row.code for row in CONSTANTS])
+    profile = MeterProfile.of(constants, None)
+    if profile.has(COEFFICIENT):
+        coefficient = (await transactions.get([COEFFICIENT.code])).read(COEFFICIENT)
+        profile = MeterProfile.of(constants, coefficient)
+    _LOGGER.debug("%s", profile)
+    return profile

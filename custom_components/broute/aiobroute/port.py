@@ -1,0 +1,107 @@
+"""One open serial URL."""
+
+import asyncio
+from collections.abc import Callable
+import errno
+import logging
+from typing import override
+
+import serialx
+
+from .errors import PortBusyError, PortError, PortMissingError
+
+_LOGGER = logging.getLogger(__name__)
+
+OPEN_TIMEOUT = 10.0
+"""Seconds; a serial proxy or a TCP server on a home network answers within one or two."""
+
+
+def _ignore(_: object) -> None:
+    """Take what nobody is interested in."""
+
+
+class _Receiver(asyncio.Protocol):
+    """What the transport calls; passes everything on to whoever is attached."""
+
+    on_data: Callable[[bytes], None] = staticmethod(_ignore)
+    on_lost: Callable[[Exception | None], None] = staticmethod(_ignore)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self.on_data(data)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.on_lost(exc)
+
+
+class Port:
+    """A serial device, TCP socket or serial proxy, open from its making to `close`."""
+
+    def __init__(self, url: str, transport: serialx.BaseSerialTransport, receiver: _Receiver) -> None:
+        """Take over what `open_port` has opened."""
+        self.url = url
+        self._transport = transport
+        self._receiver = receiver
+
+    def attach(self, *, on_data: Callable[[bytes], None], on_lost: Callable[[PortError], None]) -> None:
+        """Send what arrives from now on to these two."""
+
+        def lost(reason: Exception | None) -> None:
+            on_lost(PortError(f"{self.url} went away" + (f": {reason}" if reason else "")))
+
+        self._receiver.on_data, self._receiver.on_lost = on_data, lost
+
+    def write(self, data: bytes) -> None:
+        """Send bytes.
+
+        Raises:
+            PortError: the port is closed.
+
+        """
+        if self._transport.is_closing():
+            raise PortError(f"{self.url} is closed")
+        self._transport.write(data)
+
+    async def set_baudrate(self, baudrate: int) -> None:
+        """Go on at another speed."""
+        await self._transport.reconfigure_port(baudrate=baudrate)
+
+    def close(self) -> None:
+        """Release the port; nothing is told to anyone any more."""
+        # A TCP peer that closes looks like our own close, so whoever listens is detached first.
+        self._receiver.on_data = self._receiver.on_lost = _ignore
+        self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Return when the port can be opened again."""
+        await self._transport.wait_closed()
+
+
+async def open_port(url: str, *, baudrate: int = 115200) -> Port:
+    """Open a device path or serial URL.
+
+    Raises:
+        PortMissingError: there is no such device.
+        PortBusyError: another program holds it.
+        PortError: it cannot be opened for another reason.
+
+    """
+    receiver = _Receiver()
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT):
+            transport, _ = await serialx.create_serial_connection(
+                asyncio.get_running_loop(), lambda: receiver, url, baudrate=baudrate
+            )
+    except FileNotFoundError as err:
+        raise PortMissingError(f"{url} does not exist") from err
+    except TimeoutError as err:
+        raise PortError(f"{url} did not open within {OPEN_TIMEOUT:g} s") from err
+    except OSError as err:
+        if err.errno == errno.EBUSY:
+            raise PortBusyError(f"{url} is in use by another program") from err
+        raise PortError(f"{url} cannot be opened: {err.strerror or err}") from err
+    except (serialx.SerialException, ValueError) as err:
+        raise PortError(f"{url} cannot be opened: {err}") from err
+    _LOGGER.debug("%s is open", url)
+    return Port(url, transport, receiver)

@@ -1,0 +1,79 @@
+"""What does not change while a meter is connected."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Self
+
+from .echonet.properties import (
+    EFFECTIVE_DIGITS,
+    ENERGY_UNIT,
+    GET_MAP,
+    MANUFACTURER_CODE,
+    NOTIFICATION_MAP,
+    SERIAL_NUMBER,
+    SET_MAP,
+    STANDARD_VERSION,
+    AnyProperty,
+    Values,
+)
+
+MANUFACTURERS = {"00000B": "Panasonic", "000016": "Toshiba"}
+"""Names of the manufacturer codes that we are sure of (APPX 8A)."""
+
+CONSTANTS: tuple[AnyProperty, ...] = (
+    ENERGY_UNIT,
+    EFFECTIVE_DIGITS,
+    MANUFACTURER_CODE,
+    SERIAL_NUMBER,
+    STANDARD_VERSION,
+    NOTIFICATION_MAP,
+    SET_MAP,
+    GET_MAP,
+)
+"""Read once for each connection; the coefficient is asked on its own, as many meters refuse it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterProfile:
+    """The meter's identity, abilities and scaling."""
+
+    manufacturer: str | None
+    """A name, or six hexadecimal digits where we have none."""
+    serial_number: str | None = field(repr=False)
+    version: str | None
+    """Release of the class specification, such as `F.0`."""
+    unit: Decimal | None
+    """kWh for each count; `None`: the meter does not tell, and guessing would be wrong by powers of ten."""
+    coefficient: int
+    digits: int | None
+    """The counter runs to 10 to this power and begins again."""
+    gettable: frozenset[int]
+    """Codes of what can be read; empty if the meter does not tell."""
+    settable: frozenset[int]
+    announced: frozenset[int]
+    """Codes of what the meter tells unasked."""
+
+    @classmethod
+    def of(cls, constants: Values, coefficient: int | None) -> Self:
+        """Take the values of `CONSTANTS`, and the coefficient if the meter has one."""
+        code = constants.read(MANUFACTURER_CODE)
+        return cls(
+            manufacturer=None if code is None else MANUFACTURERS.get(code, code),
+            serial_number=constants.read(SERIAL_NUMBER),
+            version=constants.read(STANDARD_VERSION),
+            unit=constants.read(ENERGY_UNIT),
+            # Zero is legal on paper, and would make every energy nothing.
+            coefficient=coefficient or 1,
+            digits=constants.read(EFFECTIVE_DIGITS),
+            gettable=constants.read(GET_MAP) or frozenset(),
+            settable=constants.read(SET_MAP) or frozenset(),
+            announced=constants.read(NOTIFICATION_MAP) or frozenset(),
+        )
+
+    def has(self, row: AnyProperty) -> bool:
+        """Return whether it is worth asking for a property."""
+        return not self.gettable or row.code in self.gettable
+
+    def energy(self, count: int | None) -> Decimal | None:
+        """Return the kWh that a count stands for (APPX 3.3.25)."""
+        return None if count is None or self.unit is None else count * self.unit * self.coefficient
