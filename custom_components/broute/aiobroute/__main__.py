@@ -1,11 +1,12 @@
-"""The command line: `python -m aiobroute read|watch|scan`."""
+"""The command line: `python -m aiobroute read|watch|scan|properties|history|set`."""
 
 import argparse
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 import getpass
+import itertools
 import json
 import logging
 import os
@@ -14,11 +15,22 @@ import signal
 import sys
 
 from . import (
+    INSTALLATION_LOCATION,
     JST,
+    PROPERTIES,
     BRouteError,
+    Counters,
+    Counts,
     Credentials,
+    DayHistory,
+    FixedTimeCount,
+    HistorySelector,
+    HistorySpan,
+    MeterProfile,
+    MinuteCounts,
     Pan,
     Progress,
+    PropertyRefusedError,
     Reading,
     SmartMeter,
     Stage,
@@ -96,6 +108,15 @@ def _parser() -> argparse.ArgumentParser:
     add("read", _read, "print one reading", joining)
     watch = add("watch", _watch, "print a reading again and again, reconnecting if need be", joining)
     watch.add_argument("--interval", type=_seconds, default=60.0, metavar="S", help="seconds (default: 60)")
+    add("properties", _properties, "print every property that the meter names", joining)
+    history = add("history", _history, "print the half-hours that the meter remembers, in kWh", joining)
+    which = history.add_mutually_exclusive_group()
+    which.add_argument("--days", type=_days, default=1, metavar="N", help="today and the days before (default: 1)")
+    which.add_argument("--date", type=date.fromisoformat, metavar="D", help="one day, such as 2026-11-23")
+    history.add_argument("--csv", action="store_true", help="print comma-separated values")
+    setting = add("set", _set, "set a property of the meter", joining)
+    setting.add_argument("property", choices=["installation-location"])
+    setting.add_argument("value", type=lambda text: int(text, 16), help="one byte in hexadecimal, such as 08")
     add("scan", _scan, "find the meter and print where it is on the air", common)
     return parser
 
@@ -122,6 +143,13 @@ def _seconds(text: str) -> float:
     if not 1 <= seconds <= 86400:
         raise argparse.ArgumentTypeError("an interval is between 1 and 86400 seconds")
     return seconds
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if not 1 <= days <= 100:
+        raise argparse.ArgumentTypeError("a meter remembers between 1 and 100 days")
+    return days
 
 
 async def _read(options: argparse.Namespace) -> None:
@@ -155,6 +183,60 @@ async def _watch_meter(options: argparse.Namespace, meter: SmartMeter) -> None:
         await asyncio.sleep(due - loop.time())
 
 
+async def _properties(options: argparse.Namespace) -> None:
+    async with await _connect(options) as meter:
+        profile = meter.profile
+        for code in sorted(profile.gettable | profile.settable | profile.announced):
+            raw = (await meter.get_codes(code)).data.get(code)
+            row = PROPERTIES.get(code)
+            _print(
+                options,
+                {
+                    "code": f"{code:02X}",
+                    "name": row.name if row else None,
+                    "raw": raw.hex().upper() if raw else None,
+                    "value": _plain(row.decode(raw), row.unit, profile) if row and raw else None,
+                    "unit": row.unit if row else None,
+                    "settable": code in profile.settable,
+                    "refused": raw is None,
+                },
+            )
+
+
+async def _history(options: argparse.Namespace) -> None:
+    async with await _connect(options) as meter:
+        if options.date:
+            days = [(await meter.history.today() - options.date).days]
+        else:
+            days = list(range(options.days))
+        read: list[list[Counters]] = []
+        try:
+            async for counters in meter.history.days(days):
+                read.append(counters)
+                _say(f"day {len(read)} of {len(days)}")
+        except PropertyRefusedError:
+            if not read:
+                raise
+            _say("the meter remembers no more")
+    if options.csv:
+        print("start,energy_in,energy_out")
+    for half_hour in itertools.chain.from_iterable(reversed(read)):
+        row = {
+            "start": half_hour.start.isoformat(),
+            "energy_in": half_hour.energy_in,
+            "energy_out": half_hour.energy_out,
+        }
+        if options.csv:
+            print(",".join("" if value is None else str(value) for value in row.values()))
+        else:
+            _print(options, row)
+
+
+async def _set(options: argparse.Namespace) -> None:
+    async with await _connect(options) as meter:
+        await meter.set(INSTALLATION_LOCATION, options.value)
+
+
 async def _scan(options: argparse.Namespace) -> None:
     beacon, module = await find(options.port, options.credentials, on_progress=_progress)
     pan = beacon.pan
@@ -176,9 +258,13 @@ async def _connect(options: argparse.Namespace) -> SmartMeter:
     return await connect(options.port, options.credentials, pan=options.pan, on_progress=_progress)
 
 
+def _say(text: str) -> None:
+    """Tell a person how far it is; a program that reads our output has no use for it."""
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
+
+
 def _progress(progress: Progress) -> None:
-    if not sys.stderr.isatty():
-        return
     scan = progress.scan
     text = f"scanning, pass {scan.number} of {scan.of}: {scan.seconds:.0f} s" if scan else TEXTS[progress.stage]
     print(text, file=sys.stderr)
@@ -201,16 +287,45 @@ def _print_reading(options: argparse.Namespace, meter: SmartMeter, reading: Read
     )
 
 
+def _plain(value: object, unit: str | None, profile: MeterProfile) -> object:
+    """Return a property's value in kWh where it is an energy, and in nothing that JSON does not have."""
+
+    def energies(counts: Counts) -> dict[str, object]:
+        return {
+            "energy_in": profile.energy(counts.energy_in),
+            "energy_out": profile.energy(counts.energy_out),
+        }
+
+    match value:
+        case int() if unit == "kWh":
+            return profile.energy(value)
+        case FixedTimeCount(at, count):
+            return {"time": at.isoformat(), "energy": profile.energy(count)}
+        case MinuteCounts(at, counts):
+            return {"time": at.isoformat(), **energies(counts)}
+        case DayHistory(day, known):
+            return {"day": day, "energy": [profile.energy(count) for count in known]}
+        case HistorySelector(at, length):
+            return {"time": at and at.isoformat(), "length": length}
+        case HistorySpan(at, steps):
+            return {"time": at and at.isoformat(), "energy": [energies(counts) for counts in steps]}
+        case frozenset():
+            return [f"{code:02X}" for code in sorted(value)]
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return value
+
+
 def _print(options: argparse.Namespace, row: Mapping[str, object]) -> None:
     if options.json:
-        # A float is printed with the fewest digits that tell it: a Decimal's own, as the counters have no more than 12.
         print(json.dumps(row, default=_number), flush=True)
     else:
         print("  ".join(f"{key} {'-' if value is None else value}" for key, value in row.items()), flush=True)
 
 
-def _number(value: object) -> float:
-    assert isinstance(value, Decimal)  # noqa: S101
+def _number(value: Decimal) -> float:
+    """Return what JSON prints with exactly the digits of a counter or current, which are at most twelve."""
     return float(value)
 
 

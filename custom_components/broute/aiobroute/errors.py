@@ -61,3 +61,7 @@ class FrameError(BRouteError):
 
 class AirtimeError(BRouteError):
     """The module has used up its airtime of this hour and sends nothing (ARIB STD-T108)."""
+
+
+class HistoryError(BRouteError):
+    """The meter's history could not be read undisturbed."""

@@ -24,6 +24,7 @@ from .errors import (
     PropertyRefusedError,
     SessionLostError,
 )
+from .history import History
 from .module import Beacon, Credentials, ModuleInfo, Pan
 from .probe import probe
 from .profile import CONSTANTS, MeterProfile
@@ -94,6 +95,8 @@ class SmartMeter:
         self.profile = profile
         self._session = session
         self._transactions = transactions
+        self.history = History(transactions, profile)
+        """What the meter remembers."""
 
     async def __aenter__(self) -> Self:
         """Use the meter for the length of a `with`."""
@@ -141,7 +144,17 @@ class SmartMeter:
             SessionLostError: the session is over.
 
         """
-        return await self._transactions.get([row.code for row in rows])
+        return await self.get_codes(*(row.code for row in rows))
+
+    async def get_codes(self, *codes: int) -> Values:
+        """Return what the meter has of these codes, which need not be known to us.
+
+        Raises:
+            MeterTimeoutError: no answer.
+            SessionLostError: the session is over.
+
+        """
+        return await self._transactions.get(codes)
 
     async def value[T](self, row: Property[T]) -> T | None:
         """Return one property; `None` if the meter has no value at present.
@@ -156,6 +169,21 @@ class SmartMeter:
         if row.code not in values.data:
             raise PropertyRefusedError(f"the meter does not have {row.name}")
         return values.read(row)
+
+    async def set[T](self, row: Property[T], value: T) -> None:
+        """Set a property.
+
+        Raises:
+            ValueError: the property cannot have this value.
+            PropertyRefusedError: the meter would not.
+            MeterTimeoutError: no answer.
+            SessionLostError: the session is over.
+
+        """
+        data = row.encode(value)
+        if self.profile.settable and row.code not in self.profile.settable:
+            raise PropertyRefusedError(f"the meter does not let {row.name} be set")
+        await self._transactions.set(row.code, data)
 
     async def leave(self) -> None:
         """End the session politely and release the port."""

@@ -157,10 +157,11 @@ class Values:
             FrameError: a property that we know has a wrong length or an impossible content.
 
         """
-        self.data = {code: edt for code, edt in data.items() if code in PROPERTIES}
-        """Data by property code; codes that the class does not know are left out."""
+        self.data = dict(data)
+        """Data by property code, of unknown properties, too."""
         for code, edt in self.data.items():
-            PROPERTIES[code].decode(edt)
+            if code in PROPERTIES:
+                PROPERTIES[code].decode(edt)
 
     def read[T](self, row: Property[T]) -> T | None:
         """Return a value; `None` if it is absent or the meter has none at present."""
