@@ -1,0 +1,89 @@
+"""What can go wrong with an answer on its way through the air."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from .echonet import Esv, Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ECHONET_PORT = 0x0E1A
+PANA_PORT = 0x02CC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Datagram:
+    """A UDP datagram as it reaches the module."""
+
+    mac: str
+    """The sender's."""
+    data: bytes
+    lqi: int
+    to_all: bool = False
+    is_secured: bool = True
+    port: int = ECHONET_PORT
+
+
+class Fault(Enum):
+    """What happens to an answer."""
+
+    LOST = "it never arrives"
+    LATE = "it arrives long after anybody waits: half a minute later, at infinite speed with the next request"
+    DOUBLED = "it arrives twice"
+    CONTRADICTED = "a second one with the same TID says something else"
+    FOREIGN_TID = "before it comes one to another request"
+    FOREIGN_SENDER = "before it comes one with the same TID of another node"
+    FOREIGN_OBJECT = "before it comes one with the same TID of another object of the meter"
+    UNENCRYPTED = "before it comes one that was not encrypted"
+    NOTIFICATION = "before it comes a notification that happens to have the same TID"
+    TRUNCATED = "before it comes one that breaks off"
+    WRONG_LENGTH = "before it comes one whose values lack their last byte"
+    TRAILING = "before it comes one with bytes left over"
+    UNKNOWN_PROPERTY = "it has a property that nobody asked for"
+    REORDERED = "its properties come in another order"
+    NOT_ECHONET = "before it comes something that is no ECHONET Lite at all"
+
+
+def _untrue(frame: Frame) -> Frame:
+    """Return the same frame with values that can be told from the true ones."""
+    lies = tuple((epc, edt[:-1] + bytes([edt[-1] ^ 0x41]) if edt else edt) for epc, edt in frame.properties)
+    return replace(frame, properties=lies)
+
+
+def _short(frame: Frame) -> Frame:
+    return replace(frame, properties=tuple((epc, edt[:-1]) for epc, edt in frame.properties))
+
+
+def _ahead(change: Callable[[Frame], Frame]) -> Callable[[Datagram], list[Datagram]]:
+    """Return what sends a changed frame before the true one."""
+    return lambda true: [replace(true, data=change(Frame.decode(true.data)).encode()), true]
+
+
+def _changed(change: Callable[[Frame], Frame]) -> Callable[[Datagram], list[Datagram]]:
+    """Return what sends a changed frame instead of the true one."""
+    return lambda true: [replace(true, data=change(Frame.decode(true.data)).encode())]
+
+
+def _lie(true: Datagram) -> Datagram:
+    return replace(true, data=_untrue(Frame.decode(true.data)).encode())
+
+
+EFFECTS: Mapping[Fault, Callable[[Datagram], list[Datagram]]] = {
+    Fault.LOST: lambda _: [],
+    Fault.DOUBLED: lambda true: [true, true],
+    Fault.CONTRADICTED: lambda true: [true, _lie(true)],
+    Fault.FOREIGN_TID: _ahead(lambda frame: replace(_untrue(frame), tid=frame.tid ^ 0x0101)),
+    Fault.FOREIGN_SENDER: lambda true: [replace(_lie(true), mac="001C6400FFFFFFFF"), true],
+    Fault.FOREIGN_OBJECT: _ahead(lambda frame: replace(_untrue(frame), source=bytes.fromhex("027901"))),
+    Fault.UNENCRYPTED: lambda true: [replace(_lie(true), is_secured=False), true],
+    Fault.NOTIFICATION: _ahead(lambda frame: replace(_untrue(frame), service=Esv.INF)),
+    Fault.TRUNCATED: lambda true: [replace(true, data=true.data[:-2]), true],
+    Fault.WRONG_LENGTH: _ahead(_short),
+    Fault.TRAILING: lambda true: [replace(true, data=_lie(true).data + b"\0\0"), true],
+    Fault.UNKNOWN_PROPERTY: _changed(lambda frame: replace(frame, properties=(*frame.properties, (0xF0, b"\x01\x02")))),
+    Fault.REORDERED: _changed(lambda frame: replace(frame, properties=frame.properties[::-1])),
+    Fault.NOT_ECHONET: lambda true: [replace(true, data=bytes.fromhex("1082") + true.data[2:]), true],
+}
+"""What is received in place of an answer. LATE is a matter of time and not in here."""

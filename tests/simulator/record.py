@@ -1,0 +1,28 @@
+"""What went over the line and over the air, for tests to look at."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything that a module received and did, credentials included."""
+
+    commands: list[str] = field(default_factory=list)
+    """Lines that were taken as commands, without their ends and without payloads."""
+    datagrams_from_client: list[bytes] = field(default_factory=list)
+    """ECHONET Lite payloads that the module was told to send."""
+    datagrams_to_client: list[bytes] = field(default_factory=list)
+    """ECHONET Lite payloads that were handed to the module, foreign and broken ones included."""
+    happenings: list[str] = field(default_factory=list)
+    """Names of what happened to the session and on the air."""
+    flash_writes: list[str] = field(default_factory=list)
+    """Commands that wrote the module's flash memory."""
+    opens: int = 0
+    closes: int = 0
+
+    def clear(self) -> None:
+        """Forget what went over the line and the air; the port's counts stay."""
+        for entries in (self.commands, self.flash_writes, self.happenings):
+            entries.clear()
+        self.datagrams_from_client.clear()
+        self.datagrams_to_client.clear()
