@@ -1,0 +1,163 @@
+"""A whole dongle with everything behind it: port, module, radio, meter and house."""
+
+from dataclasses import replace
+from datetime import datetime
+import errno
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from .air import Air
+from .household import JST
+from .line import Line
+from .meter import Clock, Meter, MeterSettings
+from .record import Record
+from .skstack import DIALECTS, SkModule
+from .timeline import Calendar, Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .scenarios import Scenario
+
+BAUD_RATE = 115_200
+
+type Payload = Literal["hex", "binary"]
+
+
+def real_time() -> datetime:
+    """Return the present time."""
+    return datetime.now(JST)
+
+
+class Module(Protocol):
+    """What a dongle has to know of its module."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host."""
+
+    def power_up(self) -> None:
+        """Begin anew, without any memory but the flash."""
+
+
+class Host(Protocol):
+    """Who has the port open."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the module."""
+
+    def unplugged(self) -> None:
+        """Lose the port."""
+
+
+class Dongle:
+    """A dongle that can be opened by one host at a time; its module goes on living between two of them."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        module: str = "bp35c2",
+        speed: float = 1.0,
+        clock: Clock = real_time,
+        payload: Payload = "hex",
+        baud_rate: int = BAUD_RATE,
+    ) -> None:
+        self.clock = clock
+        self.record = Record()
+        self.line = Line(scenario.line)
+        self._timeline = Timeline(speed)
+        self._calendar = Calendar(clock, is_live=not self._timeline.is_instant)
+        meter = Meter(scenario.meter, clock)
+        self.air = Air(scenario.radio, meter, clock, self._timeline, self._calendar, self.record)
+        self.module: Module = MODULES[module](self, module, payload)
+        self.is_plugged = True
+        self._baud_rate = baud_rate
+        self._host: Host | None = None
+        self._is_legible = True
+
+    @property
+    def timeline(self) -> Timeline:
+        """The radio's time."""
+        return self._timeline
+
+    @property
+    def meter(self) -> Meter:
+        """The meter at the other end."""
+        return self.air.meter
+
+    def open(self, host: Host, baud_rate: int = BAUD_RATE) -> None:
+        """Give the port to a host.
+
+        Raises:
+            OSError: the dongle is not plugged in, or somebody else has it.
+
+        """
+        if not self.is_plugged:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        if self._host is not None:
+            raise OSError(errno.EBUSY, "The port is already locked")
+        self.record.opens += 1
+        self._timeline.start()
+        # What the module printed while nobody listened is lost.
+        self._timeline.catch_up()
+        self._calendar.catch_up()
+        self._host = host
+        self.tune(baud_rate)
+        self._calendar.start()
+
+    def tune(self, baud_rate: int) -> None:
+        """Let the host talk at another speed; at a wrong one, neither understands the other."""
+        self._is_legible = baud_rate == self._baud_rate
+        self.line.host = self._host.data_received if self._host and self._is_legible else None
+
+    def close(self) -> None:
+        """Take the port from its host; the module keeps its session."""
+        if self._host is None:
+            return
+        self.record.closes += 1
+        self._host = None
+        self.line.host = None
+        self._timeline.stop()
+        self._calendar.stop()
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host."""
+        self._calendar.catch_up()
+        if self._is_legible:
+            self.module.receive(data)
+
+    def tick(self) -> None:
+        """Do what has become due by the clock: notifications, the end of a session."""
+        self._calendar.catch_up()
+
+    def inject(self, data: bytes) -> None:
+        """Print bytes that no module prints."""
+        self._timeline.call_later(0, lambda: self.line.write_raw(data))
+
+    def unplug(self) -> None:
+        """Pull the dongle out; it forgets everything."""
+        self.is_plugged = False
+        host = self._host
+        self.close()
+        self.module.power_up()
+        if host is not None:
+            host.unplugged()
+
+    def plug(self) -> None:
+        """Put the dongle in again."""
+        self.is_plugged = True
+
+    def exchange_meter(self, settings: MeterSettings | None = None, *, mac: str = "001C640003D2FFFF") -> None:
+        """Let the utility replace the meter; by default by one of the same kind whose counters begin at zero."""
+        old = self.meter.settings
+        settings = settings or replace(old, serial="S26087654321", installed=self.clock())
+        self.air.meter = Meter(settings, self.clock)
+        self.air.network = replace(self.air.network, mac=mac)
+        self.air.drop_session()
+
+
+def _sk_module(dongle: Dongle, name: str, payload: Payload) -> Module:
+    return SkModule(name, dongle.air, dongle.timeline, dongle.line, dongle.record, prints_hex=payload == "hex")
+
+
+MODULES: Mapping[str, Callable[[Dongle, str, Payload], Module]] = dict.fromkeys(DIALECTS, _sk_module)
+"""What can be inside the dongle, by name."""
