@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 import json
 import os
 import select
@@ -153,15 +154,15 @@ class Control(asyncio.Protocol):
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
 
-def _counters(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, object]:  # noqa: ARG001  # as its siblings
-    """Return what the meter's registers say now."""
-    now = dongle.clock()
+def _counters(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what the meter's registers say at a time, by default now."""
+    at = datetime.fromisoformat(str(order["at"])) if "at" in order else dongle.clock()
     return {
         "ok": True,
-        "time": now.isoformat(),
-        "energy_in": str(dongle.meter.energy_in(now)),
-        "energy_out": str(dongle.meter.energy_out(now)),
-        "power": dongle.meter.power(now),
+        "time": at.isoformat(),
+        "energy_in": str(dongle.meter.energy_in(at)),
+        "energy_out": str(dongle.meter.energy_out(at)),
+        "power": dongle.meter.power(at),
     }
 
 
