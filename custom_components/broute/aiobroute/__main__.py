@@ -205,10 +205,10 @@ async def _properties(options: argparse.Namespace) -> None:
 
 async def _history(options: argparse.Namespace) -> None:
     async with await _connect(options) as meter:
+        days = range(options.days)
         if options.date:
-            days = [(await meter.history.today() - options.date).days]
-        else:
-            days = list(range(options.days))
+            day = (await meter.history.today() - options.date).days
+            days = range(day, day + 1)
         read: list[list[Counters]] = []
         try:
             async for counters in meter.history.days(days):

@@ -203,6 +203,7 @@ async def connect(
     credentials: Credentials,
     *,
     pan: Pan | None = None,
+    profile: MeterProfile | None = None,
     timing: Timing | None = None,
     on_progress: Callable[[Progress], None] = ignore,
     on_notification: Callable[[Notification], None] = ignore,
@@ -210,7 +211,8 @@ async def connect(
 ) -> SmartMeter:
     """Open the port, find the meter, join it and read what does not change.
 
-    A PAN that is given is joined without a scan; if it does not answer, the meter is scanned for.
+    A PAN that is given is joined without a scan; if it does not answer, the meter is scanned for. A profile that is
+    given spares an exchange, as long as the meter has the MAC of that PAN.
 
     Raises:
         PortError: the port cannot be opened, or went away.
@@ -225,11 +227,11 @@ async def connect(
     timing = timing or Timing()
     async with AsyncExitStack() as stack:
         on_progress(Progress(Stage.PROBE))
-        module = await probe(url)
+        module = await probe(url, patience=timing.probe)
         session = Session(module, timing)
         stack.push_async_callback(session.close)
         await module.prepare(credentials)
-        pan = await _join(session, credentials, pan, on_progress)
+        joined = await _join(session, credentials, pan, on_progress)
         on_progress(Progress(Stage.READ))
         transactions = Transactions(session, timing, on_notification)
 
@@ -238,15 +240,17 @@ async def connect(
             on_lost(error)
 
         session.attach(on_datagram=transactions.datagram_received, on_lost=lost)
-        profile = await _read_profile(transactions)
+        if profile is None or pan is None or pan.mac != joined.mac:
+            profile = await _read_profile(transactions)
         stack.pop_all()
-        return SmartMeter(session, transactions, pan=pan, module=module.info, profile=profile)
+        return SmartMeter(session, transactions, pan=joined, module=module.info, profile=profile)
 
 
 async def find(
     url: str,
     credentials: Credentials,
     *,
+    timing: Timing | None = None,
     on_progress: Callable[[Progress], None] = ignore,
 ) -> tuple[Beacon, ModuleInfo]:
     """Open the port and scan for the meter, without joining it.
@@ -258,10 +262,11 @@ async def find(
         AirtimeError: the module may not send at present.
 
     """
-    on_progress(Progress(Stage.PROBE))
-    module = await probe(url)
+    timing = timing or Timing()
     async with AsyncExitStack() as stack:
-        session = Session(module, Timing())
+        on_progress(Progress(Stage.PROBE))
+        module = await probe(url, patience=timing.probe)
+        session = Session(module, timing)
         stack.push_async_callback(session.close)
         await module.prepare(credentials)
         return await _scan(session, credentials, on_progress), module.info
@@ -294,9 +299,9 @@ async def _scan(session: Session, credentials: Credentials, on_progress: Callabl
 
 async def _read_profile(transactions: Transactions) -> MeterProfile:
     constants = await transactions.get([row.code for row in CONSTANTS])
-    profile = MeterProfile.of(constants, None)
+    profile = MeterProfile.of(constants)
     if profile.has(COEFFICIENT):
-        coefficient = (await transactions.get([COEFFICIENT.code])).read(COEFFICIENT)
-        profile = MeterProfile.of(constants, coefficient)
+        coefficient = await transactions.get([COEFFICIENT.code])
+        profile = MeterProfile.of(Values(constants.data | coefficient.data))
     _LOGGER.debug("%s", profile)
     return profile

@@ -1,7 +1,9 @@
 """One open serial URL."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 import errno
 import logging
 from typing import override
@@ -12,8 +14,26 @@ from .errors import PortBusyError, PortError, PortMissingError
 
 _LOGGER = logging.getLogger(__name__)
 
+_in_our_port = ContextVar("_in_our_port", default=False)
+"""Set in whatever runs for one of our ports: the event loop keeps the context in which a port was opened."""
+
 OPEN_TIMEOUT = 10.0
 """Seconds; a serial proxy or a TCP server on a home network answers within one or two."""
+
+
+def _is_not_of_our_port(record: logging.LogRecord) -> bool:
+    """Keep serialx from logging the bytes of our ports: credentials are among them."""
+    return record.levelno > logging.DEBUG or not _in_our_port.get()
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Run what writes to one of our ports, or starts reading from it."""
+    token = _in_our_port.set(True)
+    try:
+        yield
+    finally:
+        _in_our_port.reset(token)
 
 
 def _ignore(_: object) -> None:
@@ -61,7 +81,8 @@ class Port:
         """
         if self._transport.is_closing():
             raise PortError(f"{self.url} is closed")
-        self._transport.write(data)
+        with _unlogged():
+            self._transport.write(data)
 
     async def set_baudrate(self, baudrate: int) -> None:
         """Go on at another speed."""
@@ -89,10 +110,11 @@ async def open_port(url: str, *, baudrate: int = 115200) -> Port:
     """
     receiver = _Receiver()
     try:
-        async with asyncio.timeout(OPEN_TIMEOUT):
-            transport, _ = await serialx.create_serial_connection(
-                asyncio.get_running_loop(), lambda: receiver, url, baudrate=baudrate
-            )
+        with _unlogged():
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                transport, _ = await serialx.create_serial_connection(
+                    asyncio.get_running_loop(), lambda: receiver, url, baudrate=baudrate
+                )
     except FileNotFoundError as err:
         raise PortMissingError(f"{url} does not exist") from err
     except TimeoutError as err:
@@ -103,5 +125,8 @@ async def open_port(url: str, *, baudrate: int = 115200) -> Port:
         raise PortError(f"{url} cannot be opened: {err.strerror or err}") from err
     except (serialx.SerialException, ValueError) as err:
         raise PortError(f"{url} cannot be opened: {err}") from err
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("serialx") and isinstance(logger, logging.Logger):
+            logger.addFilter(_is_not_of_our_port)
     _LOGGER.debug("%s is open", url)
     return Port(url, transport, receiver)

@@ -1,10 +1,12 @@
-"""What does not change while a meter is connected."""
+"""What does not change as long as it is the same meter."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Self
 
 from .echonet.properties import (
+    COEFFICIENT,
     EFFECTIVE_DIGITS,
     ENERGY_UNIT,
     GET_MAP,
@@ -16,6 +18,7 @@ from .echonet.properties import (
     AnyProperty,
     Values,
 )
+from .errors import FrameError
 
 MANUFACTURERS = {"00000B": "Panasonic", "000016": "Toshiba"}
 """Names of the manufacturer codes that we are sure of (APPX 8A)."""
@@ -30,7 +33,7 @@ CONSTANTS: tuple[AnyProperty, ...] = (
     SET_MAP,
     GET_MAP,
 )
-"""Read once for each connection; the coefficient is asked on its own, as many meters refuse it."""
+"""Read once; the coefficient is asked on its own, as many meters refuse it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,23 +55,40 @@ class MeterProfile:
     settable: frozenset[int]
     announced: frozenset[int]
     """Codes of what the meter tells unasked."""
+    raw: Mapping[str, str] = field(repr=False, compare=False)
+    """All of it as the meter sent it, in hexadecimal: what `from_raw` takes."""
 
     @classmethod
-    def of(cls, constants: Values, coefficient: int | None) -> Self:
+    def of(cls, values: Values) -> Self:
         """Take the values of `CONSTANTS`, and the coefficient if the meter has one."""
-        code = constants.read(MANUFACTURER_CODE)
+        code = values.read(MANUFACTURER_CODE)
         return cls(
             manufacturer=None if code is None else MANUFACTURERS.get(code, code),
-            serial_number=constants.read(SERIAL_NUMBER),
-            version=constants.read(STANDARD_VERSION),
-            unit=constants.read(ENERGY_UNIT),
+            serial_number=values.read(SERIAL_NUMBER),
+            version=values.read(STANDARD_VERSION),
+            unit=values.read(ENERGY_UNIT),
             # Zero is legal on paper, and would make every energy nothing.
-            coefficient=coefficient or 1,
-            digits=constants.read(EFFECTIVE_DIGITS),
-            gettable=constants.read(GET_MAP) or frozenset(),
-            settable=constants.read(SET_MAP) or frozenset(),
-            announced=constants.read(NOTIFICATION_MAP) or frozenset(),
+            coefficient=values.read(COEFFICIENT) or 1,
+            digits=values.read(EFFECTIVE_DIGITS),
+            gettable=values.read(GET_MAP) or frozenset(),
+            settable=values.read(SET_MAP) or frozenset(),
+            announced=values.read(NOTIFICATION_MAP) or frozenset(),
+            raw={f"{code:02X}": data.hex().upper() for code, data in values.data.items()},
         )
+
+    @classmethod
+    def from_raw(cls, raw: Mapping[str, str]) -> Self:
+        """Take what another connection to the same meter has read.
+
+        Raises:
+            FrameError: it is not what a meter sends.
+
+        """
+        try:
+            data = {int(code, 16): bytes.fromhex(text) for code, text in raw.items()}
+        except ValueError as err:
+            raise FrameError(f"not a meter's profile: {err}") from err
+        return cls.of(Values(data))
 
     def has(self, row: AnyProperty) -> bool:
         """Return whether it is worth asking for a property."""

@@ -62,6 +62,8 @@ TRANSITIONS: Mapping[tuple[State, ModuleEvent], State] = {
 class Timing:
     """How long to wait for what, in seconds; the defaults suit real meters."""
 
+    probe: float = 0.5
+    """For a module's version when we do not know what is on the port; it needs some 10 ms."""
     answer: float = 12.0
     """For the meter's answer before the same request is sent again."""
     tries: int = 3
@@ -166,11 +168,12 @@ class Session:
             SessionLostError: the session is over.
 
         """
-        await self._may_send()
-        # One failure may be a busy channel; two are a lost link.
-        if not await self._module.send(self._address, data) and not await self._module.send(self._address, data):
-            self._lose("the meter's radio does not answer")
-            raise SessionLostError(self._reason)
+        for _ in range(2):  # One failure may be a busy channel; two are a lost link.
+            await self._may_send()
+            if await self._module.send(self._address, data):
+                return
+        self._lose("the meter's radio does not answer")
+        raise SessionLostError(self._reason)
 
     async def leave(self) -> None:
         """End the session politely, if the module still can."""

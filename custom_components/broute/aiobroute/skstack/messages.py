@@ -48,6 +48,10 @@ class Event:
     address: str
     parameter: int | None = None
 
+    @override
+    def __repr__(self) -> str:
+        return f"EVENT {self.number:02X} {self.address}" + ("" if self.parameter is None else f" {self.parameter:02X}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanDescriptor:

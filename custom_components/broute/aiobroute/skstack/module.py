@@ -49,6 +49,9 @@ from .messages import (
 
 _LOGGER = logging.getLogger(__name__)
 
+NO_SESSION = "ER10"
+"""The error code of a command that needs a session (SK 7)."""
+
 MODULE_EVENTS = {
     EventNumber.JOINED: ModuleEvent.JOINED,
     EventNumber.JOIN_FAILED: ModuleEvent.JOIN_FAILED,
@@ -249,14 +252,20 @@ class SkModule:
         """Send an encrypted datagram; return whether the meter's radio took it (SK 3.7)."""
         if len(data) > MAX_DATAGRAM:
             raise ModuleError(f"a datagram of {len(data)} bytes is too long")
-        return await self._link.run(sksendto(self._dialect, address, data))
+        try:
+            return await self._link.run(sksendto(self._dialect, address, data))
+        except ModuleError as err:
+            if err.code != NO_SESSION:
+                raise
+            self._on_event(ModuleEvent.ENDED)
+            return False
 
     async def leave(self) -> None:
         """End the session, if there is one (SK 3.6)."""
         try:
             await self._link.run(skterm())
         except ModuleError as err:
-            if err.code != "ER10":
+            if err.code != NO_SESSION:
                 raise
 
     def close(self) -> None:

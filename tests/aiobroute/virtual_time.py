@@ -1,0 +1,81 @@
+"""An event loop in which waiting takes no time: real radio delays, tests in milliseconds."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from datetime import datetime, timedelta
+import selectors
+from typing import Any, override
+
+from custom_components.broute.aiobroute import JST
+
+START = datetime(2026, 11, 23, 14, 7, 30, tzinfo=JST)
+
+
+class _Selector(selectors.DefaultSelector):
+    """Jumps ahead instead of waiting, unless a thread of the serial library is at work."""
+
+    loop: VirtualTimeLoop
+
+    @override
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.loop.threads_at_work and timeout != 0:
+            return super().select(1.0)
+        assert timeout is not None, "nothing will ever happen"
+        events = super().select(0)
+        if not events:
+            self.loop.now += timeout
+        return events
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """Its time goes on only while everything sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.threads_at_work = 0
+        selector = _Selector()
+        selector.loop = self
+        super().__init__(selector)
+
+    @override
+    def time(self) -> float:
+        return self.now
+
+    @override
+    def run_in_executor[**P, T](
+        self, executor: Executor | None, func: Callable[P, T], *args: P.args, **_: P.kwargs
+    ) -> asyncio.Future[T]:
+        self.threads_at_work += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._worked)
+        return future
+
+    @override
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        self.threads_at_work += 1
+        await super().shutdown_default_executor(timeout)
+
+    def _worked(self, _: asyncio.Future[Any]) -> None:
+        self.threads_at_work -= 1
+
+
+def clock() -> datetime:
+    """Return the virtual time of day; before and after the loop runs it stands still."""
+    try:
+        return START + timedelta(seconds=asyncio.get_running_loop().time())
+    except RuntimeError:
+        return START
+
+
+def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in virtual time; no task may be left."""
+
+    async def main() -> T:
+        result = await coroutine
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, left
+        return result
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop, debug=True) as runner:
+        return runner.run(main())
