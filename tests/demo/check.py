@@ -1,0 +1,231 @@
+"""The demo without a person: every step is compared with what the simulated meter says."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+import json
+from pathlib import Path
+
+import serialx
+
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+
+from .client import Client, Json
+from .home_assistant import HomeAssistant, complaints, home_assistant, parse_log
+from .integration import Sensor, add_meter, choose_for_energy, find_entry, find_sensors
+from .process import Process, StepError, until
+from .simulator import Simulator, Truth, simulator
+from .steps import step
+
+SPEED = 20.0
+"""A scan takes half a second instead of ten, and an answer a tenth of one."""
+
+REPLY = timedelta(seconds=15)
+"""The longest time between the meter's look at its counters and the new state in Home Assistant."""
+
+POLL = timedelta(seconds=60)
+PERIOD = timedelta(minutes=5)
+
+ENERGIES = ("energy_in", "energy_out")
+UNITS = {"power": "W", "current_r": "A", "current_t": "A", "energy_in": "kWh", "energy_out": "kWh"}
+
+
+def answers(port: str) -> Mapping[str, object]:
+    """Return what a person types into the config flow."""
+    return {"device": port, "route_b_id": ROUTE_B_ID, "password": PASSWORD}
+
+
+def difference(sensors: Mapping[str, Sensor], early: Truth, late: Truth) -> str | None:
+    """Return how the sensors differ from a meter whose registers moved between two times."""
+    if missing := UNITS.keys() - sensors.keys():
+        return f"no sensor for {sorted(missing)}"
+    for key, unit in UNITS.items():
+        if sensors[key].unit != unit:
+            return f"{key} is in {sensors[key].unit}, not in {unit}"
+        if sensors[key].state in {"unknown", "unavailable"}:
+            return f"{key} is {sensors[key].state}"
+    for key in ENERGIES:
+        lowest, value, highest = getattr(early, key), Decimal(sensors[key].state), getattr(late, key)
+        if not lowest <= value <= highest:
+            return f"{key} is {value} kWh, but the meter says {lowest} to {highest}"
+    if int(sensors["power"].state) not in {early.power, late.power}:
+        return f"power is {sensors['power'].state} W, but the meter says {early.power} or {late.power}"
+    return None
+
+
+async def agree(client: Client, meter: Simulator, *, since: datetime, within: float = 90) -> str:
+    """Wait until all sensors have a value newer than `since` that the meter had, too; return them as a text."""
+    reason: str | None = "there are no sensors"
+
+    async def ask() -> str | None:
+        nonlocal reason
+        sensors = await find_sensors(client)
+        if "power" not in sensors or sensors["power"].reported < since:
+            reason = f"no new value since {since:%H:%M:%S}"
+            return None
+        reported = sensors["power"].reported
+        reason = difference(sensors, await meter.truth(reported - REPLY), await meter.truth(reported))
+        return None if reason else ", ".join(f"{sensors[key].state} {unit}" for key, unit in UNITS.items())
+
+    try:
+        async with asyncio.timeout(within):
+            return await until(ask, pause=0.3)
+    except TimeoutError:
+        raise StepError(f"after {within:g} s: {reason}") from None
+
+
+async def accepted(client: Client, *, is_compiled: bool) -> None:
+    """See that the recorder and the Energy dashboard take the energy sensors."""
+    wanted = {sensor.entity_id for key, sensor in (await find_sensors(client)).items() if key in ENERGIES}
+    rows = await client.command("recorder/list_statistic_ids", statistic_type="sum")
+    offered = {row["statistic_id"]: row for row in rows}
+    for statistic_id in wanted:
+        row = offered.get(statistic_id)
+        if row is None or row["unit_class"] != "energy" or row["statistics_unit_of_measurement"] != "kWh":
+            raise StepError.unexpected(f"the recorder does not make sums of {statistic_id}", row)
+    issues = [issue for source in (await client.command("energy/validate"))["energy_sources"] for issue in source]
+    # Before Home Assistant's first compile, within five minutes, every sensor of the world has this one.
+    tolerated = set() if is_compiled else {"statistics_not_defined"}
+    if worse := [issue for issue in issues if issue["type"] not in tolerated]:
+        raise StepError.unexpected("energy/validate complains", worse)
+
+
+async def compiled(client: Client, meter: Simulator) -> str:
+    """Wait for Home Assistant's first own rows and compare them with the meter; return them as a text."""
+    sensors = {key: sensor for key, sensor in (await find_sensors(client)).items() if key in ENERGIES}
+
+    async def ask() -> Mapping[str, list[Json]] | None:
+        rows: Mapping[str, list[Json]] = await client.command(
+            "recorder/statistics_during_period",
+            start_time=(datetime.now(UTC) - timedelta(hours=1)).isoformat(),
+            statistic_ids=[sensor.entity_id for sensor in sensors.values()],
+            period="5minute",
+            units={"energy": "kWh"},
+            types=["state", "sum"],
+        )
+        return rows if len(rows) == len(sensors) else None
+
+    async with asyncio.timeout((PERIOD + POLL).total_seconds()):
+        rows = await until(ask, pause=2)
+    texts = []
+    for key, sensor in sensors.items():
+        row = rows[sensor.entity_id][-1]
+        end = datetime.fromtimestamp(row["end"] / 1000, UTC)
+        # The row holds the last reading before its end, so at most one poll old.
+        early, late = await meter.truth(end - POLL - REPLY), await meter.truth(end)
+        value = Decimal(str(row["state"]))
+        if not getattr(early, key) <= value <= getattr(late, key):
+            raise StepError(f"the row of {key} says {value}, but the meter {getattr(early, key)} to {late}")
+        texts.append(f"{key} {value} kWh")
+    return f"until {end.astimezone():%H:%M}: {', '.join(texts)}"
+
+
+async def released(port: str) -> None:
+    """See that a port can be opened by somebody who wants it for himself."""
+    _, writer = await serialx.open_serial_connection(port, baudrate=115200, exclusive=True)
+    writer.close()
+    await writer.wait_closed()
+
+
+def quiet(hass: HomeAssistant) -> None:
+    """See that Home Assistant's log has nothing against us, and no secret."""
+    if found := complaints(parse_log(hass.log)):
+        raise StepError(f"{len(found)} in the log, the first: {found[0].level} {found[0].text}", hass.process.log)
+    discreet("the log", hass.log)
+
+
+def discreet(where: str, text: str) -> None:
+    """See that a text has no credential in it."""
+    for secret in (ROUTE_B_ID, PASSWORD):
+        if secret.lower() in text.lower():
+            raise StepError(f"{where} has a credential in it: {secret}")
+
+
+async def nameless(client: Client) -> None:
+    """See that no id or name is made of a credential."""
+    for registry in ("entity", "device"):
+        discreet(f"the {registry} registry", json.dumps(await client.command(f"config/{registry}_registry/list")))
+    discreet("a state", json.dumps(await client.command("get_states")))
+    discreet("the config entry", json.dumps(await find_entry(client)))
+
+
+def ended_well(process: Process) -> None:
+    """See that a process ended as it should, and left nothing behind."""
+    if process.fault:
+        raise StepError(f"{process.name}: {process.fault}", process.log)
+
+
+async def check(folder: Path, *, lang: str, module: str, with_statistics: bool) -> None:
+    """Let a new Home Assistant and, after its end, a second one on the same folder read the meter.
+
+    Raises:
+        StepError: something is not as it should be.
+
+    """
+    async with AsyncExitStack() as stack:
+        with step("the simulator offers a dongle") as details:
+            meter = await stack.enter_async_context(simulator(folder, module=module, speed=SPEED))
+            details.append(module)
+        await _first_start(folder, meter, lang=lang, with_statistics=with_statistics)
+        await _second_start(folder, meter, lang=lang)
+        with step("the module's flash memory was not written to"):
+            await _unwritten(meter)
+        with step("the simulator ends"):
+            await stack.aclose()
+            ended_well(meter.process)
+
+
+async def _first_start(folder: Path, meter: Simulator, *, lang: str, with_statistics: bool) -> None:
+    async with AsyncExitStack() as stack:
+        with step("Home Assistant starts and is onboarded") as details:
+            hass = await stack.enter_async_context(home_assistant(folder, lang=lang))
+            details.append(await hass.version())
+        client = hass.client
+        with step("the config flow sets up the meter"):
+            begin = datetime.now(UTC)
+            entry_id = await hass.process.unless_ended(add_meter(client, answers(meter.port)), within=60)
+        with step("the sensors agree with the meter") as details:
+            details.append(await agree(client, meter, since=begin))
+        with step("the recorder and the Energy dashboard accept the sensors"):
+            await choose_for_energy(client, await find_sensors(client))
+            await accepted(client, is_compiled=False)
+        if with_statistics:
+            with step("Home Assistant's own statistics agree with the meter") as details:
+                details.append(await compiled(client, meter))
+                await accepted(client, is_compiled=True)
+        with step("no id or name has a credential in it"):
+            await nameless(client)
+        with step("an entry that is switched off releases the port"):
+            await client.command("config_entries/disable", entry_id=entry_id, disabled_by="user")
+            await released(meter.port)
+        with step("switched on again, the sensors agree with the meter"):
+            begin = datetime.now(UTC)
+            await client.command("config_entries/disable", entry_id=entry_id, disabled_by=None)
+            await agree(client, meter, since=begin)
+        await _end(stack, hass, meter)
+
+
+async def _second_start(folder: Path, meter: Simulator, *, lang: str) -> None:
+    async with AsyncExitStack() as stack:
+        with step("Home Assistant starts again"):
+            begin = datetime.now(UTC)
+            hass = await stack.enter_async_context(home_assistant(folder, lang=lang))
+        with step("the sensors agree with the meter") as details:
+            details.append(await agree(hass.client, meter, since=begin))
+        await _end(stack, hass, meter)
+
+
+async def _end(stack: AsyncExitStack, hass: HomeAssistant, meter: Simulator) -> None:
+    with step("Home Assistant ends and releases the port"):
+        await stack.aclose()
+        ended_well(hass.process)
+        await released(meter.port)
+    with step("its log has no warning or error of ours, and no credential"):
+        quiet(hass)
+
+
+async def _unwritten(meter: Simulator) -> None:
+    if writes := (await meter.order("record"))["flash_writes"]:
+        raise StepError.unexpected("it was", writes)

@@ -1,0 +1,81 @@
+"""The simulated dongle and meter, as a process of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+import json
+from pathlib import Path
+import sys
+
+from .client import Json
+from .process import Process, StepError, running, until
+
+START = 30.0
+"""Seconds; one is normal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What the meter's registers said at a time."""
+
+    time: datetime
+    energy_in: Decimal
+    """kWh."""
+    energy_out: Decimal
+    """kWh."""
+    power: int
+    """W; negative is fed in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulator:
+    """A simulator that runs, and its control port."""
+
+    process: Process
+    port: str
+    """The serial port at which the dongle is."""
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def order(self, what: str, **fields: object) -> Mapping[str, Json]:
+        """Let something happen to the dongle or the meter, or ask about them (tests/simulator/serve.py)."""
+        self.writer.write(json.dumps({"do": what, **fields}).encode() + b"\n")
+        answer: Mapping[str, Json] = json.loads(await self.reader.readline())
+        if not answer["ok"]:
+            raise StepError.unexpected(f"the simulator cannot do {what}", answer.get("error"))
+        return answer
+
+    async def truth(self, at: datetime) -> Truth:
+        """Return what the meter's registers said at a time."""
+        answer = await self.order("counters", at=at.isoformat())
+        return Truth(
+            time=datetime.fromisoformat(answer["time"]),
+            energy_in=Decimal(answer["energy_in"]),
+            energy_out=Decimal(answer["energy_out"]),
+            power=answer["power"],
+        )
+
+
+@asynccontextmanager
+async def simulator(
+    folder: Path, *, module: str = "bp35c2", scenario: str = "SOLAR", speed: float = 1
+) -> AsyncIterator[Simulator]:
+    """Run the simulator for the length of a `with`; its dongle is a pseudo terminal in the folder."""
+    port, log = folder / "dongle", folder / "simulator.log"
+    command: list[str | Path] = [sys.executable, "-m", "tests.simulator", "--pty", port, "--control", "127.0.0.1:0"]
+    command += ["--module", module, "--scenario", scenario, "--speed", str(speed)]
+
+    async def control_port() -> int | None:
+        _, is_ready, address = log.read_text().partition("control ")
+        return int(address.rpartition(":")[2]) if is_ready else None
+
+    async with running("The simulator", *command, log=log) as process:
+        number = await process.unless_ended(until(control_port), within=START)
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        try:
+            yield Simulator(process=process, port=str(port), reader=reader, writer=writer)
+        finally:
+            writer.close()
