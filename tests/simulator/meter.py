@@ -194,13 +194,14 @@ class Selector:
 
     def entries(self, counters: Counters) -> bytes:
         """Return the property EC or EE: newest first."""
-        newest = self.newest or _floor(counters.time(), self.step)
+        newest = self.newest or floor(counters.time(), self.step)
         count = self.count or self.most
         entries = [b"".join(counters.remembered(newest - place * self.step)) for place in range(count)]
         return _minute(newest) + bytes([count]) + b"".join(entries)
 
 
-def _floor(at: datetime, step: timedelta) -> datetime:
+def floor(at: datetime, step: timedelta) -> datetime:
+    """Return the last time of day that is a multiple of the step."""
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + (at - midnight) // step * step
 
@@ -340,11 +341,11 @@ class MeterObject:
         return phase_r.to_bytes(2, signed=True) + (total - phase_r).to_bytes(2, signed=True)
 
     def _fixed_time(self, direction: int) -> bytes:
-        newest = _floor(self.counters.time(), HALF_HOUR)
+        newest = floor(self.counters.time(), HALF_HOUR)
         return _second(newest) + self.counters.remembered(newest)[direction]
 
     def _last_minute(self) -> bytes:
-        newest = _floor(self.counters.time(), MINUTE)
+        newest = floor(self.counters.time(), MINUTE)
         return _second(newest) + b"".join(self.counters.remembered(newest))
 
     def _day_history(self, direction: int) -> bytes:

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .air import PASSWORD, ROUTE_B_ID, Network, RadioSettings, Renewal, Sending
 from .echonet import Esv
 from .faults import Fault
 from .line import LineSettings
 from .meter import MeterSettings, Reverse
+from .radio import PASSWORD, ROUTE_B_ID, Network, RadioSettings, Renewal, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

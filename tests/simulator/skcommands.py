@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .air import Beacon
+    from .radio import Beacon
     from .skstack import SkModule
 
 LONGEST_DATAGRAM = 0x04D0
@@ -79,6 +79,12 @@ def link_local(mac: str) -> str:
     """Return the address that belongs to a MAC (SK 3.29)."""
     lower = f"{int(mac[:2], 16) ^ 2:02X}{mac[2:]}"
     return "FE80:0000:0000:0000:" + ":".join(lower[place : place + 4] for place in range(0, 16, 4))
+
+
+def mac_of(address: str) -> str:
+    """Return the MAC that a link-local address belongs to."""
+    lower = address[20:].replace(":", "")
+    return f"{int(lower[:2], 16) ^ 2:02X}{lower[2:]}"
 
 
 def parse_head(arguments: list[str], *, has_side: bool) -> Head:
@@ -228,10 +234,8 @@ def _skll64(module: SkModule, arguments: list[str]) -> None:
 def _skjoin(module: SkModule, arguments: list[str]) -> None:
     _expect(arguments, ADDRESS)
     (module.peer,) = arguments
-    lower = module.peer.replace(":", "")[16:]
-    mac = f"{int(lower[:2], 16) ^ 2:02X}{lower[2:]}"
     module.answer("OK")
-    network = (int(module.registers["S2"], 16), int(module.registers["S3"], 16), mac)
+    network = (int(module.registers["S2"], 16), int(module.registers["S3"], 16), mac_of(module.peer))
     module.air.join(network, module.route_b_id, module.password)
 
 
@@ -253,7 +257,7 @@ def _skterm(module: SkModule, arguments: list[str]) -> None:
 
 def _skaddnbr(module: SkModule, arguments: list[str]) -> None:
     _expect(arguments, ADDRESS, MAC)
-    module.air.add_neighbour()
+    module.air.knows_neighbour = True
     module.answer("OK")
 
 

@@ -5,12 +5,13 @@ from functools import partial
 import re
 from typing import TYPE_CHECKING
 
-from .air import Air, Happening, Sending
-from .skcommands import COMMANDS, DEFAULTS, CommandError, Head, link_local, parse_head
+from .radio import Happening, Sending
+from .skcommands import COMMANDS, DEFAULTS, CommandError, Head, link_local, mac_of, parse_head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .air import Air
     from .faults import Datagram
     from .line import Line
     from .record import Record
@@ -187,21 +188,20 @@ class SkModule:
 
     def _send(self, head: Head, payload: bytes) -> None:
         is_secured = head.security == 1 or (head.security == 2 and self.air.is_joined)
-        transmission = self.air.send(payload, port=head.port, is_secured=is_secured)
-        sending = transmission.sending
-        if head.address not in {link_local(self.air.network.mac), TO_ALL} and sending is not Sending.REFUSED:
-            sending = Sending.UNRESOLVED
-        if sending is Sending.REFUSED:
-            return self.answer("FAIL ER10")
-        self._is_busy = OK in SENDINGS[sending]
+        mac = None if head.address == TO_ALL else mac_of(head.address)
+        transmission = self.air.send(payload, mac=mac, port=head.port, is_secured=is_secured)
+        if transmission.sending is Sending.REFUSED:
+            self.answer("FAIL ER10")
+            return
+        steps = SENDINGS[transmission.sending]
+        self._is_busy = OK in steps
         delay = transmission.seconds
-        for step in SENDINGS[sending]:
+        for step in steps:
             if step is OK:
                 self.answer("OK", delay=delay)
             else:
                 self.later(delay, partial(self.print, self._event(step, head.address)))
             delay += RESOLUTION if step is Happening.RESOLVING else ECHO
-        return None
 
     # What goes out
 
