@@ -1,0 +1,204 @@
+"""Setting up a meter: ask for port and credentials, then really connect."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+import logging
+import re
+from typing import TYPE_CHECKING, Any, override
+import unicodedata
+
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigFlow
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
+from homeassistant.core import callback
+from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.selector import (
+    SerialPortSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import probatio
+
+from .aiobroute import BRouteError, Credentials, Pan, Progress, Stage, connect
+from .const import CONF_PAN, CONF_ROUTE_B_ID, DOMAIN
+from .coordinator import error_key
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+
+_LOGGER = logging.getLogger(__name__)
+
+TITLE = "B-Route Smart Meter"
+
+PASSWORD_FIELD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
+CREDENTIALS_SCHEMA = probatio.Schema(
+    {
+        probatio.Required(CONF_ROUTE_B_ID): TextSelector(TextSelectorConfig(autocomplete="off")),
+        probatio.Required(CONF_PASSWORD): PASSWORD_FIELD,
+    }
+)
+SCHEMA = probatio.Schema({probatio.Required(CONF_DEVICE): SerialPortSelector()}).extend(CREDENTIALS_SCHEMA.schema)
+
+FORMS = {CONF_ROUTE_B_ID: re.compile("[0-9A-F]{32}"), CONF_PASSWORD: re.compile("[!-~]{12}")}
+"""What the credentials look like, without the spaces that may have been typed."""
+
+FIELDS = {
+    "port_missing": CONF_DEVICE,
+    "port_busy": CONF_DEVICE,
+    "port_error": CONF_DEVICE,
+    "no_module": CONF_DEVICE,
+    "no_meter": CONF_ROUTE_B_ID,
+    "join_refused": CONF_PASSWORD,
+}
+"""The field that is likely wrong; other errors concern the whole form."""
+
+SECONDS = {Stage.PROBE: 2.0, Stage.JOIN: 4.0, Stage.READ: 3.0}
+"""How long the steps of connecting usually take; a scan tells it itself."""
+
+
+class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Connects to the meter before it believes anything."""
+
+    VERSION = 1
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._form = ""
+        self._typed: dict[str, Any] = {}
+        self._data: dict[str, Any] = {}
+        self._errors: dict[str, str] = {}
+        self._connecting: asyncio.Task[Pan] | None = None
+        self._progress = Progress(Stage.PROBE)
+        self._progress_start = 0.0
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        return await self._async_ask("user", SCHEMA, user_input)
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Change port or credentials of a meter."""
+        return await self._async_ask("reconfigure", SCHEMA, user_input)
+
+    async def async_step_reauth(self, _: Mapping[str, Any]) -> ConfigFlowResult:
+        """Ask for the credentials that the meter has refused."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take new credentials."""
+        return await self._async_ask("reauth_confirm", CREDENTIALS_SCHEMA, user_input)
+
+    async def _async_ask(
+        self, form: str, schema: probatio.Schema, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        """Show a form until what is typed could be right, then connect with it."""
+        self._form = form
+        if user_input is not None:
+            self._typed = user_input
+            self._data, self._errors = _checked(user_input)
+            if not self._errors:
+                return await self.async_step_connect()
+        known = self._entry.data if self._entry is not None else {}
+        return self.async_show_form(
+            step_id=form,
+            data_schema=self.add_suggested_values_to_schema(schema, {**known, **self._typed}),
+            errors=self._errors,
+        )
+
+    async def async_step_connect(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show how far the connecting is; called again whenever something has changed."""
+        if self._connecting is None:
+            self._connecting = self.hass.async_create_task(self._async_connect(), eager_start=False)
+        if not self._connecting.done():
+            scan = self._progress.scan
+            return self.async_show_progress(
+                step_id="connect",
+                progress_action=self._progress.stage.name.lower(),
+                description_placeholders={
+                    "number": str(scan.number if scan else 0),
+                    "of": str(scan.of if scan else 0),
+                    "seconds": f"{self._expected_seconds:.0f}",
+                },
+                progress_task=self._connecting,
+            )
+        connecting, self._connecting = self._connecting, None
+        try:
+            self._data[CONF_PAN] = asdict(connecting.result())
+        except BRouteError as err:
+            key = error_key(err)
+            self._errors = {FIELDS.get(key, "base"): key}
+        except ConfigEntryNotReady:  # A serial proxy whose own integration is not there yet.
+            self._errors = {CONF_DEVICE: "port_error"}
+        except Exception:
+            _LOGGER.exception("Unexpected error while connecting")
+            self._errors = {"base": "unexpected"}
+        return self.async_show_progress_done(next_step_id=self._form if self._errors else "finish")
+
+    async def async_step_finish(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Make or change the entry of the meter that was joined."""
+        # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
+        await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
+        if self._entry is not None:
+            self._abort_if_unique_id_mismatch()
+            return self.async_update_reload_and_abort(self._entry, data_updates=self._data)
+        self._abort_if_unique_id_configured()
+        return self.async_create_entry(title=TITLE, data=self._data)
+
+    async def _async_connect(self) -> Pan:
+        """Join the meter once and release the port again."""
+        entry, data = self._entry, self._data
+        if entry is not None:
+            data = {**entry.data, **data}
+            # The entry has the port, and two cannot have it.
+            await self.hass.config_entries.async_unload(entry.entry_id)
+        end_ticking = async_track_time_interval(self.hass, self._tick, timedelta(seconds=1), cancel_on_shutdown=True)
+        try:
+            async with await connect(
+                data[CONF_DEVICE],
+                Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
+                pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
+                on_progress=self._progressed,
+            ) as meter:
+                return meter.pan
+        except BaseException:
+            if entry is not None:
+                self.hass.config_entries.async_schedule_reload(entry.entry_id)
+            raise
+        finally:
+            end_ticking()
+
+    @callback
+    def _progressed(self, progress: Progress) -> None:
+        self._progress, self._progress_start = progress, self.hass.loop.time()
+        self.async_update_progress(0)
+        self.async_notify_flow_changed()
+
+    @callback
+    def _tick(self, _: datetime) -> None:
+        elapsed = self.hass.loop.time() - self._progress_start
+        self.async_update_progress(min(elapsed / self._expected_seconds, 1))
+
+    @property
+    def _expected_seconds(self) -> float:
+        scan = self._progress.scan
+        return scan.seconds if scan else SECONDS[self._progress.stage]
+
+    @property
+    def _entry(self) -> ConfigEntry | None:
+        """Return the entry that is to be changed, if there is one already."""
+        if self.source == SOURCE_REAUTH:
+            return self._get_reauth_entry()
+        return self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+
+
+def _checked(typed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what was meant, and an error for each field that cannot be right."""
+    # A Japanese keyboard may have typed full-width letters, and the letters from the utility print blocks of four.
+    data = {key: re.sub(r"\s", "", unicodedata.normalize("NFKC", text)) for key, text in typed.items()}
+    data[CONF_ROUTE_B_ID] = data[CONF_ROUTE_B_ID].replace("-", "").upper()
+    errors = {key: f"invalid_{key}" for key, form in FORMS.items() if not form.fullmatch(data[key])}
+    return data, errors

@@ -1,0 +1,180 @@
+"""The owner of the connection; what goes wrong with it becomes Home Assistant's words here."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+import logging
+from typing import TYPE_CHECKING, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import CoreState, callback
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+
+from .aiobroute import (
+    AirtimeError,
+    BRouteError,
+    Credentials,
+    JoinError,
+    JoinRefusedError,
+    MeterNotFoundError,
+    MeterTimeoutError,
+    ModuleError,
+    ModuleTimeoutError,
+    Pan,
+    PortBusyError,
+    PortError,
+    PortMissingError,
+    Reading,
+    SessionLostError,
+    connect,
+)
+from .const import CONF_PAN, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
+
+if TYPE_CHECKING:
+    from homeassistant.core import Event, HomeAssistant
+
+    from .aiobroute import MeterProfile, ModuleInfo, SmartMeter
+
+_LOGGER = logging.getLogger(__name__)
+
+type MeterConfigEntry = ConfigEntry[MeterCoordinator]
+
+READ_LIMIT = 90
+"""Seconds; the three tries of a reading take 36 s, and more only while the module's airtime is used up."""
+
+CONNECT_LIMIT = 600
+"""Seconds; two joins, a scan of all passes and a meter that answers single properties only need less."""
+
+STARTUP_LIMIT = 30
+"""Seconds that Home Assistant's start may wait; a known meter answers within 6, or 20 if it refuses once."""
+
+LEAVE_LIMIT = 10
+"""Seconds for a polite end when Home Assistant stops."""
+
+ERROR_KEYS: Mapping[type[BRouteError], str] = {
+    PortMissingError: "port_missing",
+    PortBusyError: "port_busy",
+    PortError: "port_error",
+    ModuleTimeoutError: "module_error",
+    ModuleError: "no_module",
+    MeterNotFoundError: "no_meter",
+    JoinRefusedError: "join_refused",
+    JoinError: "join_unanswered",
+    SessionLostError: "session_lost",
+    MeterTimeoutError: "meter_silent",
+    AirtimeError: "airtime",
+    BRouteError: "unexpected",
+}
+"""Translation keys, in the config flow and in exceptions; a kind without its own has that of its base."""
+
+
+def error_key(err: BRouteError) -> str:
+    """Return the translation key of what happened."""
+    if isinstance(err, ModuleError) and err.code is not None:
+        return "module_error"
+    return next(ERROR_KEYS[kind] for kind in type(err).__mro__ if kind in ERROR_KEYS)
+
+
+class MeterCoordinator(DataUpdateCoordinator[Reading]):
+    """Reads the meter once a minute, and connects to it whenever there is no connection."""
+
+    config_entry: MeterConfigEntry
+    profile: MeterProfile
+    """As the meter told at the last connect; not there before the first."""
+    module: ModuleInfo
+    """As `profile`."""
+
+    def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:
+        """Connect at the first refresh, not yet."""
+        super().__init__(
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name=entry.title,
+            update_interval=UPDATE_INTERVAL,
+            always_update=False,
+        )
+        self._meter: SmartMeter | None = None
+        entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_leave))
+
+    async def async_close(self) -> None:
+        """Release the port."""
+        if (meter := self._meter) is not None:
+            self._meter = None
+            await meter.close()
+
+    @override
+    async def _async_update_data(self) -> Reading:
+        # As a task of the entry it ends with an unload, whoever asked for the refresh.
+        return await self.config_entry.async_create_background_task(self.hass, self._async_poll(), f"{self.name} poll")
+
+    async def _async_poll(self) -> Reading:
+        try:
+            return await self._async_read()
+        except (BRouteError, TimeoutError) as err:
+            key = error_key(err) if isinstance(err, BRouteError) else self._timeout_key()
+            await self.async_close()
+            raise UpdateFailed(
+                translation_domain=DOMAIN,
+                translation_key=key,
+                translation_placeholders={"port": self.config_entry.data[CONF_DEVICE], "error": str(err)},
+            ) from err
+
+    async def _async_read(self) -> Reading:
+        if self._meter is not None:
+            try:
+                return await self._async_ask(self._meter)
+            except BRouteError as err:
+                # An old connection ends for many reasons; a new one works, or says what is wrong.
+                _LOGGER.debug("Connecting anew: %s", err)
+                await self.async_close()
+        self._meter = await self._async_connect()
+        return await self._async_ask(self._meter)
+
+    async def _async_ask(self, meter: SmartMeter) -> Reading:
+        async with asyncio.timeout(READ_LIMIT):
+            return await meter.read()
+
+    async def _async_connect(self) -> SmartMeter:
+        data = self.config_entry.data
+        async with asyncio.timeout(CONNECT_LIMIT if self._is_started else STARTUP_LIMIT):
+            meter = await connect(
+                data[CONF_DEVICE],
+                Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
+                pan=Pan(**data[CONF_PAN]),
+                on_lost=self._lost,
+            )
+        self.profile, self.module = meter.profile, meter.module
+        # The meter may have moved to another channel: the next start shall need no scan.
+        self.hass.config_entries.async_update_entry(self.config_entry, data={**data, CONF_PAN: asdict(meter.pan)})
+        return meter
+
+    @property
+    def _is_started(self) -> bool:
+        return self.hass.state is CoreState.running
+
+    def _timeout_key(self) -> str:
+        if self._meter is not None and self._meter.restricted:
+            return "airtime"
+        return "timeout" if self._is_started else "starting"
+
+    @callback
+    def _lost(self, err: SessionLostError) -> None:
+        """Connect anew at once; an error during the connect itself is the poll's."""
+        _LOGGER.debug("Lost: %s", err)
+        if self._meter is not None:
+            self.config_entry.async_create_background_task(
+                self.hass, self.async_request_refresh(), f"{self.name} reconnect"
+            )
+
+    async def _async_leave(self, _: Event) -> None:
+        """End the session politely: Home Assistant stops."""
+        if (meter := self._meter) is None:
+            return
+        self._meter = None
+        try:
+            async with asyncio.timeout(LEAVE_LIMIT):
+                await meter.leave()
+        except (BRouteError, TimeoutError) as err:
+            _LOGGER.debug("Left without an answer: %s", err)

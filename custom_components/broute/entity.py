@@ -1,0 +1,38 @@
+"""What all entities of a meter share."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import DOMAIN
+from .coordinator import MeterCoordinator
+
+if TYPE_CHECKING:
+    from homeassistant.helpers.entity import EntityDescription
+
+    from .coordinator import MeterConfigEntry
+
+
+class MeterEntity(CoordinatorEntity[MeterCoordinator]):
+    """An entity of a meter."""
+
+    _attr_has_entity_name = True
+
+    def __init__(self, coordinator: MeterCoordinator, description: EntityDescription) -> None:
+        """Belong to the meter's device."""
+        super().__init__(coordinator)
+        self.entity_description = description
+        self._attr_unique_id = unique_id(coordinator.config_entry, description)
+        self._attr_device_info = DeviceInfo(
+            identifiers={(DOMAIN, str(coordinator.config_entry.unique_id))},
+            translation_key="meter",
+            manufacturer=coordinator.profile.manufacturer,
+            model="Low-voltage smart electric energy meter",
+            serial_number=coordinator.profile.serial_number,
+        )
+
+
+def unique_id(entry: MeterConfigEntry, description: EntityDescription) -> str:
+    """Return the meter's own identity and the name of what is shown; no credential is part of it."""
+    return f"{entry.unique_id}_{description.key}"
