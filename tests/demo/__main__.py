@@ -18,13 +18,13 @@ from tests.simulator.dongle import MODULES
 from .check import answers, check
 from .client import PASSWORD, USERNAME
 from .home_assistant import NAMES, PROJECT, RESTART, HomeAssistant, free_port, home_assistant
-from .integration import add_meter, choose_for_energy, find_entry, find_sensors
+from .integration import add_meter, choose_for_energy, find_entry, find_sensors, has_energy
 from .process import StepError, tail
 from .simulator import Simulator, simulator
 from .steps import say, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
 FOLDER = PROJECT / ".demo"
 PORT = 8123
@@ -75,12 +75,12 @@ def _forget(folder: Path) -> None:
 
 async def _set_up(hass: HomeAssistant, meter: Simulator) -> None:
     """Add the meter and choose it for the Energy dashboard, where an earlier run has not."""
-    if await find_entry(hass.client):
-        return
-    with step("the config flow sets up the meter; the radio takes its time"):
-        await hass.process.unless_ended(add_meter(hass.client, answers(meter.port)), within=SET_UP)
-    with step("the Energy dashboard shows it"):
-        await choose_for_energy(hass.client, await find_sensors(hass.client))
+    if not await find_entry(hass.client):
+        with step("the config flow sets up the meter; the radio takes its time"):
+            await hass.process.unless_ended(add_meter(hass.client, answers(meter.port)), within=SET_UP)
+    if not await has_energy(hass.client):
+        with step("the Energy dashboard shows it"):
+            await choose_for_energy(hass.client, await find_sensors(hass.client))
 
 
 async def _show(folder: Path, *, lang: str, module: str, port: int) -> None:
@@ -106,13 +106,12 @@ async def _run(folder: Path, meter: Simulator, *, lang: str, port: int) -> int:
 
 
 async def _demo(arguments: argparse.Namespace) -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with _alone(FOLDER):
         if arguments.fresh:
             _forget(FOLDER)
-        port = arguments.port or free_port(*range(PORT, PORT + NEXT_PORTS))
+        port = free_port(*([arguments.port] if arguments.port else range(PORT, PORT + NEXT_PORTS)))
+        if arguments.port not in {None, port}:
+            raise StepError(f"port {arguments.port} is not free")
         await _show(FOLDER, lang=arguments.lang, module=arguments.module, port=port)
 
 
@@ -124,14 +123,25 @@ async def _check(arguments: argparse.Namespace) -> None:
         # The folder stays for whoever wants to know more.
         err.log = err.log or folder / "home-assistant.log"
         raise
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
     shutil.rmtree(folder)
+
+
+async def _until_told(doing: Coroutine[None, None, None]) -> None:
+    """Do something until Ctrl-C or SIGTERM; at a second one, whatever takes long to end is killed."""
+    task = asyncio.ensure_future(doing)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await task
 
 
 def main() -> int:
     """Do what the command line says."""
     arguments = _arguments()
     try:
-        asyncio.run(_check(arguments) if arguments.check else _demo(arguments))
+        asyncio.run(_until_told(_check(arguments) if arguments.check else _demo(arguments)))
     except StepError as err:
         if err.log is not None:
             say(f"\n{tail(err.log)}\n\nThese were the last lines of {err.log}")
@@ -139,9 +149,9 @@ def main() -> int:
             traceback.print_exception(err.__cause__)
         say(f"FAILED    {err}")
         return 1
-    except KeyboardInterrupt, asyncio.CancelledError:
+    except asyncio.CancelledError:
         say("\r          ended")
-        return 0 if not arguments.check else 1
+        return 1 if arguments.check else 0
     return 0
 
 

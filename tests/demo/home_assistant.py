@@ -74,7 +74,7 @@ class LogRecord:
 def parse_log(text: str) -> list[LogRecord]:
     """Cut a log into its entries."""
     heads = list(RECORD.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
+    ends = [*(head.start() for head in heads[1:]), len(text)][: len(heads)]
     return [
         LogRecord(level=head["level"], logger=head["logger"], text=text[head.end() : end].strip())
         for head, end in zip(heads, ends, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 import os
 from pathlib import Path
+import shutil
 import signal
 from typing import Self
 
@@ -97,6 +98,9 @@ class Process:
 @asynccontextmanager
 async def running(name: str, *command: str | Path, log: Path, grace: float = 20) -> AsyncIterator[Process]:
     """Run a child for the length of a `with`; what it prints goes to a file."""
+    if setpriv := shutil.which("setpriv"):
+        # Even if we are killed, nothing that holds ports stays behind.
+        command = (setpriv, "--pdeathsig", "TERM", *command)
     with log.open("wb") as output:
         child = await asyncio.create_subprocess_exec(
             *command,

@@ -1,0 +1,94 @@
+"""The parts of the demo that need no Home Assistant; the rest is checked by `scripts/demo --check`."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+import json
+from pathlib import Path
+
+import pytest
+
+from .demo.check import difference
+from .demo.home_assistant import INTEGRATION, UNTESTED, complaints, has_user, parse_log, write_config
+from .demo.integration import Sensor
+from .demo.process import TAIL, tail
+from .demo.simulator import Truth
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+EARLY = Truth(time=NOW, energy_in=Decimal("100.1"), energy_out=Decimal("5.0"), power=-240)
+LATE = Truth(time=NOW, energy_in=Decimal("100.2"), energy_out=Decimal("5.0"), power=300)
+STATES = {
+    "power": ("-240", "W"),
+    "current_r": ("-1.2", "A"),
+    "current_t": ("-1.2", "A"),
+    "energy_in": ("100.2", "kWh"),
+    "energy_out": ("5.0", "kWh"),
+}
+SENSORS = {
+    key: Sensor(entity_id=f"sensor.{key}", key=key, device_class=None, unit=unit, state=state, reported=NOW)
+    for key, (state, unit) in STATES.items()
+}
+LOG = f"""\
+Something that is printed before there is a log
+2026-11-24 00:18:51.155 WARNING (MainThread) [homeassistant.loader] {UNTESTED}
+2026-11-24 00:18:51.156 INFO (MainThread) [homeassistant.setup] Setting up broute
+2026-11-24 00:18:51.157 ERROR (MainThread) [homeassistant.core] Error doing job
+Traceback (most recent call last):
+  File "{INTEGRATION}/sensor.py", line 1, in <module>
+2026-11-24 00:18:51.158 WARNING (Recorder) [homeassistant.components.recorder] Something of its own
+2026-11-24 00:18:51.159 WARNING (MainThread) [custom_components.broute.sensor] Ours
+"""
+
+
+def test_sensors_that_agree() -> None:
+    assert difference(SENSORS, EARLY, LATE) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "reason"),
+    [
+        ("energy_in", {"state": "100.3"}, "energy_in is 100.3 kWh, but the meter says 100.1 to 100.2"),
+        ("energy_out", {"state": "4.9"}, "energy_out is 4.9 kWh, but the meter says 5.0 to 5.0"),
+        ("power", {"state": "-241"}, "power is -241 W, but the meter says -240 or 300"),
+        ("current_t", {"state": "unavailable"}, "current_t is unavailable"),
+        ("power", {"unit": "kW"}, "power is in kW, not in W"),
+    ],
+)
+def test_sensors_that_differ(key: str, changes: dict[str, str], reason: str) -> None:
+    assert difference({**SENSORS, key: replace(SENSORS[key], **changes)}, EARLY, LATE) == reason  # type: ignore[arg-type]
+
+
+def test_missing_sensor() -> None:
+    sensors = {key: sensor for key, sensor in SENSORS.items() if key != "power"}
+    assert difference(sensors, EARLY, LATE) == "no sensor for ['power']"
+
+
+def test_log_is_cut_into_records() -> None:
+    records = parse_log(LOG)
+    assert [record.level for record in records] == ["WARNING", "INFO", "ERROR", "WARNING", "WARNING"]
+    assert records[2].text.splitlines()[1] == "Traceback (most recent call last):"
+    assert parse_log("nothing") == []
+
+
+def test_complaints_are_ours() -> None:
+    assert [record.logger for record in complaints(parse_log(LOG))] == [
+        "homeassistant.core",
+        "custom_components.broute.sensor",
+    ]
+
+
+def test_configuration_is_written_anew_and_knowledge_is_kept(tmp_path: Path) -> None:
+    write_config(tmp_path, lang="ja", port=8123)
+    assert not has_user(tmp_path)
+    (tmp_path / ".storage" / "onboarding").write_text(json.dumps({"data": {"done": ["core_config", "user"]}}))
+    write_config(tmp_path, lang="en", port=8124)
+    assert has_user(tmp_path)
+    assert "language: en" in (tmp_path / "configuration.yaml").read_text()
+    assert json.loads((tmp_path / ".storage" / "http").read_text())["data"]["stable"]["server_port"] == 8124
+    assert (tmp_path / "custom_components" / "broute").resolve() == INTEGRATION
+
+
+def test_tail_of_a_log(tmp_path: Path) -> None:
+    assert tail(tmp_path / "missing") == ""
+    (tmp_path / "log").write_text("\n".join(map(str, range(100))))
+    assert tail(tmp_path / "log").splitlines() == [str(number) for number in range(100 - TAIL, 100)]
