@@ -31,15 +31,9 @@ class Terminal:
         self._dongle = dongle
         self._link = link
         self._loop = asyncio.get_running_loop()
-        self._master, slave = os.openpty()
-        os.set_blocking(self._master, False)
-        name = os.ttyname(slave)
-        # From the first closing on, a terminal tells when nobody has it open.
-        os.close(slave)
-        link.unlink(missing_ok=True)
-        link.symlink_to(name)
         self._is_open = False
-        self._timer = self._loop.call_soon(self._look)
+        self._appear()
+        self._timer = self._loop.call_later(POLL, self._look)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the module; what does not fit is lost."""
@@ -47,34 +41,59 @@ class Terminal:
             os.write(self._master, data)
 
     def unplugged(self) -> None:
-        """Leave the terminal to itself: it cannot be pulled out."""
+        """Lose the dongle, and with it the host."""
+        self._hang_up()
+        self._disappear()
 
     def close(self) -> None:
         """Remove the terminal."""
         self._timer.cancel()
         self._hang_up()
+        self._dongle.close()
+        self._disappear()
+
+    def _appear(self) -> None:
+        self._master, slave = os.openpty()
+        os.set_blocking(self._master, False)
+        name = os.ttyname(slave)
+        # From the first closing on, a terminal tells when nobody has it open.
+        os.close(slave)
         self._link.unlink(missing_ok=True)
-        os.close(self._master)
+        self._link.symlink_to(name)
+        self._is_there = True
+
+    def _disappear(self) -> None:
+        if self._is_there:
+            self._is_there = False
+            self._link.unlink(missing_ok=True)
+            os.close(self._master)
 
     def _look(self) -> None:
-        """See whether somebody has opened the terminal."""
+        """See whether somebody has opened the terminal, or has plugged the dongle in."""
+        self._timer = self._loop.call_later(POLL, self._look)
+        if self._is_there and not self._is_open and self._has_host():
+            self._pick_up()
+        elif self._is_there != self._dongle.is_plugged:
+            self._appear() if self._dongle.is_plugged else self._disappear()
+
+    def _has_host(self) -> bool:
         poll = select.poll()
         poll.register(self._master, select.POLLIN)
-        if self._is_open or any(flags & select.POLLHUP for _, flags in poll.poll(0)):
-            self._timer = self._loop.call_later(POLL, self._look)
-            return
+        return not any(flags & select.POLLHUP for _, flags in poll.poll(0))
+
+    def _pick_up(self) -> None:
         # A host that sets nothing would have its own words echoed by the kernel.
         tty.setraw(self._master, termios.TCSANOW)
         self._is_open = True
         self._dongle.open(self)
         self._loop.add_reader(self._master, self._read)
-        self._timer = self._loop.call_later(POLL, self._look)
 
     def _read(self) -> None:
         try:
             data = os.read(self._master, 4096)
         except OSError:
             self._hang_up()
+            self._dongle.close()
             return
         # The host sets the speed after it has opened the terminal.
         self._dongle.tune(BAUD_RATES.get(termios.tcgetattr(self._master)[5], 0))
@@ -84,7 +103,6 @@ class Terminal:
         if self._is_open:
             self._is_open = False
             self._loop.remove_reader(self._master)
-            self._dongle.close()
 
 
 class Socket(asyncio.Protocol):

@@ -255,6 +255,11 @@ def _skterm(module: SkModule, arguments: list[str]) -> None:
     module.air.terminate()
 
 
+def _sksendto(module: SkModule, arguments: list[str]) -> None:  # noqa: ARG001  # as its siblings
+    """Refuse a line: a proper head ends in a space, and its payload follows."""
+    raise CommandError(WRONG_NUMBER)
+
+
 def _skaddnbr(module: SkModule, arguments: list[str]) -> None:
     _expect(arguments, ADDRESS, MAC)
     module.air.knows_neighbour = True
@@ -330,6 +335,7 @@ COMMANDS: Mapping[str, Callable[[SkModule, list[str]], None]] = {
     "SKRESET": _skreset,
     "SKSAVE": _sksave,
     "SKSCAN": _skscan,
+    "SKSENDTO": _sksendto,
     "SKSETPWD": _sksetpwd,
     "SKSETRBID": _sksetrbid,
     "SKSREG": _sksreg,

@@ -1,0 +1,216 @@
+"""The simulator as a program: terminals, TCP ports, control, signals."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+import json
+from pathlib import Path
+import re
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import serialx
+
+from tests.simulator import scenarios
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ROOT = Path(__file__).parent.parent
+READY = re.compile(r"ready: (?P<port>\S+)(?: control (?P<host>\S+):(?P<number>\d+))?\n")
+
+
+@asynccontextmanager
+async def simulator(*arguments: str, end: signal.Signals = signal.SIGTERM) -> AsyncIterator[re.Match[str]]:
+    """Run the command line until it is told to end; what it says when it is ready, and nothing else."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.simulator",
+        *arguments,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = (await process.stdout.readline()).decode()
+    try:
+        ready = READY.fullmatch(line)
+        assert ready, line
+        yield ready
+    finally:
+        process.send_signal(end)
+        output, errors = await process.communicate()
+    assert (process.returncode, output, errors) == (0, b"", b"")
+
+
+async def ask(url: str, *commands: str) -> list[str]:
+    """Return the last line that comes for each command."""
+    reader, writer = await serialx.open_serial_connection(url, baudrate=115_200)
+    lines = []
+    for command in commands:
+        writer.write(command.encode() + b"\r\n")
+        echo = (await reader.readuntil(b"\r\n")).decode()
+        lines.append(echo)
+        while not lines[-1].startswith(("OK", "FAIL")):
+            lines[-1] = (await reader.readuntil(b"\r\n")).decode()
+    writer.close()
+    await writer.wait_closed()
+    return [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+async def test_a_terminal(tmp_path: Path, end: signal.Signals) -> None:
+    link = tmp_path / "dongle"
+    async with simulator("--pty", str(link), "--speed", "50", end=end) as ready:
+        assert ready["port"] == str(link)
+        assert ready["host"] is None
+        # A dongle keeps what it was told between two hosts.
+        assert await ask(str(link), "SKSREG SFE 0") == ["OK"]
+        reader, writer = await serialx.open_serial_connection(str(link), baudrate=115_200)
+        writer.write(b"SKVER\r\n")
+        assert await reader.readuntil(b"OK\r\n") == b"EVER 1.5.2\r\nOK\r\n"
+        with pytest.raises(OSError, match="locked"):
+            await serialx.open_serial_connection(str(link), baudrate=115_200)
+        writer.close()
+        await writer.wait_closed()
+    assert not link.is_symlink()
+
+
+async def test_a_terminal_of_another_speed_is_silent(tmp_path: Path) -> None:
+    link = tmp_path / "dongle"
+    async with simulator("--pty", str(link), "--speed", "50"):
+        reader, writer = await serialx.open_serial_connection(str(link), baudrate=9600)
+        writer.write(b"SKVER\r\n")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.read(1), 0.3)
+        writer.close()
+        await writer.wait_closed()
+        assert await ask(str(link), "SKVER") == ["OK"]
+
+
+async def test_an_old_link_is_replaced(tmp_path: Path) -> None:
+    link = tmp_path / "dongle"
+    link.symlink_to("/dev/null")
+    async with simulator("--pty", str(link), "--speed", "50"):
+        assert await ask(str(link), "SKVER") == ["OK"]
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_tcp_port() -> None:
+    async with simulator("--listen", "127.0.0.1:0", "--speed", "50", "--module", "bp35a1") as ready:
+        url = ready["port"]
+        assert re.fullmatch(r"socket://127\.0\.0\.1:\d+", url)
+        assert await ask(url, "SKSREG SFE 0") == ["OK"]
+        reader, writer = await serialx.open_serial_connection(url, baudrate=115_200)
+        writer.write(b"SKVER\r\n")
+        assert await reader.readuntil(b"OK\r\n") == b"EVER 1.2.10\r\nOK\r\n"
+        second, second_writer = await serialx.open_serial_connection(url, baudrate=115_200)
+        with suppress(ConnectionResetError):
+            assert await second.read() == b""
+        second_writer.close()
+        writer.write(b"SKVER\r\n")
+        assert await reader.readuntil(b"OK\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+
+class Control:
+    """The control port of a running simulator."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def do(self, order: str, **options: Any) -> Any:
+        self._writer.write(json.dumps({"do": order, **options}).encode() + b"\n")
+        return json.loads(await self._reader.readline())
+
+    async def say(self, text: str) -> Any:
+        self._writer.write(text.encode() + b"\n")
+        return json.loads(await self._reader.readline())
+
+
+@asynccontextmanager
+async def controlled(ready: re.Match[str]) -> AsyncIterator[Control]:
+    reader, writer = await asyncio.open_connection(ready["host"], int(ready["number"]))
+    try:
+        yield Control(reader, writer)
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_control(tmp_path: Path) -> None:
+    link = tmp_path / "dongle"
+    arguments = ["--pty", str(link), "--control", "127.0.0.1:0", "--scenario", "solar", "--speed", "50", "--seed", "7"]
+    async with simulator(*arguments, "--clock-offset", "-90") as ready, controlled(ready) as control:
+        await ask(str(link), "SKSETPWD C " + scenarios.PASSWORD, "SKSAVE")
+        record = await control.do("record")
+        assert record["commands"] == ["SKSETPWD C " + scenarios.PASSWORD, "SKSAVE"]
+        assert record["flash_writes"] == ["SKSAVE"]
+        assert record["opens"] == 1
+        counters = await control.do("counters")
+        assert Decimal(counters["energy_in"]) > 1000
+        assert Decimal(counters["energy_out"]) > 100
+        assert (await control.do("counters", at="2026-11-23T00:00:00+09:00"))["energy_in"]
+        orders = ["session_drop", "session_end", "expire", "mute", "reachable", "hang", "exchange", "fault", "restrict"]
+        for order in [*orders, "clear"]:
+            assert await control.do(order) == {"ok": True}
+        assert await control.do("inject", hex="0D0A") == {"ok": True}
+        assert (await control.do("record"))["commands"] == []
+        assert not (await control.do("nonsense"))["ok"]
+        assert not (await control.say("{"))["ok"]
+        assert not (await control.say("7"))["ok"]
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_dongle_is_unplugged_and_plugged_in_again(tmp_path: Path) -> None:
+    link = tmp_path / "dongle"
+    arguments = ["--pty", str(link), "--control", "127.0.0.1:0", "--speed", "50"]
+    async with simulator(*arguments) as ready, controlled(ready) as control:
+        reader, writer = await serialx.open_serial_connection(str(link), baudrate=115_200)
+        await asyncio.sleep(0.2)
+        await control.do("unplug")
+        with pytest.raises(OSError, match="disconnected"):
+            await reader.read()
+        writer.close()
+        with pytest.raises(FileNotFoundError):
+            await serialx.open_serial_connection(str(link), baudrate=115_200)
+        await control.do("plug")
+        await asyncio.sleep(0.2)
+        assert await ask(str(link), "SKVER") == ["OK"]
+
+
+async def run(*arguments: str) -> tuple[int | None, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.simulator",
+        *arguments,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def test_the_list_of_scenarios() -> None:
+    status, output, _ = await run("--list")
+    assert status == 0
+    assert {line.split("  ")[0]: line.split("  ")[-1].strip() for line in output.splitlines()} == {
+        name: scenario.summary for name, scenario in scenarios.SCENARIOS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--pty", "x", "--listen", "127.0.0.1:0"], ["--pty", "x", "--scenario", "y"]]
+)
+async def test_a_wrong_command_line(arguments: list[str]) -> None:
+    status, _, errors = await run(*arguments)
+    assert status == 2
+    assert "usage:" in errors
