@@ -15,6 +15,7 @@ import serialx
 from tests.simulator import scenarios
 from tests.simulator.echonet import CONTROLLER, METER, Esv, Frame, property_map
 from tests.simulator.faults import Fault
+from tests.simulator.host import Host, lines_of, opened
 from tests.simulator.household import JST, household
 from tests.simulator.line import LineSettings
 from tests.simulator.meter import Gap, Meter, MeterSettings, Reverse
@@ -44,33 +45,11 @@ class Clock:
         self.now += timedelta(**by)
 
 
-class Host:
-    """A host that writes commands and reads whatever comes."""
+class Client(Host):
+    """A host that joins the meter and talks to it."""
 
-    def __init__(self, sim: SimulatedPort, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._sim = sim
-        self._reader = reader
-        self._writer = writer
-        self._tid = 0
-
-    async def heard(self) -> bytes:
-        """Return what comes until nothing more does."""
-        data = b""
-        while True:
-            # The simulation takes some turns of the event loop for each thing that it does.
-            for _ in range(20):
-                await asyncio.sleep(0)
-            if not self._reader._buffer:  # type: ignore[attr-defined]
-                return data
-            data += await self._reader.read(65_536)
-
-    async def exchange(self, data: bytes) -> bytes:
-        self._writer.write(data)
-        return await self.heard()
-
-    async def ask(self, command: str) -> list[str]:
-        """Return the lines that come after a command."""
-        return (await self.exchange(command.encode() + b"\r\n")).decode("latin-1").split("\r\n")[:-1]
+    has_side = True
+    _tid = 0
 
     async def join(self) -> None:
         await self.ask("SKSREG SFE 0")
@@ -82,9 +61,9 @@ class Host:
         assert any(line.startswith("EVENT 25") for line in lines), lines
 
     async def send(self, payload: bytes, *, address: str = ADDRESS, security: int = 1) -> list[str]:
-        side = "0 " if self._sim.module.dialect.has_side else ""  # type: ignore[attr-defined]
+        side = "0 " if self.has_side else ""
         head = f"SKSENDTO 1 {address} 0E1A {security} {side}{len(payload):04X} "
-        return (await self.exchange(head.encode() + payload)).decode("latin-1").split("\r\n")[:-1]
+        return lines_of(await self.exchange(head.encode() + payload))
 
     async def request(self, service: int, *properties: tuple[int, bytes], to: bytes = METER) -> list[Frame]:
         """Send a request; return the frames that come."""
@@ -112,21 +91,20 @@ def events(lines: list[str]) -> list[str]:
 
 
 @asynccontextmanager
-async def opened(sim: SimulatedPort, baudrate: int = 115_200) -> AsyncIterator[Host]:
-    reader, writer = await serialx.open_serial_connection(sim.url, baudrate=baudrate)
-    try:
-        yield Host(sim, reader, writer)
-    finally:
-        writer.close()
-        await writer.wait_closed()
+async def joined(
+    scenario: Scenario, clock: Clock | None = None, module: str = "bp35c2", **options: Any
+) -> AsyncIterator[tuple[SimulatedPort, Client]]:
+    with simulated_port(scenario, clock=clock or Clock(), module=module, **options) as sim:
+        async with client(sim) as host:
+            host.has_side = module in {"bp35c2", "rl7023dss"}
+            await host.join()
+            yield sim, host
 
 
 @asynccontextmanager
-async def joined(scenario: Scenario, clock: Clock | None = None, **options: Any) -> AsyncIterator[tuple[Any, Host]]:
-    with simulated_port(scenario, clock=clock or Clock(), **options) as sim:
-        async with opened(sim) as host:
-            await host.join()
-            yield sim, host
+async def client(sim: SimulatedPort) -> AsyncIterator[Client]:
+    async with opened(sim) as host:
+        yield Client(host._reader, host._writer)
 
 
 # The household
@@ -622,9 +600,9 @@ async def test_joining_needs_channel_pan_and_credentials(register: str, *, is_he
 
 async def test_the_session_survives_the_host() -> None:
     with simulated_port(scenarios.NORMAL, clock=Clock()) as sim:
-        async with opened(sim) as host:
+        async with client(sim) as host:
             await host.join()
-        async with opened(sim) as host:
+        async with client(sim) as host:
             assert (await host.get(0xE1)) == {0xE1: b"\x01"}
             await host.ask("SKRESET")
             assert (await host.send(b"\x10\x81"))[-1] == "FAIL ER10"
@@ -658,7 +636,7 @@ async def test_a_join_right_after_the_end_of_a_session_is_refused_once() -> None
 async def test_first_joins_may_fail() -> None:
     scenario = replace(scenarios.NORMAL, radio=replace(scenarios.NORMAL.radio, refused_joins=1, unheard_joins=1))
     with simulated_port(scenario) as sim:
-        async with opened(sim) as host:
+        async with client(sim) as host:
             for _ in range(2):
                 with pytest.raises(AssertionError):
                     await host.join()
@@ -682,8 +660,8 @@ async def test_first_joins_may_fail() -> None:
 async def test_the_session_ends(end: Callable[[Any], object], expected: list[str]) -> None:
     async with joined(scenarios.NORMAL) as (sim, host):
         end(sim.air)
-        lines = await host.heard()
-        assert [event for event in events(lines.decode().split("\r\n")) if event[:2] != "21"] == expected
+        lines = lines_of(await host.heard())
+        assert [event for event in events(lines) if event[:2] != "21"] == expected
         is_lost = expected[-1] in {"24", "26"}
         assert ((await host.send(b"\x10\x81"))[-1] == "FAIL ER10") == is_lost
 
@@ -708,7 +686,7 @@ async def test_a_session_has_a_lifetime(renewal: Renewal, expected: list[str]) -
         for _ in range(900):
             clock.move(seconds=1)
             sim.tick()
-        lines = (await host.heard()).decode().split("\r\n")
+        lines = lines_of(await host.heard())
         assert [event for event in events(lines) if event[:2] not in {"21", "02"}] == expected
 
 
@@ -927,7 +905,7 @@ async def test_the_energy_is_announced_each_half_hour() -> None:
         assert await host.heard() == b""
         clock.move(minutes=1)
         sim.tick()
-        (notice,) = frames((await host.heard()).decode().split("\r\n"))
+        (notice,) = frames(lines_of(await host.heard()))
         assert notice.service == Esv.INF
         assert (notice.source, notice.destination) == (METER, CONTROLLER)
         values = dict(notice.properties)
@@ -938,7 +916,7 @@ async def test_the_energy_is_announced_each_half_hour() -> None:
         # After a leap only the newest is announced.
         clock.move(days=1)
         sim.tick()
-        assert len(frames((await host.heard()).decode().split("\r\n"))) == 1
+        assert len(frames(lines_of(await host.heard()))) == 1
 
 
 @pytest.mark.parametrize(("is_answered", "expected"), [(True, 1), (False, 3)])
@@ -947,7 +925,7 @@ async def test_a_notification_that_wants_an_answer_is_repeated(*, is_answered: b
     async with joined(scenarios.REQUESTED_NOTICES, clock) as (sim, host):
         clock.move(minutes=31)
         sim.tick()
-        heard = frames((await host.heard()).decode().split("\r\n"))
+        heard = frames(lines_of(await host.heard()))
         assert heard[0].service == Esv.INFC
         if is_answered:
             reply = replace(
@@ -957,7 +935,7 @@ async def test_a_notification_that_wants_an_answer_is_repeated(*, is_answered: b
         for _ in range(5):
             clock.move(seconds=25)
             sim.tick()
-            heard += frames((await host.heard()).decode().split("\r\n"))
+            heard += frames(lines_of(await host.heard()))
         assert len(heard) == expected
         assert len({frame.tid for frame in heard}) == 1
 
@@ -965,7 +943,7 @@ async def test_a_notification_that_wants_an_answer_is_repeated(*, is_answered: b
 async def test_changes_are_announced() -> None:
     async with joined(scenarios.NORMAL) as (sim, host):
         sim.meter.device.set_faulty(faulty=True)
-        (notice,) = frames((await host.heard()).decode().split("\r\n"))
+        (notice,) = frames(lines_of(await host.heard()))
         assert notice.properties == ((0x88, b"\x41"),)
         answered, notice = await host.request(Esv.SET_C, (0x81, b"\x09"))
         assert answered.service == Esv.SET_RES
@@ -1028,11 +1006,11 @@ async def test_an_unplugged_dongle_is_gone_until_it_is_plugged_in() -> None:
 
 async def test_an_unplugged_dongle_forgets_its_session() -> None:
     with simulated_port(scenarios.NORMAL) as sim:
-        async with opened(sim) as host:
+        async with client(sim) as host:
             await host.join()
         sim.unplug()
         sim.plug()
-        async with opened(sim) as host:
+        async with client(sim) as host:
             assert (await host.ask("SKTERM"))[-1] == "FAIL ER10"
 
 
