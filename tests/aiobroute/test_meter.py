@@ -35,8 +35,8 @@ from custom_components.broute.aiobroute import (
 )
 from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
-from tests.simulator.air import Sending
 from tests.simulator.faults import Fault
+from tests.simulator.radio import Sending
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
 
@@ -225,7 +225,8 @@ def test_no_value_is_none(scenario: Scenario) -> None:
     async def main() -> None:
         async with connected(scenario) as (meter, _):
             reading = await meter.read()
-            assert reading.power is reading.energy_in is reading.current_r is reading.current_t is None
+            values = (reading.power, reading.energy_in, reading.current_r, reading.current_t)
+            assert values == (None, None, None, None)
 
     run(main())
 
@@ -412,7 +413,7 @@ def test_requests_wait_for_airtime() -> None:
             reading = asyncio.ensure_future(meter.read())
             await asyncio.sleep(1800)
             assert not reading.done()
-            sim.air.restrict(False)  # noqa: FBT003
+            sim.air.restrict(False)
             assert (await reading).power is not None
             assert not meter.restricted
 
@@ -427,7 +428,7 @@ def test_waiting_for_airtime_can_be_given_up() -> None:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(30):
                     await meter.read()
-            sim.air.restrict(False)  # noqa: FBT003
+            sim.air.restrict(False)
             assert (await meter.read()).power is not None
 
     run(main())

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 import getpass
@@ -26,12 +27,15 @@ from . import (
     FixedTimeCount,
     HistorySelector,
     HistorySpan,
+    JoinRefusedError,
     MeterProfile,
     MinuteCounts,
+    Notification,
     Pan,
     Progress,
     PropertyRefusedError,
     Reading,
+    SessionLostError,
     SmartMeter,
     Stage,
     connect,
@@ -116,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("--csv", action="store_true", help="print comma-separated values")
     setting = add("set", _set, "set a property of the meter", joining)
     setting.add_argument("property", choices=["installation-location"])
-    setting.add_argument("value", type=lambda text: int(text, 16), help="one byte in hexadecimal, such as 08")
+    setting.add_argument("value", type=_byte, help="one byte in hexadecimal, such as 08")
     add("scan", _scan, "find the meter and print where it is on the air", common)
     return parser
 
@@ -152,6 +156,12 @@ def _days(text: str) -> int:
     return days
 
 
+def _byte(text: str) -> int:
+    if not re.fullmatch("[0-9A-Fa-f]{1,2}", text):
+        raise argparse.ArgumentTypeError("one byte has two hexadecimal digits")
+    return int(text, 16)
+
+
 async def _read(options: argparse.Namespace) -> None:
     async with await _connect(options) as meter:
         _print_reading(options, meter, await meter.read())
@@ -159,28 +169,45 @@ async def _read(options: argparse.Namespace) -> None:
 
 async def _watch(options: argparse.Namespace) -> None:
     while True:
+        told: asyncio.Queue[Notification | SessionLostError] = asyncio.Queue()
         try:
-            meter = await _connect(options)
+            meter = await connect(
+                options.port,
+                options.credentials,
+                pan=options.pan,
+                on_progress=_progress,
+                on_notification=told.put_nowait,
+                on_lost=told.put_nowait,
+            )
             options.pan = meter.pan
             try:
-                await _watch_meter(options, meter)
+                await _watch_meter(options, meter, told)
             except asyncio.CancelledError:
                 await meter.leave()
                 raise
             finally:
                 await meter.close()
+        except JoinRefusedError:
+            raise
         except BRouteError as err:
             print(f"{err}; trying again in {RECONNECT_PAUSE:g} s", file=sys.stderr)
             await asyncio.sleep(RECONNECT_PAUSE)
 
 
-async def _watch_meter(options: argparse.Namespace, meter: SmartMeter) -> None:
-    loop = asyncio.get_running_loop()
-    due = loop.time()
+async def _watch_meter(
+    options: argparse.Namespace, meter: SmartMeter, told: asyncio.Queue[Notification | SessionLostError]
+) -> None:
+    due = asyncio.get_running_loop().time()
     while True:
         _print_reading(options, meter, await meter.read())
         due += options.interval
-        await asyncio.sleep(due - loop.time())
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                while True:
+                    news = await told.get()
+                    if isinstance(news, SessionLostError):
+                        raise news
+                    _print_notification(options, meter, news)
 
 
 async def _properties(options: argparse.Namespace) -> None:
@@ -267,7 +294,7 @@ def _say(text: str) -> None:
 def _progress(progress: Progress) -> None:
     scan = progress.scan
     text = f"scanning, pass {scan.number} of {scan.of}: {scan.seconds:.0f} s" if scan else TEXTS[progress.stage]
-    print(text, file=sys.stderr)
+    _say(text)
 
 
 def _print_reading(options: argparse.Namespace, meter: SmartMeter, reading: Reading) -> None:
@@ -285,6 +312,19 @@ def _print_reading(options: argparse.Namespace, meter: SmartMeter, reading: Read
             "unit": meter.profile.unit,
         },
     )
+
+
+def _print_notification(options: argparse.Namespace, meter: SmartMeter, notification: Notification) -> None:
+    for code, raw in notification.values.data.items():
+        row = PROPERTIES.get(code)
+        _print(
+            options,
+            {
+                "announced": f"{code:02X}",
+                "name": row.name if row else None,
+                "value": _plain(row.decode(raw), row.unit, meter.profile) if row else None,
+            },
+        )
 
 
 def _plain(value: object, unit: str | None, profile: MeterProfile) -> object:

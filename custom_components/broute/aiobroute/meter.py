@@ -28,7 +28,7 @@ from .history import History
 from .module import Beacon, Credentials, ModuleInfo, Pan
 from .probe import probe
 from .profile import CONSTANTS, MeterProfile
-from .session import ScanPass, Session, Timing
+from .session import ScanPass, Session, State, Timing
 from .transactions import Notification, Transactions
 
 _LOGGER = logging.getLogger(__name__)
@@ -110,6 +110,11 @@ class SmartMeter:
     def restricted(self) -> bool:
         """Return whether requests wait because the module's hourly airtime is used up (ARIB STD-T108)."""
         return self._session.restricted
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the session is over, so that another connection is needed."""
+        return self._session.state is State.LOST
 
     @property
     def dropped(self) -> int:

@@ -84,10 +84,6 @@ class Port:
         with _unlogged():
             self._transport.write(data)
 
-    async def set_baudrate(self, baudrate: int) -> None:
-        """Go on at another speed."""
-        await self._transport.reconfigure_port(baudrate=baudrate)
-
     def close(self) -> None:
         """Release the port; nothing is told to anyone any more."""
         # A TCP peer that closes looks like our own close, so whoever listens is detached first.

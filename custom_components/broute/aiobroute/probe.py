@@ -10,8 +10,14 @@ from .skstack.module import identify as identify_sk
 
 _LOGGER = logging.getLogger(__name__)
 
+BAUDRATE = 115200
+"""What every module is shipped with."""
+
 OTHER_BAUDRATES = (57600, 38400, 19200, 9600)
-"""What somebody may have set for good instead of 115200 (SK 3.32)."""
+"""What somebody may have set for good instead (SK 3.32)."""
+
+WITHOUT_SPEED = ("socket://", "tcp://")
+"""Serial URLs behind which nobody can set the speed."""
 
 STUCK_SEND = b"\r" * 0x04D0
 """Ends an SKSENDTO whose data never came: until then a module takes every command for it."""
@@ -25,28 +31,24 @@ async def probe(url: str, *, patience: float) -> WiSunModule:
         ModuleError: nothing we know answers.
 
     """
-    async with AsyncExitStack() as stack:
-        port = await open_port(url)
-        stack.push_async_callback(_close, port)
-        module: WiSunModule | None = await identify_sk(port, patience=patience)
-        if module is None:
-            port.write(STUCK_SEND)
-            module = await identify_sk(port, patience=patience)
-        if module is None and "://" not in url:
-            module = await _identify_at_other_speeds(port, patience)
-        if module is None:
-            raise ModuleError(f"no Wi-SUN module answers on {url}")
-        _LOGGER.debug("%s has a %s", url, module.info)
-        stack.pop_all()
-        return module
+    for baudrate in (BAUDRATE,) if url.startswith(WITHOUT_SPEED) else (BAUDRATE, *OTHER_BAUDRATES):
+        async with AsyncExitStack() as stack:
+            port = await open_port(url, baudrate=baudrate)
+            stack.push_async_callback(_close, port)
+            module = await _identify(port, patience if baudrate == BAUDRATE else patience / 2)
+            if module is not None:
+                _LOGGER.debug("%s has a %s", url, module.info)
+                stack.pop_all()
+                return module
+    raise ModuleError(f"no Wi-SUN module answers on {url}")
 
 
-async def _identify_at_other_speeds(port: Port, patience: float) -> WiSunModule | None:
-    for baudrate in OTHER_BAUDRATES:
-        await port.set_baudrate(baudrate)
-        if (module := await identify_sk(port, patience=patience / 2)) is not None:
-            return module
-    return None
+async def _identify(port: Port, patience: float) -> WiSunModule | None:
+    module = await identify_sk(port, patience=patience)
+    if module is None:
+        port.write(STUCK_SEND)
+        module = await identify_sk(port, patience=patience)
+    return module
 
 
 async def _close(port: Port) -> None:

@@ -1,0 +1,237 @@
+"""The states of a session, and what the meter tells unasked."""
+
+import asyncio
+from datetime import datetime
+import logging
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.broute.aiobroute import (
+    JST,
+    Credentials,
+    ModuleError,
+    Notification,
+    Pan,
+    PortError,
+    SessionLostError,
+    Timing,
+    connect,
+)
+from custom_components.broute.aiobroute.echonet import properties as p
+from custom_components.broute.aiobroute.module import ModuleEvent
+from custom_components.broute.aiobroute.port import open_port
+from custom_components.broute.aiobroute.session import REASONS, TRANSITIONS, State
+from custom_components.broute.aiobroute.skstack.commands import sksreg_read
+from custom_components.broute.aiobroute.skstack.dialects import ONE_SIDE, dialect_of
+from custom_components.broute.aiobroute.skstack.module import SkLink, SkModule
+from tests.simulator import scenarios
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+from tests.simulator.transport import simulated_port
+
+from .virtual_time import clock, run
+
+CREDENTIALS = Credentials(ROUTE_B_ID, PASSWORD)
+PAN = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
+LOST = {State.LOST}
+
+
+@given(st.lists(st.sampled_from(ModuleEvent)))
+def test_any_events_keep_the_rules(events: list[ModuleEvent]) -> None:
+    state = State.JOINING
+    for event in events:
+        before, state = state, TRANSITIONS.get((state, event), state)
+        assert state in LOST or before not in LOST, "a lost session stays lost"
+        assert state is not State.EXPIRED or before in {State.JOINED, State.EXPIRED}, "only a session can expire"
+        assert event is not ModuleEvent.PORT_LOST or state in LOST, "nothing survives its port"
+        assert state is before or state is not State.LOST or event in REASONS, "whoever is lost is told why"
+
+
+@pytest.mark.parametrize(
+    ("event", "number"),
+    [(ModuleEvent.ENDED_BY_METER, 0x26), (ModuleEvent.ENDED, 0x27), (ModuleEvent.END_UNANSWERED, 0x28)],
+)
+def test_each_end_of_a_session_is_told_at_once(event: ModuleEvent, number: int) -> None:
+    async def main() -> None:
+        lost: list[SessionLostError] = []
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_lost=lost.append):
+                sim.inject(f"EVENT {number:02X} {PAN.address} 0\r\n".encode())
+                sim.inject(f"EVENT 29 {PAN.address} 0\r\n".encode())
+                await asyncio.sleep(0.5)
+                assert [str(error) for error in lost] == [REASONS[event]]
+
+    run(main())
+
+
+def test_half_hours_are_announced() -> None:
+    async def main() -> None:
+        told: list[Notification] = []
+        with simulated_port(scenarios.SOLAR, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=told.append):
+                sim.record.clear()
+                await asyncio.sleep(3600)
+                assert not sim.record.datagrams_from_client
+                fixed = [notification.values.read(p.FIXED_TIME_IN) for notification in told]
+                assert [value.time for value in fixed if value] == [
+                    datetime(2026, 11, 23, 14, 30, tzinfo=JST),
+                    datetime(2026, 11, 23, 15, 0, tzinfo=JST),
+                ]
+                for value in fixed:
+                    assert value is not None
+                    assert value.count == sim.meter.device.counters.raw(value.time)[0]
+
+    run(main())
+
+
+def test_a_notification_that_wants_an_answer_gets_one() -> None:
+    async def main() -> None:
+        told: list[Notification] = []
+        with simulated_port(scenarios.REQUESTED_NOTICES, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=told.append):
+                sim.record.clear()
+                await asyncio.sleep(1800)
+                assert len(told) == 1
+                (answer,) = sim.record.datagrams_from_client
+                assert answer[10] == 0x7A
+
+    run(main())
+
+
+def test_a_confirmation_that_cannot_be_sent_is_left(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async def main() -> None:
+        with simulated_port(scenarios.REQUESTED_NOTICES, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN):
+                sim.air.restrict()
+                await asyncio.sleep(1800)
+                assert "stays unconfirmed" in caplog.text
+
+    run(main())
+
+
+def test_closing_ends_a_confirmation_that_waits() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.REQUESTED_NOTICES, speed=1, clock=clock) as sim:
+            told = asyncio.Event()
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=lambda _: told.set()):
+                sim.air.restrict()
+                await told.wait()
+            await asyncio.sleep(0)
+
+    run(main())
+
+
+def test_a_fault_is_announced() -> None:
+    async def main() -> None:
+        told: list[Notification] = []
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=told.append):
+                sim.meter.device.set_faulty(faulty=True)
+                await asyncio.sleep(5)
+                assert [notification.values.read(p.FAULT_STATUS) for notification in told] == [True]
+
+    run(main())
+
+
+def test_what_is_not_the_meters_is_dropped_and_counted() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.UNENCRYPTED, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                await meter.read()
+                assert meter.dropped == len(sim.record.datagrams_from_client)
+
+    run(main())
+
+
+def test_a_day_of_short_sessions() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.SESSION_EXPIRES, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                for _ in range(24 * 4):
+                    assert (await meter.read()).power is not None
+                    await asyncio.sleep(900)
+                assert sim.record.opens == 1
+                assert sim.air.airtime.last_hour() < 10
+
+    run(main())
+
+
+def test_a_first_join_that_ends_at_once() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+
+            def end() -> None:
+                sim.line.write_raw(f"EVENT 25 {PAN.address} 0\r\nEVENT 26 {PAN.address} 0\r\n".encode())
+
+            asyncio.get_running_loop().call_later(2, end)
+            with pytest.raises(SessionLostError, match="the meter ended the session"):
+                await connect(sim.url, CREDENTIALS, pan=PAN)
+
+    run(main())
+
+
+@pytest.mark.parametrize("baud_rate", [115200, 57600, 9600])
+def test_a_module_at_another_speed_is_found(baud_rate: int) -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock, baud_rate=baud_rate) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                assert (await meter.read()).energy_in is not None
+
+    run(main())
+
+
+def test_a_module_that_waits_for_the_rest_of_a_datagram_is_freed() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            port = await open_port(sim.url)
+            port.write(f"SKSENDTO 1 {PAN.address} 0E1A 1 0 0100 half".encode())
+            await asyncio.sleep(1)
+            port.close()
+            await port.wait_closed()
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                assert (await meter.read()).power is not None
+
+    run(main())
+
+
+def test_a_port_says_nothing_before_somebody_listens() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            port = await open_port(sim.url)
+            sim.inject(b"EVENT C0\r\n")
+            await asyncio.sleep(1)
+            sim.unplug()
+            await asyncio.sleep(1)
+            with pytest.raises(PortError, match="is closed"):
+                port.write(b"x")
+
+    run(main())
+
+
+def test_timing_stays_within_the_promises() -> None:
+    timing = Timing()
+    assert timing.answer * timing.tries < 40
+    assert timing.answer * timing.tries > 20
+
+
+def test_a_module_that_nobody_knows() -> None:
+    with pytest.raises(ModuleError, match="unknown form"):
+        dialect_of("EINFO FE80:0000:0000:0000:021D:1291:1234:5678 001D129112345678 21 FFFF 2")
+
+
+def test_a_register_that_a_module_lacks_means_no_restriction() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.NORMAL, module="rl7023", speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                assert not meter.restricted
+            link = SkLink(await open_port(sim.url))
+            with pytest.raises(ModuleError, match="ER06"):
+                await link.run(sksreg_read("SFA"))
+            module = SkModule(link, ONE_SIDE, "1.2.10")
+            with pytest.raises(ModuleError, match="too long"):
+                await module.send(PAN.address, bytes(1233))
+            module.close()
+
+    run(main())
