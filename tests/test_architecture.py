@@ -16,7 +16,7 @@ BELOW = {
     "meter": {"echonet", "errors", "history", "module", "probe", "profile", "session", "transactions"},
     "history": {"echonet", "errors", "profile", "transactions"},
     "transactions": {"echonet", "errors", "module", "session"},
-    "profile": {"echonet"},
+    "profile": {"echonet", "errors"},
     "session": {"errors", "module"},
     "probe": {"errors", "j11", "module", "port", "skstack"},
     "module": set(),

@@ -198,6 +198,16 @@ def test_another_controller_is_noticed() -> None:
     run(main())
 
 
+def test_another_controller_after_midnight() -> None:
+    async def main() -> None:
+        async with connected(scenarios.RIVAL, MIDNIGHT + timedelta(minutes=5)) as (meter, sim):
+            history = await read(meter, 1)
+            assert {counters.start.day for counters in history} == {23}
+            assert all(is_true(sim, counters) for counters in history)
+
+    run(main())
+
+
 def test_another_controller_that_never_ends() -> None:
     async def main() -> None:
         busy = replace(scenarios.RIVAL, meter=MeterSettings(rival_day=3, rival_turns=99))

@@ -126,14 +126,22 @@ def test_watch_connects_again_by_itself(
     assert sum(command.startswith("SKSCAN") for command in sim.record.commands) == 1
 
 
+def test_watch_does_not_insist_on_a_wrong_password(
+    sim: SimulatedPort, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROUTE_PASSWORD", "BAD456789ABC")
+    assert run(sim, "watch") == 1
+    assert capsys.readouterr().err == "JoinRefused: the meter refused the Route-B ID or password\n"
+
+
 def test_watch_tells_what_the_meter_announces(
     sim: SimulatedPort, capsys: pytest.CaptureFixture[str], at: dict[float, Callable[[], object]]
 ) -> None:
     at[1500] = stop
     assert run(sim, "watch", "--json", "--interval", "3600") == 0
-    (announced,) = [row for row in rows(capsys) if "announced" in row]
-    assert announced["announced"] == "EA"
-    assert announced["value"]["time"] == "2026-11-23T14:30:00+09:00"
+    announced = {row["announced"]: row["value"] for row in rows(capsys) if "announced" in row}
+    assert set(announced) == {"EA", "EB"}
+    assert announced["EA"]["time"] == "2026-11-23T14:30:00+09:00"
 
 
 def test_properties(sim: SimulatedPort, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +164,7 @@ def test_properties_of_a_second_generation_meter(capsys: pytest.CaptureFixture[s
     with simulated_port(scenarios.SECOND_GENERATION, speed=1, clock=clock) as sim:
         assert run(sim, "properties", "--json") == 0
     found = {row["code"]: row for row in rows(capsys)}
-    assert found["D0"]["value"]["time"] == "2026-11-23T14:07:00+09:00"
+    assert found["D0"]["value"]["time"] == "2026-11-23T14:08:00+09:00"
     assert found["EE"]["value"]["energy"][0]["energy_in"] is not None
     assert found["EF"]["value"]["length"] == 10
 

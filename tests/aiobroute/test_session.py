@@ -1,16 +1,23 @@
 """The states of a session, and what the meter tells unasked."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import datetime
 import logging
+import os
+import pty
+from typing import Any, ClassVar, override
 
 from hypothesis import given, strategies as st
 import pytest
+import serialx
 
 from custom_components.broute.aiobroute import (
     JST,
     Credentials,
+    MeterNotFoundError,
     ModuleError,
+    ModuleTimeoutError,
     Notification,
     Pan,
     PortError,
@@ -24,7 +31,7 @@ from custom_components.broute.aiobroute.port import open_port
 from custom_components.broute.aiobroute.session import REASONS, TRANSITIONS, State
 from custom_components.broute.aiobroute.skstack.commands import sksreg_read
 from custom_components.broute.aiobroute.skstack.dialects import ONE_SIDE, dialect_of
-from custom_components.broute.aiobroute.skstack.module import SkLink, SkModule
+from custom_components.broute.aiobroute.skstack.module import SkLink, SkModule, identify
 from tests.simulator import scenarios
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 from tests.simulator.transport import simulated_port
@@ -224,8 +231,6 @@ def test_a_module_that_nobody_knows() -> None:
 def test_a_register_that_a_module_lacks_means_no_restriction() -> None:
     async def main() -> None:
         with simulated_port(scenarios.NORMAL, module="rl7023", speed=1, clock=clock) as sim:
-            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
-                assert not meter.restricted
             link = SkLink(await open_port(sim.url))
             with pytest.raises(ModuleError, match="ER06"):
                 await link.run(sksreg_read("SFA"))
@@ -235,3 +240,155 @@ def test_a_register_that_a_module_lacks_means_no_restriction() -> None:
             module.close()
 
     run(main())
+
+
+class ScriptedTransport(serialx.BaseSerialTransport):
+    """A port whose other end never opens, or answers only what it knows."""
+
+    transport_name = "scripted"
+    answers: ClassVar[dict[bytes, bytes]] = {}
+    opens = True
+
+    @override
+    async def _connect(self, *, path: str | None = None, **kwargs: Any) -> None:
+        if not self.opens:
+            await asyncio.sleep(3600)
+        self._call_protocol_connection_made()
+
+    @override
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        for line in bytes(data).split(b"\r\n"):
+            if line in self.answers:
+                self._loop.call_soon(self._protocol.data_received, self.answers[line])
+
+    @override
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    @override
+    async def _flush(self) -> None:
+        """Nothing waits to be written."""
+
+    @override
+    async def _get_modem_pins(self) -> serialx.ModemPins:
+        return serialx.ModemPins()
+
+    @override
+    async def _set_modem_pins(self, modem_pins: serialx.ModemPins) -> None:
+        """There are none."""
+
+    @override
+    async def _reconfigure_port(self, update: Any) -> None:
+        """There is no speed."""
+
+    @override
+    def abort(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._mark_user_closed()
+            self._loop.call_soon(self._call_protocol_connection_lost, None)
+
+    close = abort
+
+
+@pytest.fixture
+def scripted() -> Iterator[type[ScriptedTransport]]:
+    class Transport(ScriptedTransport):
+        answers: ClassVar[dict[bytes, bytes]] = {
+            b"SKVER": b"EVER 1.5.2\r\nOK\r\n",
+            b"SKINFO": f"EINFO {PAN.address} 001D129112345678 21 FFFF 0\r\nOK\r\n".encode(),
+            b"SKRESET": b"OK\r\n",
+            b"SKSREG SFE 0": b"OK\r\n",
+            b"SKSREG SA2 1": b"OK\r\n",
+            f"SKSETPWD C {PASSWORD}".encode(): b"OK\r\n",
+            f"SKSETRBID {ROUTE_B_ID}".encode(): b"OK\r\n",
+        }
+
+    unregister = serialx.register_uri_handler(
+        scheme="scripted://",
+        unique_scheme="scripted-1://",
+        sync_cls=serialx.get_serial_classes("socket://")[0],
+        async_transport_cls=Transport,
+    )
+    yield Transport
+    unregister()
+
+
+def test_a_port_that_does_not_open(scripted: type[ScriptedTransport]) -> None:
+    scripted.opens = False
+    with pytest.raises(PortError, match="did not open within 10 s"):
+        run(connect("scripted://", CREDENTIALS))
+
+
+def test_a_port_that_is_no_serial_port() -> None:
+    with pytest.raises(PortError, match="cannot be opened"):
+        run(connect("/", CREDENTIALS))
+
+
+def test_a_module_without_the_register_of_the_airtime(scripted: type[ScriptedTransport]) -> None:
+    """The answer to the next command is missing, so that the connecting ends there."""
+    scripted.answers[b"SKSREG SFB"] = b"FAIL ER06\r\n"
+    scripted.answers[b"SKSREG S2 31"] = b"FAIL ER09\r\n"
+    with pytest.raises(ModuleError, match="ER09"):
+        run(connect("scripted://", CREDENTIALS, pan=PAN))
+
+
+def test_a_module_that_falls_silent_while_it_is_prepared(scripted: type[ScriptedTransport]) -> None:
+    scripted.answers.pop(b"SKSREG SFE 0")
+    with pytest.raises(ModuleTimeoutError, match="SKSREG SFE 0"):
+        run(connect("scripted://", CREDENTIALS, pan=PAN))
+    scripted.answers[b"SKSREG SFE 0"] = b"OK\r\n"
+    with pytest.raises(ModuleTimeoutError, match="SKSREG SFB"):
+        run(connect("scripted://", CREDENTIALS, pan=PAN))
+
+
+def test_a_beacon_whose_description_never_comes(scripted: type[ScriptedTransport]) -> None:
+    events = f"OK\r\nEVENT 20 {PAN.address} 0\r\nEVENT 22 {PAN.address} 0\r\n".encode()
+    scripted.answers |= {
+        b"SKSREG SFB": b"ESREG 0\r\nOK\r\n",
+        b"SKSCAN 2 05555555 6 0": events,
+        b"SKSCAN 2 0FFFFFFF 6 0": events,
+        b"SKSCAN 2 0FFFFFFF 7 0": events,
+        b"SKSCAN 2 0FFFFFFF 8 0": events,
+    }
+    with pytest.raises(MeterNotFoundError):
+        run(connect("scripted://", CREDENTIALS))
+
+
+def test_a_session_that_cannot_be_ended(scripted: type[ScriptedTransport]) -> None:
+    scripted.answers[b"SKTERM"] = b"FAIL ER09\r\n"
+
+    async def main() -> None:
+        module = await identify(await open_port("scripted://"), patience=0.5)
+        assert module is not None
+        with pytest.raises(ModuleError, match="ER09"):
+            await module.leave()
+        module.close()
+        await module.wait_closed()
+
+    run(main())
+
+
+def test_the_serial_library_logs_no_byte_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    """Over a real pseudo-terminal, as the library logs what it writes there."""
+    caplog.set_level(logging.DEBUG)
+
+    async def main() -> None:
+        host, module = pty.openpty()
+        port = await open_port(os.ttyname(module))
+        arrived = asyncio.Event()
+        port.attach(on_data=lambda _: arrived.set(), on_lost=lambda _: None)
+        port.write(b"SKSETPWD C " + PASSWORD.encode())
+        os.write(host, b"SKSETRBID " + ROUTE_B_ID.encode())
+        async with asyncio.timeout(5):
+            await arrived.wait()
+        logging.getLogger("serialx.descriptor_transport").debug("of another port")
+        port.close()
+        await port.wait_closed()
+        os.close(host)
+        os.close(module)
+
+    asyncio.run(main())
+    assert "of another port" in caplog.text
+    assert PASSWORD not in caplog.text
+    assert ROUTE_B_ID not in caplog.text

@@ -118,10 +118,7 @@ class Property[T]:
         """
         if self.build is None:
             raise ValueError(f"{self.name} ({self.code:02X}) cannot be set")
-        data = self.build(value)
-        if len(data) not in self.sizes:
-            raise ValueError(f"{self.name} ({self.code:02X}) cannot have this value")
-        return data
+        return self.build(value)
 
 
 class AnyProperty(Protocol):

@@ -75,7 +75,6 @@ class SkLink:
         self._exchange: _Exchange[Any] | None = None
         self.on_message: Callable[[Message], None] = _nobody
         self.on_lost: Callable[[], None] = _nothing
-        self._closed = False
         port.attach(on_data=self._receive, on_lost=self._lost)
 
     async def run[T](self, command: Command[T]) -> T:
@@ -124,14 +123,12 @@ class SkLink:
 
     def abandon(self) -> None:
         """Close the port and tell whoever listens."""
-        if not self._closed:
-            on_lost = self.on_lost
-            self.close()
-            on_lost()
+        on_lost = self.on_lost
+        self.close()
+        on_lost()
 
     def close(self) -> None:
         """Close the port."""
-        self._closed = True
         self.on_message, self.on_lost = _nobody, _nothing
         self._port.close()
         if self._exchange is not None:
