@@ -548,6 +548,14 @@ async def test_a_description_may_come_late() -> None:
     assert lines.index("EPANDESC") > next(place for place, line in enumerate(lines) if line.startswith("EVENT 22"))
 
 
+@pytest.mark.parametrize(("scenario", "size"), [(scenarios.CUT_DESCRIPTION, 8), (scenarios.BROKEN_DESCRIPTION, 4)])
+async def test_a_description_may_be_interrupted(scenario: Scenario, size: int) -> None:
+    with simulated_port(scenario) as sim:
+        async with opened(sim) as host:
+            await host.ask("SKSETRBID " + scenarios.ROUTE_B_ID)
+            assert len(block(await host.ask("SKSCAN 2 FFFFFFFF 6 0"))) == size
+
+
 async def test_a_scan_during_a_scan_is_accepted_and_never_begins() -> None:
     with simulated_port(scenarios.NORMAL) as sim:
         async with opened(sim) as host:
@@ -886,7 +894,12 @@ async def test_noise_stands_between_the_lines() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "expected"), [(LineSettings(truncated=1.0), b"SKVEVER 1OK"), (LineSettings(lost_bytes=1.0), b"")]
+    ("line", "expected"),
+    [
+        (LineSettings(truncated=1.0), b"SKVEVER 1OK"),
+        (LineSettings(lost_bytes=1.0), b""),
+        (LineSettings(doubled_bytes=1.0), b"SSKKVVEERR\r\r\n\nEEVVEERR  11..55..22\r\r\n\nOOKK\r\r\n\n"),
+    ],
 )
 async def test_lines_may_lose_bytes(line: LineSettings, expected: bytes) -> None:
     with simulated_port(replace(scenarios.NORMAL, line=line)) as sim:

@@ -198,8 +198,9 @@ class Air:
         return is_pausing
 
     def _fail_unheard(self) -> None:
+        can_send = not (self.is_restricted or self.knows_neighbour)
         for delay in UNHEARD_REPEATS:
-            self._later(delay + 0.1, partial(self._happen, Happening.RESOLVING))
+            self._later(delay + 0.1, partial(self._happen, Happening.RESOLVING if can_send else Happening.NOT_SENT))
         self._later(UNHEARD, partial(self._happen, Happening.UNHEARD))
 
     def _authenticate(self, end: Action, *, is_accepted: bool) -> None:

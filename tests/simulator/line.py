@@ -30,10 +30,12 @@ class LineSettings:
     """A line lacks its second half, its end included."""
     lost_bytes: float = 0.0
     """A byte is lost."""
+    doubled_bytes: float = 0.0
+    """A byte comes twice."""
     is_split: bool = False
     """Each byte comes on its own."""
-    pan_description: Literal["whole", "cut", "late"] = "whole"
-    """The block EPANDESC: interrupted for a second within, or after the scan's end."""
+    pan_description: Literal["whole", "cut", "late", "broken"] = "whole"
+    """The block EPANDESC: interrupted for a second within, after the scan's end, or without its second half."""
     seed: int = 1
 
 
@@ -57,6 +59,8 @@ class Line:
             data = data[: len(data) // 2]
         if self.settings.lost_bytes:
             data = bytes(byte for byte in data if not self._happens(self.settings.lost_bytes))
+        if self.settings.doubled_bytes:
+            data = b"".join(bytes([byte]) * (1 + self._happens(self.settings.doubled_bytes)) for byte in data)
         for part in [bytes([byte]) for byte in data] if self.settings.is_split else [data]:
             self.write_raw(part)
 

@@ -162,8 +162,10 @@ NOISE = Scenario(
 )
 SPLIT_BYTES = Scenario(summary="each byte comes on its own", line=LineSettings(is_split=True))
 LOST_BYTES = Scenario(summary="one byte in a thousand is lost", line=LineSettings(lost_bytes=0.001))
+DOUBLED_BYTES = Scenario(summary="one byte in a thousand comes twice", line=LineSettings(doubled_bytes=0.001))
 TRUNCATED_LINES = Scenario(summary="one line in twenty lacks its second half", line=LineSettings(truncated=0.05))
 CUT_DESCRIPTION = Scenario(summary="EPANDESC comes in two halves", line=LineSettings(pan_description="cut"))
+BROKEN_DESCRIPTION = Scenario(summary="EPANDESC never has a second half", line=LineSettings(pan_description="broken"))
 LATE_DESCRIPTION = Scenario(summary="EPANDESC comes after EVENT 22", line=LineSettings(pan_description="late"))
 
 SCENARIOS: Mapping[str, Scenario] = {

@@ -206,7 +206,7 @@ def _describe(module: SkModule, beacon: Beacon, end: float, *, pairs: bool) -> N
     module.later(beacon.delay, lambda: module.print(module.event(0x20, module.address)))
     kind = module.line.settings.pan_description
     delay = end + BLOCK_DELAY if kind == "late" else min(beacon.delay + BLOCK_DELAY, end - 0.05)
-    for place, text in enumerate(lines):
+    for place, text in enumerate(lines[:4] if kind == "broken" else lines):
         interruption = INTERRUPTION if kind == "cut" and place > 2 else 0.0
         module.later(delay + place * 0.001 + interruption, partial(module.print, text))
 
