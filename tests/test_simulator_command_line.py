@@ -1,49 +1,17 @@
 """The simulator as a program: terminals, TCP ports, control, signals."""
 
 import asyncio
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
-import json
 from pathlib import Path
 import re
 import signal
-import sys
-from typing import TYPE_CHECKING, Any
 
 import pytest
 import serialx
 
 from tests.simulator import scenarios
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-ROOT = Path(__file__).parent.parent
-READY = re.compile(r"ready: (?P<port>\S+)(?: control (?P<host>\S+):(?P<number>\d+))?\n")
-
-
-@asynccontextmanager
-async def simulator(*arguments: str, end: signal.Signals = signal.SIGTERM) -> AsyncIterator[re.Match[str]]:
-    """Run the command line until it is told to end; what it says when it is ready, and nothing else."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.simulator",
-        *arguments,
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    line = (await process.stdout.readline()).decode()
-    try:
-        ready = READY.fullmatch(line)
-        assert ready, line
-        yield ready
-    finally:
-        process.send_signal(end)
-        output, errors = await process.communicate()
-    assert (process.returncode, output, errors) == (0, b"", b"")
+from tests.simulator.process import controlled, simulator, started
 
 
 async def ask(url: str, *commands: str) -> list[str]:
@@ -117,32 +85,6 @@ async def test_a_tcp_port() -> None:
         await writer.wait_closed()
 
 
-class Control:
-    """The control port of a running simulator."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def do(self, order: str, **options: Any) -> Any:
-        self._writer.write(json.dumps({"do": order, **options}).encode() + b"\n")
-        return json.loads(await self._reader.readline())
-
-    async def say(self, text: str) -> Any:
-        self._writer.write(text.encode() + b"\n")
-        return json.loads(await self._reader.readline())
-
-
-@asynccontextmanager
-async def controlled(ready: re.Match[str]) -> AsyncIterator[Control]:
-    reader, writer = await asyncio.open_connection(ready["host"], int(ready["number"]))
-    try:
-        yield Control(reader, writer)
-    finally:
-        writer.close()
-        await writer.wait_closed()
-
-
 @pytest.mark.usefixtures("socket_enabled")
 async def test_control(tmp_path: Path) -> None:
     link = tmp_path / "dongle"
@@ -186,15 +128,7 @@ async def test_a_dongle_is_unplugged_and_plugged_in_again(tmp_path: Path) -> Non
 
 
 async def run(*arguments: str) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.simulator",
-        *arguments,
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    process = await started(*arguments)
     output, errors = await process.communicate()
     return process.returncode, output.decode(), errors.decode()
 

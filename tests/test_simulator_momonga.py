@@ -1,19 +1,13 @@
 """A library that we did not write reads the simulated meter, unchanged, in its own process and environment."""
 
 import asyncio
-from contextlib import asynccontextmanager
 import json
 from pathlib import Path
-import signal
-import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.simulator.process import ROOT, controlled, simulator
 
-ROOT = Path(__file__).parent.parent
 PEER = ROOT / ".venv-peers" / "bin" / "python"
 
 READ = """
@@ -27,7 +21,8 @@ with meter:
     reading = {
         "power": meter.get_instantaneous_power(),
         "current": meter.get_instantaneous_current(),
-        "energy": meter.get_measured_cumulative_energy(),
+        "energy_in": meter.get_measured_cumulative_energy(),
+        "energy_out": meter.get_measured_cumulative_energy(reverse=True),
         "coefficient": meter.energy_coefficient,
         "unit": meter.energy_unit,
     }
@@ -35,35 +30,30 @@ print(json.dumps(reading))
 """
 
 
-@asynccontextmanager
-async def simulator(*arguments: str) -> AsyncIterator[str]:
-    """Run the simulator's command line; what it says when it is ready."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.simulator", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        yield (await process.stdout.readline()).decode()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert await process.wait() == 0
-
-
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("module", ["bp35c2", "bp35a1"])
-async def test_momonga_reads_the_meter(module: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("socket_enabled")
+@pytest.mark.parametrize(("module", "payload"), [("bp35c2", "hex"), ("bp35a1", "binary")])
+async def test_momonga_reads_the_meter(module: str, payload: str, tmp_path: Path) -> None:
     link = tmp_path / "dongle"
-    async with simulator("--pty", str(link), "--module", module, "--speed", "100") as ready:
-        assert ready == f"ready: {link}\n"
+    arguments = ["--pty", str(link), "--control", "127.0.0.1:0", "--module", module, "--payload", payload]
+    async with simulator(*arguments, "--scenario", "solar", "--speed", "100") as ready, controlled(ready) as control:
+        before = await control.do("counters")
         peer = await asyncio.create_subprocess_exec(
             PEER, "-c", READ, link, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
         output, errors = await peer.communicate()
-    assert peer.returncode == 0, errors.decode()
+        assert peer.returncode == 0, errors.decode()
+        after = await control.do("counters")
+        record = await control.do("record")
     reading = json.loads(output)
-    assert not link.is_symlink()
     assert reading["unit"] == 0.1
     assert reading["coefficient"] == 1
-    assert reading["power"] > 0
-    assert reading["power"] == pytest.approx(100 * sum(reading["current"].values()), abs=700)
-    assert reading["energy"] > 10_000
+    for key in ("energy_in", "energy_out"):
+        assert float(before[key]) - 0.05 <= reading[key] <= float(after[key]) + 0.05
+    # Each was read in a minute of its own at most.
+    powers = {before["power"], after["power"]}
+    assert reading["power"] in powers
+    assert any(abs(power - 100 * sum(reading["current"].values())) < 11 for power in powers)
+    assert record["happenings"][-1] == "TERMINATED"
+    # It needs hexadecimal payloads, and writes the flash for them.
+    assert record["flash_writes"] == (["WOPT 01"] if payload == "binary" else [])
