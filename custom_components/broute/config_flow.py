@@ -23,7 +23,7 @@ from homeassistant.helpers.selector import (
 import probatio
 
 from .aiobroute import BRouteError, Credentials, Pan, Progress, Stage, connect
-from .const import CONF_PAN, CONF_ROUTE_B_ID, DOMAIN
+from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._typed: dict[str, Any] = {}
         self._data: dict[str, Any] = {}
         self._errors: dict[str, str] = {}
-        self._connecting: asyncio.Task[Pan] | None = None
+        self._connecting: asyncio.Task[dict[str, Any]] | None = None
         self._progress = Progress(Stage.PROBE)
         self._progress_start = 0.0
 
@@ -127,7 +127,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             )
         connecting, self._connecting = self._connecting, None
         try:
-            self._data[CONF_PAN] = asdict(connecting.result())
+            self._data |= connecting.result()
         except BRouteError as err:
             key = error_key(err)
             self._errors = {FIELDS.get(key, "base"): key}
@@ -148,8 +148,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured()
         return self.async_create_entry(title=TITLE, data=self._data)
 
-    async def _async_connect(self) -> Pan:
-        """Join the meter once and release the port again."""
+    async def _async_connect(self) -> dict[str, Any]:
+        """Join the meter once, release the port again and return what the next connection need not find out."""
         entry, data = self._entry, self._data
         if entry is not None:
             data = {**entry.data, **data}
@@ -163,7 +163,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
                 on_progress=self._progressed,
             ) as meter:
-                return meter.pan
+                return {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
         except BaseException:
             if entry is not None:
                 self.hass.config_entries.async_schedule_reload(entry.entry_id)

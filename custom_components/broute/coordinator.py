@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, EVENT_HOMEASSISTANT_STOP
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import CoreState, callback
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
@@ -18,6 +18,7 @@ from .aiobroute import (
     JoinError,
     JoinRefusedError,
     MeterNotFoundError,
+    MeterProfile,
     MeterTimeoutError,
     ModuleError,
     ModuleTimeoutError,
@@ -29,12 +30,12 @@ from .aiobroute import (
     SessionLostError,
     connect,
 )
-from .const import CONF_PAN, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
+from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
 
 if TYPE_CHECKING:
-    from homeassistant.core import Event, HomeAssistant
+    from homeassistant.core import HomeAssistant
 
-    from .aiobroute import MeterProfile, ModuleInfo, SmartMeter
+    from .aiobroute import ModuleInfo, SmartMeter
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -48,9 +49,6 @@ CONNECT_LIMIT = 600
 
 STARTUP_LIMIT = 30
 """Seconds that Home Assistant's start may wait; a known meter answers within 6, or 20 if it refuses once."""
-
-LEAVE_LIMIT = 10
-"""Seconds for a polite end when Home Assistant stops."""
 
 ERROR_KEYS: Mapping[type[BRouteError], str] = {
     PortMissingError: "port_missing",
@@ -96,10 +94,9 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             always_update=False,
         )
         self._meter: SmartMeter | None = None
-        entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self._async_leave))
 
     async def async_close(self) -> None:
-        """Release the port."""
+        """Release the port; a session that is ended instead could not be joined again for ten seconds."""
         if (meter := self._meter) is not None:
             self._meter = None
             await meter.close()
@@ -143,11 +140,13 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 data[CONF_DEVICE],
                 Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
                 pan=Pan(**data[CONF_PAN]),
+                profile=MeterProfile.from_raw(data[CONF_PROFILE]) if CONF_PROFILE in data else None,
                 on_lost=self._lost,
             )
         self.profile, self.module = meter.profile, meter.module
         # The meter may have moved to another channel: the next start shall need no scan.
-        self.hass.config_entries.async_update_entry(self.config_entry, data={**data, CONF_PAN: asdict(meter.pan)})
+        found = {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
+        self.hass.config_entries.async_update_entry(self.config_entry, data={**data, **found})
         return meter
 
     @property
@@ -167,14 +166,3 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self.config_entry.async_create_background_task(
                 self.hass, self.async_request_refresh(), f"{self.name} reconnect"
             )
-
-    async def _async_leave(self, _: Event) -> None:
-        """End the session politely: Home Assistant stops."""
-        if (meter := self._meter) is None:
-            return
-        self._meter = None
-        try:
-            async with asyncio.timeout(LEAVE_LIMIT):
-                await meter.leave()
-        except (BRouteError, TimeoutError) as err:
-            _LOGGER.debug("Left without an answer: %s", err)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.const import CONF_PASSWORD
 
-from .const import CONF_ROUTE_B_ID
+from .const import CONF_PROFILE, CONF_ROUTE_B_ID
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from .coordinator import MeterConfigEntry
 
-TO_REDACT = {CONF_PASSWORD, CONF_ROUTE_B_ID, "mac", "unique_id"}
+TO_REDACT = {CONF_PASSWORD, CONF_PROFILE, CONF_ROUTE_B_ID, "mac", "unique_id"}
 
 
 async def async_get_config_entry_diagnostics(_: HomeAssistant, entry: MeterConfigEntry) -> dict[str, Any]:
