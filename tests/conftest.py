@@ -1,9 +1,27 @@
 """What the tests share."""
 
+import asyncio
+from collections.abc import Callable, Mapping
+
 import pytest
 
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
+
+from .aiobroute.virtual_time import VirtualTimeLoop
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Home Assistant's own web server, which comes with `usb`, does what its aiohttp advises against.
+    config.addinivalue_line("filterwarnings", "ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Let Home Assistant wait for radio and timers without a second's loss; a recorder has a thread of its own."""
+    fixtures = getattr(item, "fixturenames", ())
+    if "hass" in fixtures and "recorder_mock" not in fixtures:
+        return {"virtual": VirtualTimeLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)
@@ -12,6 +30,9 @@ def _custom_integrations(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("enable_custom_integrations")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Home Assistant's own web server, which comes with `usb`, does what its aiohttp advises against.
-    config.addinivalue_line("filterwarnings", "ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+@pytest.fixture(autouse=True)
+async def _virtual_time(configure_event_loop: None) -> None:  # noqa: ARG001  # it has to come first
+    """Take the loop's own clock again: Home Assistant gives every loop the real one, because it is quicker to read."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        vars(loop).pop("time", None)

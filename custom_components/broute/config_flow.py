@@ -12,6 +12,7 @@ import unicodedata
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigFlow
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
+from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.selector import (
@@ -143,7 +144,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
         await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
         if self._entry is not None:
-            self._abort_if_unique_id_mismatch()
+            try:
+                self._abort_if_unique_id_mismatch()
+            except AbortFlow:
+                self._resume()
+                raise
             return self.async_update_reload_and_abort(self._entry, data_updates=self._data)
         self._abort_if_unique_id_configured()
         return self.async_create_entry(title=TITLE, data=self._data)
@@ -153,7 +158,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         entry, data = self._entry, self._data
         if entry is not None:
             data = {**entry.data, **data}
-            # The entry has the port, and two cannot have it.
+            # The entry has the port, and two cannot have it. It may just be connecting itself.
+            async with entry.setup_lock:
+                pass
             await self.hass.config_entries.async_unload(entry.entry_id)
         end_ticking = async_track_time_interval(self.hass, self._tick, timedelta(seconds=1), cancel_on_shutdown=True)
         try:
@@ -165,11 +172,16 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             ) as meter:
                 return {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
         except BaseException:
-            if entry is not None:
-                self.hass.config_entries.async_schedule_reload(entry.entry_id)
+            self._resume()
             raise
         finally:
             end_ticking()
+
+    @callback
+    def _resume(self) -> None:
+        """Let the entry go on as it was; a reload would end this flow if it asks for new credentials."""
+        if self._entry is not None:
+            self.hass.async_create_task(self.hass.config_entries.async_setup(self._entry.entry_id))
 
     @callback
     def _progressed(self, progress: Progress) -> None:

@@ -1,0 +1,63 @@
+"""A home with a meter: what the tests of the integration begin with."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from .aiobroute.virtual_time import clock
+from .simulator import scenarios
+from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
+from .simulator.transport import SimulatedPort, simulated_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from homeassistant.core import HomeAssistant
+
+DOMAIN = "broute"
+MAC = "001C640003D2A1B7"
+PAN = {"channel": 0x31, "pan_id": 0x8A3C, "mac": MAC}
+CREDENTIALS = {"route_b_id": ROUTE_B_ID, CONF_PASSWORD: PASSWORD}
+
+
+def dongle(scenario: Scenario = scenarios.NORMAL, **options: Any) -> AbstractContextManager[SimulatedPort]:
+    """Offer a dongle with the delays of a real one, in virtual time."""
+    return simulated_port(scenario, speed=1, clock=clock, **options)
+
+
+def entry_of(sim: SimulatedPort, **data: Any) -> MockConfigEntry:
+    """Return the entry that the config flow makes of a dongle."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title="B-Route Smart Meter",
+        unique_id=MAC,
+        data={CONF_DEVICE: sim.url, **CREDENTIALS, "pan": PAN, **data},
+    )
+
+
+async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> bool:
+    """Add an entry and let it begin."""
+    entry.add_to_hass(hass)
+    result = await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return result
+
+
+async def elapse(hass: HomeAssistant, seconds: float) -> None:
+    """Let time pass."""
+    await asyncio.sleep(seconds)
+    await hass.async_block_till_done()
+
+
+def now() -> float:
+    """Return the virtual time in seconds."""
+    return asyncio.get_running_loop().time()
+
+
+async def until(is_so: Callable[[], bool], step: float = 0.1) -> None:
+    """Let time pass in small steps until something is so."""
+    while not is_so():  # noqa: ASYNC110  # nobody tells when it is so
+        await asyncio.sleep(step)

@@ -1,0 +1,460 @@
+"""Setting up, changing and re-authenticating a meter, with every byte on the line."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+import math
+from typing import TYPE_CHECKING, Any, override
+
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
+from homeassistant.core import callback
+from homeassistant.data_entry_flow import (
+    EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE,
+    EVENT_DATA_ENTRY_FLOW_PROGRESSED,
+    FlowResultType,
+    UnknownFlow,
+)
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+import serialx
+
+from .home import CREDENTIALS, DOMAIN, MAC, PAN, dongle, elapse, entry_of, now, set_up, until
+from .simulator import scenarios
+from .simulator.radio import Network, RadioSettings
+from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
+
+if TYPE_CHECKING:
+    from homeassistant.core import Event, HomeAssistant
+
+    from .simulator.transport import SimulatedPort
+
+type Prepare = Callable[[SimulatedPort], None]
+
+
+async def start(hass: HomeAssistant) -> ConfigFlowResult:
+    flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    assert flow["type"] is FlowResultType.FORM
+    assert flow["step_id"] == "user"
+    assert not flow["errors"]
+    return flow
+
+
+async def submit(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, str]) -> ConfigFlowResult:
+    flow = await hass.config_entries.flow.async_configure(flow["flow_id"], typed)
+    if flow["type"] is FlowResultType.SHOW_PROGRESS:
+        await hass.async_block_till_done()
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+        await hass.async_block_till_done()
+    return flow
+
+
+def typed(sim: SimulatedPort, **changes: str) -> dict[str, str]:
+    return {CONF_DEVICE: sim.url, **CREDENTIALS, **changes}
+
+
+def data_of(entry: MockConfigEntry) -> dict[str, Any]:
+    """Return an entry's data without what it remembers of the meter."""
+    return {key: value for key, value in entry.data.items() if key != "profile"}
+
+
+def state_of(entry: MockConfigEntry) -> ConfigEntryState:
+    return entry.state
+
+
+def suggested(flow: ConfigFlowResult) -> dict[str, Any]:
+    assert flow["data_schema"] is not None
+    return {str(key): (key.description or {}).get("suggested_value") for key in flow["data_schema"].schema}
+
+
+async def test_a_meter_is_set_up(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        flow = await submit(hass, await start(hass), typed(sim))
+        assert flow["type"] is FlowResultType.CREATE_ENTRY
+        assert flow["title"] == "B-Route Smart Meter"
+        assert {**flow["data"], "profile": None} == {**typed(sim), "pan": PAN, "profile": None}
+        assert flow["data"]["profile"]["E1"] == "01"
+        entry = flow["result"]
+        assert entry.unique_id == MAC
+        assert entry.state is ConfigEntryState.LOADED
+        # The flow closed the port before the entry opened it, and the entry knew where to find the meter.
+        assert sim.record.opens == 2
+        assert sim.record.closes == 1
+        assert len([command for command in sim.record.commands if command.startswith("SKSCAN")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("route_b_id", "password"),
+    [
+        ("0123 4567 89AB CDEF 0123 4567 89AB CDEF", "0123 4567 89AB"),
+        (" 01234567-89abcdef-01234567-89abcdef\t", f" {PASSWORD}\n"),
+        ("０１２３４５６７８９ＡＢＣＤＥＦ　０１２３４５６７８９ａｂｃｄｅｆ", "０１２３　４５６７　８９ＡＢ"),  # noqa: RUF001
+    ],
+)
+async def test_spaces_case_and_full_width_letters_are_forgiven(
+    hass: HomeAssistant, route_b_id: str, password: str
+) -> None:
+    with dongle() as sim:
+        flow = await submit(hass, await start(hass), typed(sim, route_b_id=route_b_id, password=password))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+    assert flow["data"]["route_b_id"] == ROUTE_B_ID
+    assert flow["data"][CONF_PASSWORD] == PASSWORD
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        ({"route_b_id": ROUTE_B_ID[:-1]}, {"route_b_id": "invalid_route_b_id"}),
+        ({"route_b_id": ROUTE_B_ID + "0"}, {"route_b_id": "invalid_route_b_id"}),
+        ({"route_b_id": ROUTE_B_ID[:-1] + "O"}, {"route_b_id": "invalid_route_b_id"}),
+        ({"password": PASSWORD[:-1]}, {"password": "invalid_password"}),
+        ({"password": PASSWORD + "C"}, {"password": "invalid_password"}),
+        ({"password": PASSWORD[:-1] + "あ"}, {"password": "invalid_password"}),
+        (
+            {"route_b_id": "", "password": ""},
+            {"route_b_id": "invalid_route_b_id", "password": "invalid_password"},
+        ),
+    ],
+)
+async def test_a_wrong_form_is_told_at_the_field(
+    hass: HomeAssistant, changes: dict[str, str], errors: dict[str, str]
+) -> None:
+    with dongle() as sim:
+        flow = await submit(hass, await start(hass), typed(sim, **changes))
+        assert flow["type"] is FlowResultType.FORM
+        assert flow["errors"] == errors
+        assert suggested(flow) == typed(sim, **changes)
+        assert not sim.record.opens
+        flow = await submit(hass, flow, typed(sim))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+class Nobody:
+    """Holds a port and never reads."""
+
+    def data_received(self, data: bytes) -> None:
+        pass
+
+    def unplugged(self) -> None:
+        pass
+
+
+def nothing(sim: SimulatedPort) -> None:
+    pass
+
+
+def unreachable(sim: SimulatedPort) -> None:
+    sim.air.is_reachable = False
+
+
+def mute(sim: SimulatedPort) -> None:
+    sim.line.is_mute = True
+
+
+def restricted(sim: SimulatedPort) -> None:
+    sim.air.restrict()
+
+
+def recover(sim: SimulatedPort) -> None:
+    sim.plug()
+    sim.close()
+    sim.line.is_mute = False
+    sim.air.is_reachable = sim.air.is_answering = True
+    sim.air.is_restricted = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What is wrong, and what the form says."""
+
+    errors: dict[str, str]
+    prepare: Prepare = nothing
+    scenario: Scenario = scenarios.NORMAL
+    changes: dict[str, str] = field(default_factory=dict)
+    seconds: float = math.inf
+
+
+FAILURES = {
+    "missing": Failure({CONF_DEVICE: "port_missing"}, prepare=lambda sim: sim.unplug(), seconds=1),
+    "busy": Failure({CONF_DEVICE: "port_busy"}, prepare=lambda sim: sim.open(Nobody()), seconds=1),
+    "unknown scheme": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "nonsense://1"}, seconds=1),
+    "not loaded yet": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "esphome-hass://1"}, seconds=1),
+    "something else": Failure({CONF_DEVICE: "no_module"}, prepare=mute, seconds=10),
+    "nobody heard": Failure({"route_b_id": "no_meter"}, prepare=unreachable, seconds=180),
+    "wrong id": Failure({"route_b_id": "no_meter"}, changes={"route_b_id": "F" * 32}, seconds=180),
+    "id of the same end": Failure({"password": "join_refused"}, changes={"route_b_id": "F" * 24 + ROUTE_B_ID[-8:]}),
+    "wrong password": Failure({"password": "join_refused"}, changes={"password": "BAD456789ABC"}, seconds=40),
+    "join not answered": Failure(
+        {"base": "join_unanswered"}, scenario=Scenario(summary="", radio=RadioSettings(unheard_joins=1)), seconds=60
+    ),
+    "joined in vain": Failure({"base": "meter_silent"}, scenario=scenarios.SILENT_METER, seconds=90),
+    "airtime used up": Failure({"base": "airtime"}, prepare=restricted, seconds=5),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+async def test_each_failure_has_its_own_message_and_can_be_put_right(hass: HomeAssistant, failure: Failure) -> None:
+    with dongle(failure.scenario) as sim:
+        flow = await start(hass)
+        failure.prepare(sim)
+        began = now()
+        flow = await submit(hass, flow, typed(sim, **failure.changes))
+        assert flow["type"] is FlowResultType.FORM
+        assert flow["step_id"] == "user"
+        assert flow["errors"] == failure.errors
+        assert suggested(flow) == typed(sim, **failure.changes)
+        assert now() - began < failure.seconds
+        recover(sim)
+        assert sim.record.opens == sim.record.closes
+        flow = await submit(hass, flow, typed(sim))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_module_that_refuses_a_command(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        flow = await start(hass)
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await until(lambda: any(command.startswith("SKSETRBID") for command in sim.record.commands), 0.001)
+        sim.inject(b"FAIL ER06\r\n")
+        await hass.async_block_till_done()
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert flow["errors"] == {"base": "module_error"}
+
+
+async def test_a_session_that_is_lost_at_once(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        flow = await start(hass)
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await until(lambda: bool(sim.record.datagrams_from_client))
+        sim.air.end_session()
+        await hass.async_block_till_done()
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    assert flow["errors"] == {"base": "session_lost"}
+
+
+class BrokenTransport(serialx.BaseSerialTransport):
+    """Fails in a way that nobody thought of."""
+
+    @override
+    async def _connect(self, **_: Any) -> None:
+        raise ZeroDivisionError
+
+    @override
+    def abort(self) -> None:
+        self._closing = True
+        self._call_protocol_connection_lost(None)
+
+    close = abort
+
+
+@contextmanager
+def broken_port() -> Iterator[str]:
+    unregister = serialx.register_uri_handler(
+        scheme="broken://",
+        unique_scheme="broken-1://",
+        sync_cls=serialx.get_serial_classes("socket://")[0],
+        async_transport_cls=BrokenTransport,  # type: ignore[type-abstract]
+    )
+    yield "broken://1"
+    unregister()
+
+
+async def test_what_nobody_thought_of_leaves_the_form_open(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture
+) -> None:
+    with broken_port() as url, dongle() as sim:
+        flow = await submit(hass, await start(hass), typed(sim, device=url))
+        assert flow["errors"] == {"base": "unexpected"}
+        assert "ZeroDivisionError" in caplog.text
+        caplog.clear()
+        flow = await submit(hass, flow, typed(sim))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_real_path_that_does_not_exist(hass: HomeAssistant) -> None:
+    flow = await submit(hass, await start(hass), {CONF_DEVICE: "/dev/serial/by-id/none", **CREDENTIALS})
+    assert flow["errors"] == {CONF_DEVICE: "port_missing"}
+
+
+@dataclass
+class Browser:
+    """Reloads the step whenever it is told to, as the frontend does."""
+
+    hass: HomeAssistant
+    shown: list[tuple[str, dict[str, str] | None]] = field(default_factory=list)
+    ring: list[float] = field(default_factory=list)
+    last: ConfigFlowResult | None = None
+
+    def open(self) -> None:
+        self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, self._reload)
+        self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE, self._turn)
+
+    async def _reload(self, event: Event) -> None:
+        try:
+            self.last = flow = await self.hass.config_entries.flow.async_configure(event.data["flow_id"])
+        except UnknownFlow:
+            return
+        if flow["type"] is FlowResultType.SHOW_PROGRESS:
+            step = (flow["progress_action"], dict(flow["description_placeholders"] or {}))
+            if step not in self.shown:
+                self.shown.append(step)
+
+    @callback
+    def _turn(self, event: Event) -> None:
+        self.ring.append(event.data["progress"])
+
+
+async def test_the_browser_shows_how_far_it_is(hass: HomeAssistant) -> None:
+    browser = Browser(hass)
+    browser.open()
+    with dongle(scenarios.WEAK_RADIO) as sim:
+        flow = await start(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await hass.async_block_till_done()
+    assert [action for action, _ in browser.shown] == ["probe", "scan", "scan", "scan", "join"]
+    assert [placeholders for _, placeholders in browser.shown][1:4] == [
+        {"number": "1", "of": "4", "seconds": "9"},
+        {"number": "2", "of": "4", "seconds": "17"},
+        {"number": "3", "of": "4", "seconds": "35"},
+    ]
+    assert browser.last is not None
+    assert browser.last["errors"] == {"base": "join_unanswered"}
+    assert min(browser.ring) == 0
+    assert max(browser.ring) <= 1
+    # Once a second, and at each step.
+    assert len(browser.ring) > 60
+
+
+async def test_the_browser_sees_the_entry_made(hass: HomeAssistant) -> None:
+    browser = Browser(hass)
+    browser.open()
+    with dongle() as sim:
+        flow = await start(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await hass.async_block_till_done()
+    assert [action for action, _ in browser.shown] == ["probe", "scan", "join", "read"]
+    assert browser.last is not None
+    assert browser.last["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("seconds", [0, 0.02, 3, 10, 12.5, 14, 15])
+async def test_cancelling_at_any_time_frees_the_port(hass: HomeAssistant, seconds: float) -> None:
+    with dongle() as sim:
+        flow = await start(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(seconds)
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+        await elapse(hass, 1)  # Home Assistant does not wait for what it has cancelled.
+        assert sim.record.opens == sim.record.closes
+        assert not hass.config_entries.async_entries(DOMAIN)
+        flow = await submit(hass, await start(hass), typed(sim))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_the_same_meter_is_not_set_up_twice(hass: HomeAssistant) -> None:
+    with dongle() as first, dongle() as second:
+        await set_up(hass, entry_of(first))
+        flow = await submit(hass, await start(hass), typed(second))
+        assert flow["type"] is FlowResultType.ABORT
+        assert flow["reason"] == "already_configured"
+        assert second.record.opens == second.record.closes == 1
+
+
+async def test_a_port_that_an_entry_uses_is_busy(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        flow = await submit(hass, await start(hass), typed(sim))
+        assert flow["errors"] == {CONF_DEVICE: "port_busy"}
+
+
+async def test_two_meters_on_two_dongles(hass: HomeAssistant) -> None:
+    other = Scenario(summary="", radio=RadioSettings(network=Network(mac="001C640003D2FFFF", channel=0x2F)))
+    with dongle() as first, dongle(other) as second:
+        await submit(hass, await start(hass), typed(first))
+        flow = await submit(hass, await start(hass), typed(second))
+        assert flow["type"] is FlowResultType.CREATE_ENTRY
+        assert [entry.state for entry in hass.config_entries.async_entries(DOMAIN)] == [ConfigEntryState.LOADED] * 2
+
+
+# What can be changed later
+
+
+async def test_reconfigure_to_another_port(hass: HomeAssistant) -> None:
+    with dongle() as old, dongle() as new:
+        entry = entry_of(old)
+        await set_up(hass, entry)
+        flow = await entry.start_reconfigure_flow(hass)
+        assert flow["step_id"] == "reconfigure"
+        assert suggested(flow) == typed(old)
+        flow = await submit(hass, flow, typed(new))
+        assert flow["type"] is FlowResultType.ABORT
+        assert flow["reason"] == "reconfigure_successful"
+        assert data_of(entry) == {**typed(new), "pan": PAN}
+        assert entry.state is ConfigEntryState.LOADED
+        assert old.record.opens == old.record.closes == 1
+        # A known meter needs no scan.
+        assert not [command for command in new.record.commands if command.startswith("SKSCAN")]
+
+
+async def test_reconfigure_on_the_port_that_the_entry_uses(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await submit(hass, await entry.start_reconfigure_flow(hass), typed(sim))
+        assert flow["reason"] == "reconfigure_successful"
+        assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_failed_reconfigure_leaves_the_meter_as_it_was(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await entry.start_reconfigure_flow(hass)
+        flow = await submit(hass, flow, typed(sim, password="BAD456789ABC"))
+        assert flow["errors"] == {CONF_PASSWORD: "join_refused"}
+        assert entry.data[CONF_PASSWORD] == PASSWORD
+        assert entry.state is ConfigEntryState.LOADED
+        flow = await submit(hass, flow, typed(sim))
+        assert flow["reason"] == "reconfigure_successful"
+
+
+async def test_a_cancelled_reconfigure_leaves_the_meter_as_it_was(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await entry.start_reconfigure_flow(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(2)
+        assert state_of(entry) is ConfigEntryState.NOT_LOADED
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+        await elapse(hass, 1)  # Home Assistant does not wait for what it has cancelled.
+        assert state_of(entry) is ConfigEntryState.LOADED
+
+
+async def test_another_meter_does_not_take_the_place_of_the_old_one(hass: HomeAssistant) -> None:
+    other = Scenario(summary="", radio=RadioSettings(network=Network(mac="001C640003D2FFFF", channel=0x2F)))
+    with dongle() as sim, dongle(other) as wrong:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await submit(hass, await entry.start_reconfigure_flow(hass), typed(wrong))
+        assert flow["type"] is FlowResultType.ABORT
+        assert flow["reason"] == "unique_id_mismatch"
+        assert data_of(entry) == {**typed(sim), "pan": PAN}
+        assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_new_credentials(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim, password="OLD456789ABC")
+        await set_up(hass, entry)
+        flow = await entry.start_reauth_flow(hass)
+        assert flow["step_id"] == "reauth_confirm"
+        assert suggested(flow) == {**CREDENTIALS, "password": "OLD456789ABC"}
+        flow = await submit(hass, flow, {**CREDENTIALS, "password": "BAD456789ABC"})
+        assert flow["step_id"] == "reauth_confirm"
+        assert flow["errors"] == {CONF_PASSWORD: "join_refused"}
+        flow = await submit(hass, flow, CREDENTIALS)
+        assert flow["reason"] == "reauth_successful"
+        assert data_of(entry) == {**typed(sim), "pan": PAN}
+        assert entry.state is ConfigEntryState.LOADED

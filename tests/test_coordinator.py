@@ -1,0 +1,163 @@
+"""The life of an entry: polls, losses, recoveries, and the port it gives back."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.helpers import entity_registry as er
+import pytest
+
+from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
+
+from .home import DOMAIN, MAC, PAN, dongle, elapse, entry_of, set_up
+from .simulator import scenarios
+from .simulator.scenarios import PASSWORD, ROUTE_B_ID
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+    from .simulator.scenarios import Scenario
+    from .simulator.transport import SimulatedPort
+
+
+def value(hass: HomeAssistant, key: str) -> str | None:
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{MAC}_{key}")
+    if entity_id is None:
+        return None
+    state = hass.states.get(entity_id)
+    assert state is not None
+    return state.state
+
+
+def true_energy(sim: SimulatedPort) -> float:
+    return sim.meter.device.counters.raw(sim.clock())[0] / 10
+
+
+async def test_sensors_show_what_the_meter_counts(hass: HomeAssistant) -> None:
+    with dongle(scenarios.SOLAR) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert value(hass, "energy_in") == pytest.approx(str(true_energy(sim)))
+        assert float(value(hass, "energy_out") or 0) == sim.meter.device.counters.raw(sim.clock())[1] / 10
+        assert abs(float(value(hass, "power") or 0) - sim.meter.device.counters.power(sim.clock())) < 50
+        for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+            for secret in (ROUTE_B_ID, PASSWORD, ROUTE_B_ID[-8:]):
+                assert secret.lower() not in f"{entity.entity_id} {entity.unique_id}".lower()
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "missing"),
+    [
+        (scenarios.NORMAL, {"energy_out"}),
+        (scenarios.NO_EXPORT_DATA, {"energy_out"}),
+        (scenarios.ONE_PHASE, {"energy_out", "current_t"}),
+        (scenarios.NO_UNIT, {"energy_in", "energy_out"}),
+    ],
+)
+async def test_only_what_the_meter_has(hass: HomeAssistant, scenario: Scenario, missing: set[str]) -> None:
+    with dongle(scenario) as sim:
+        await set_up(hass, entry_of(sim))
+        keys = {"power", "current_r", "current_t", "energy_in", "energy_out"}
+        assert {key for key in keys if value(hass, key) is None} == missing
+
+
+async def test_a_poll_is_one_datagram_a_minute(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        sim.record.clear()
+        await elapse(hass, 600)
+        assert 9 <= len(sim.record.datagrams_from_client) <= 10
+
+
+async def test_unload_and_reload_release_the_port(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        assert (sim.record.opens, sim.record.closes) == (2, 1)
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        await elapse(hass, 1)
+        assert sim.record.closes == 2
+
+
+async def test_a_failed_setup_releases_the_port(hass: HomeAssistant) -> None:
+    with dongle(scenarios.SILENT_METER) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert entry.state is ConfigEntryState.SETUP_RETRY
+        assert entry.reason is not None
+        assert "did not answer" in entry.reason
+        await hass.config_entries.async_unload(entry.entry_id)
+        await elapse(hass, 1)
+        assert sim.record.opens == sim.record.closes
+
+
+async def test_a_lost_session_is_back_within_seconds(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        sim.record.clear()
+        sim.air.end_session()
+        await elapse(hass, 12)
+        assert value(hass, "power") != STATE_UNAVAILABLE
+        assert sum(command.startswith("SKJOIN") for command in sim.record.commands) == 1
+        assert not [command for command in sim.record.commands if command.startswith("SKSCAN")]
+
+
+async def test_a_silent_meter_is_unavailable_and_comes_back(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        sim.air.is_answering = False
+        await elapse(hass, 300)
+        assert value(hass, "power") == STATE_UNAVAILABLE
+        sim.air.is_answering = True
+        await elapse(hass, 150)
+        assert value(hass, "power") != STATE_UNAVAILABLE
+
+
+async def test_a_dongle_that_is_unplugged_comes_back(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        sim.unplug()
+        await elapse(hass, 100)
+        assert value(hass, "power") == STATE_UNAVAILABLE
+        sim.plug()
+        await elapse(hass, 100)
+        assert value(hass, "power") != STATE_UNAVAILABLE
+
+
+async def test_used_up_airtime_is_told(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        sim.air.restrict()
+        await elapse(hass, 300)
+        assert value(hass, "power") == STATE_UNAVAILABLE
+        sim.air.restrict(False)
+        await elapse(hass, 200)
+        assert value(hass, "power") != STATE_UNAVAILABLE
+
+
+async def test_a_meter_that_moved_to_another_channel_is_remembered(hass: HomeAssistant) -> None:
+    moved = replace(
+        scenarios.NORMAL,
+        radio=replace(scenarios.NORMAL.radio, network=replace(scenarios.NORMAL.radio.network, channel=0x39)),
+    )
+    with dongle(moved) as sim:
+        entry = entry_of(sim)
+        # Only the start of Home Assistant is too short for a scan.
+        await set_up(hass, entry)
+        assert entry.state is ConfigEntryState.LOADED
+        assert entry.data["pan"] == {**PAN, "channel": 0x39}
+        assert entry.data["profile"]["E1"] == "01"
+
+
+async def test_diagnostics_hold_nothing_that_identifies_a_household(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        shown = str(await async_get_config_entry_diagnostics(hass, entry))
+        assert "BP35C2" in shown
+        for secret in (ROUTE_B_ID, PASSWORD, MAC, "S18012345678", b"S18012345678".hex().upper()):
+            assert secret not in shown
