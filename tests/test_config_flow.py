@@ -60,7 +60,8 @@ def data_of(entry: MockConfigEntry) -> dict[str, Any]:
 
 
 def state_of(entry: MockConfigEntry) -> ConfigEntryState:
-    return entry.state
+    state: ConfigEntryState = entry.state
+    return state
 
 
 def suggested(flow: ConfigFlowResult) -> dict[str, Any]:
