@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 import errno
-import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -1083,16 +1082,18 @@ async def test_delays_are_those_of_a_radio_divided_by_the_speed() -> None:
         ended = 100 * (loop.time() - start)
         writer.close()
         await writer.wait_closed()
-    assert 10.6 <= heard < 13
-    assert 17.5 <= ended < 20
-    assert math.isfinite(sim.timeline.now)
+    # A busy machine may add to it, nothing may take away.
+    assert 10.6 <= heard <= ended
+    assert 17.9 <= ended < 60
 
 
 async def test_closing_stops_everything_and_opening_goes_on() -> None:
-    with simulated_port(scenarios.NORMAL, speed=100) as sim:
+    with simulated_port(scenarios.NORMAL, speed=5) as sim:
         async with opened(sim) as host:
             await host.ask("SKSETRBID " + scenarios.ROUTE_B_ID)
-            await host.ask("SKSCAN 2 FFFFFFFF 6 0")
+            await host.ask("SKSCAN 2 FFFFFFFF 4 0")
         async with opened(sim) as host:
-            await asyncio.sleep(0.25)
-            assert b"EVENT 22" in await host.heard()
+            heard = b""
+            while b"EVENT 22" not in heard:
+                await asyncio.sleep(0.05)
+                heard += await host.heard()

@@ -123,7 +123,6 @@ async def test_a_dongle_is_unplugged_and_plugged_in_again(tmp_path: Path) -> Non
         with pytest.raises(FileNotFoundError):
             await serialx.open_serial_connection(str(link), baudrate=115_200)
         await control.do("plug")
-        await asyncio.sleep(0.2)
         assert await ask(str(link), "SKVER") == ["OK"]
 
 

@@ -64,20 +64,17 @@ class Dongle:
         self.clock = clock
         self.record = Record()
         self.line = Line(scenario.line)
-        self._timeline = Timeline(speed)
-        self._calendar = Calendar(clock, is_live=not self._timeline.is_instant)
+        self.timeline = Timeline(speed)
+        self._calendar = Calendar(clock, is_live=not self.timeline.is_instant)
         meter = Meter(scenario.meter, clock)
-        self.air = Air(scenario.radio, meter, clock, self._timeline, self._calendar, self.record)
+        self.air = Air(scenario.radio, meter, clock, self.timeline, self._calendar, self.record)
         self.module: Module = MODULES[module](self, module, payload)
         self.is_plugged = True
+        self.on_plugging: Callable[[], None] = lambda: None
+        """Called when the dongle was pulled out or put in."""
         self._baud_rate = baud_rate
         self._host: Host | None = None
         self._is_legible = True
-
-    @property
-    def timeline(self) -> Timeline:
-        """The radio's time."""
-        return self._timeline
 
     @property
     def meter(self) -> Meter:
@@ -96,9 +93,9 @@ class Dongle:
         if self._host is not None:
             raise OSError(errno.EBUSY, "The port is already locked")
         self.record.opens += 1
-        self._timeline.start()
+        self.timeline.start()
         # What the module printed while nobody listened is lost.
-        self._timeline.catch_up()
+        self.timeline.catch_up()
         self._calendar.catch_up()
         self._host = host
         self.tune(baud_rate)
@@ -116,7 +113,7 @@ class Dongle:
         self.record.closes += 1
         self._host = None
         self.line.host = None
-        self._timeline.stop()
+        self.timeline.stop()
         self._calendar.stop()
 
     def receive(self, data: bytes) -> None:
@@ -131,7 +128,7 @@ class Dongle:
 
     def inject(self, data: bytes) -> None:
         """Print bytes that no module prints."""
-        self._timeline.call_later(0, lambda: self.line.write_raw(data))
+        self.timeline.call_later(0, lambda: self.line.write_raw(data))
 
     def unplug(self) -> None:
         """Pull the dongle out; it forgets everything."""
@@ -141,10 +138,12 @@ class Dongle:
         self.module.power_up()
         if host is not None:
             host.unplugged()
+        self.on_plugging()
 
     def plug(self) -> None:
         """Put the dongle in again."""
         self.is_plugged = True
+        self.on_plugging()
 
     def exchange_meter(self, settings: MeterSettings | None = None, *, mac: str = "001C640003D2FFFF") -> None:
         """Let the utility replace the meter; by default by one of the same kind whose counters begin at zero."""

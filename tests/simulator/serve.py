@@ -32,7 +32,9 @@ class Terminal:
         self._link = link
         self._loop = asyncio.get_running_loop()
         self._is_open = False
-        self._appear()
+        self._is_there = False
+        dongle.on_plugging = self._follow
+        self._follow()
         self._timer = self._loop.call_later(POLL, self._look)
 
     def data_received(self, data: bytes) -> None:
@@ -41,9 +43,8 @@ class Terminal:
             os.write(self._master, data)
 
     def unplugged(self) -> None:
-        """Lose the dongle, and with it the host."""
+        """Lose the dongle."""
         self._hang_up()
-        self._disappear()
 
     def close(self) -> None:
         """Remove the terminal."""
@@ -51,6 +52,13 @@ class Terminal:
         self._hang_up()
         self._dongle.close()
         self._disappear()
+
+    def _follow(self) -> None:
+        """Be there when the dongle is."""
+        if not self._dongle.is_plugged:
+            self._disappear()
+        elif not self._is_there:
+            self._appear()
 
     def _appear(self) -> None:
         self._master, slave = os.openpty()
@@ -69,12 +77,10 @@ class Terminal:
             os.close(self._master)
 
     def _look(self) -> None:
-        """See whether somebody has opened the terminal, or has plugged the dongle in."""
+        """See whether somebody has opened the terminal."""
         self._timer = self._loop.call_later(POLL, self._look)
         if self._is_there and not self._is_open and self._has_host():
             self._pick_up()
-        elif self._is_there != self._dongle.is_plugged:
-            self._appear() if self._dongle.is_plugged else self._disappear()
 
     def _has_host(self) -> bool:
         poll = select.poll()
