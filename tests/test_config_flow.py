@@ -439,8 +439,7 @@ async def test_another_meter_does_not_take_the_place_of_the_old_one(hass: HomeAs
         entry = entry_of(sim)
         await set_up(hass, entry)
         flow = await submit(hass, await entry.start_reconfigure_flow(hass), typed(wrong))
-        assert flow["type"] is FlowResultType.ABORT
-        assert flow["reason"] == "unique_id_mismatch"
+        assert flow["errors"] == {"base": "other_meter"}
         assert data_of(entry) == {**typed(sim), "pan": PAN}
         assert entry.state is ConfigEntryState.LOADED
 

@@ -12,7 +12,6 @@ import unicodedata
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigFlow
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
-from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.selector import (
@@ -30,7 +29,7 @@ from .coordinator import error_key
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+    from homeassistant.config_entries import ConfigFlowResult
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -103,10 +102,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             self._data, self._errors = _checked(user_input)
             if not self._errors:
                 return await self.async_step_connect()
-        known = self._entry.data if self._entry is not None else {}
         return self.async_show_form(
             step_id=form,
-            data_schema=self.add_suggested_values_to_schema(schema, {**known, **self._typed}),
+            data_schema=self.add_suggested_values_to_schema(schema, {**self._known, **self._typed}),
             errors=self._errors,
         )
 
@@ -126,42 +124,39 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 },
                 progress_task=self._connecting,
             )
-        connecting, self._connecting = self._connecting, None
-        try:
-            self._data |= connecting.result()
-        except BRouteError as err:
-            key = error_key(err)
-            self._errors = {FIELDS.get(key, "base"): key}
-        except ConfigEntryNotReady:  # A serial proxy whose own integration is not there yet.
-            self._errors = {CONF_DEVICE: "port_error"}
-        except Exception:
-            _LOGGER.exception("Unexpected error while connecting")
-            self._errors = {"base": "unexpected"}
+        self._errors, self._connecting = self._connecting.result(), None
         return self.async_show_progress_done(next_step_id=self._form if self._errors else "finish")
 
     async def async_step_finish(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Make or change the entry of the meter that was joined."""
+        if self.source == SOURCE_REAUTH:
+            return self.async_update_reload_and_abort(self._get_reauth_entry(), data_updates=self._data)
+        if self.source == SOURCE_RECONFIGURE:
+            return self.async_update_reload_and_abort(self._get_reconfigure_entry(), data_updates=self._data)
         # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
         await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
-        if self._entry is not None:
-            try:
-                self._abort_if_unique_id_mismatch()
-            except AbortFlow:
-                self._resume()
-                raise
-            return self.async_update_reload_and_abort(self._entry, data_updates=self._data)
         self._abort_if_unique_id_configured()
         return self.async_create_entry(title=TITLE, data=self._data)
 
-    async def _async_connect(self) -> dict[str, Any]:
-        """Join the meter once, release the port again and return what the next connection need not find out."""
-        entry, data = self._entry, self._data
-        if entry is not None:
-            data = {**entry.data, **data}
-            # The entry has the port, and two cannot have it. It may just be connecting itself.
-            async with entry.setup_lock:
-                pass
-            await self.hass.config_entries.async_unload(entry.entry_id)
+    async def _async_connect(self) -> dict[str, str]:
+        """Join the meter once and release the port again; return what went wrong."""
+        if self.source != SOURCE_RECONFIGURE:
+            return await self._async_join()
+        # The entry has the port, and two cannot have it; it may just be connecting, which cannot be unloaded.
+        entry = self._get_reconfigure_entry()
+        async with entry.setup_lock:
+            pass
+        await self.hass.config_entries.async_unload(entry.entry_id)
+        errors: dict[str, str] | None = None
+        try:
+            errors = await self._async_join()
+        finally:
+            if errors != {}:
+                self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return errors
+
+    async def _async_join(self) -> dict[str, str]:
+        data = {**self._known, **self._data}
         end_ticking = async_track_time_interval(self.hass, self._tick, timedelta(seconds=1), cancel_on_shutdown=True)
         try:
             async with await connect(
@@ -170,18 +165,20 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
                 on_progress=self._progressed,
             ) as meter:
-                return {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
-        except BaseException:
-            self._resume()
-            raise
+                self._data |= {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
+        except BRouteError as err:
+            key = error_key(err)
+            return {FIELDS.get(key, "base"): key}
+        except ConfigEntryNotReady:  # A serial proxy whose own integration is not there yet.
+            return {CONF_DEVICE: "port_error"}
+        except Exception:
+            _LOGGER.exception("Unexpected error while connecting")
+            return {"base": "unexpected"}
         finally:
             end_ticking()
-
-    @callback
-    def _resume(self) -> None:
-        """Let the entry go on as it was; a reload would end this flow if it asks for new credentials."""
-        if self._entry is not None:
-            self.hass.async_create_task(self.hass.config_entries.async_setup(self._entry.entry_id))
+        if CONF_PAN in self._known and self._known[CONF_PAN]["mac"] != meter.pan.mac:
+            return {"base": "other_meter"}
+        return {}
 
     @callback
     def _progressed(self, progress: Progress) -> None:
@@ -200,11 +197,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return scan.seconds if scan else SECONDS[self._progress.stage]
 
     @property
-    def _entry(self) -> ConfigEntry | None:
-        """Return the entry that is to be changed, if there is one already."""
+    def _known(self) -> Mapping[str, Any]:
+        """Return the data of the entry that is to be changed, if there is one already."""
         if self.source == SOURCE_REAUTH:
-            return self._get_reauth_entry()
-        return self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+            return self._get_reauth_entry().data
+        return self._get_reconfigure_entry().data if self.source == SOURCE_RECONFIGURE else {}
 
 
 def _checked(typed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
