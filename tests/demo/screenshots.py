@@ -1,0 +1,188 @@
+"""Pictures of everything that a person sees of the integration: see --help."""
+
+import argparse
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+
+from .browser import DESKTOP, PHONE, browser, find_chromium
+from .home_assistant import NAMES, HomeAssistant, home_assistant
+from .integration import DOMAIN, choose_for_energy, find_entry, find_sensors
+from .process import StepError, tail
+from .simulator import Simulator, simulator
+from .steps import say, step
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator, Page
+
+SPEED = 2.0
+"""Slow enough to see the progress, fast enough not to be bored."""
+
+HOUR = timedelta(hours=1)
+HISTORY = 72
+"""Hours of which the Energy dashboard shows bars."""
+
+SETTLE = 1.5
+"""Seconds until animations are over; the frontend tells nobody when they are."""
+
+
+ENTER_MANUALLY = {"ja": "手動で入力", "en": "Enter manually"}
+"""Home Assistant's own words in its list of ports."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photographer:
+    """A browser, and the folder for its pictures."""
+
+    page: Page
+    folder: Path
+    lang: str
+
+    async def shoot(self, name: str, *, phone: bool = True) -> None:
+        """Take a picture of what is there now, as wide as a desk and as a phone."""
+        for size, suffix in ((PHONE, "-phone"), (DESKTOP, "")) if phone else ((DESKTOP, ""),):
+            if phone:
+                await self.page.set_viewport_size({"width": size[0], "height": size[1]})
+                await asyncio.sleep(SETTLE)
+            await self.page.screenshot(path=self.folder / f"{self.lang}-{name}{suffix}.png")
+
+
+async def config_flow(camera: Photographer, meter: Simulator) -> None:
+    """Set up the meter as a person would."""
+    page = camera.page
+    await page.goto(f"/config/integrations/dashboard/add?domain={DOMAIN}")
+    await page.get_by_role("button", name="OK").click()
+    dialog = page.locator("dialog-data-entry-flow")
+    await dialog.locator("step-flow-form").wait_for()
+    await asyncio.sleep(SETTLE)
+    await camera.shoot("1-form")
+    await dialog.locator("ha-selector-serial_port ha-picker-field").click()
+    await asyncio.sleep(SETTLE)
+    await camera.shoot("2-ports", phone=False)
+    await page.locator("ha-combo-box-item", has_text=ENTER_MANUALLY[camera.lang]).click()
+    await asyncio.sleep(SETTLE)
+    await _fill(dialog.locator("ha-selector-serial_port input"), meter.port)
+    await _fill(dialog.locator("input[name=route_b_id]"), ROUTE_B_ID)
+    await _fill(dialog.locator("input[name=password]"), "O123")
+    await _submit(dialog)
+    await dialog.get_by_role("alert").first.wait_for()
+    await camera.shoot("3-error")
+    await _fill(dialog.locator("input[name=password]"), PASSWORD)
+    await _submit(dialog)
+    for number in range(1, 4):
+        await dialog.locator("step-flow-progress").wait_for()
+        await asyncio.sleep(3)
+        await camera.shoot(f"4-progress-{number}", phone=False)
+    await dialog.locator("step-flow-create-entry").wait_for(timeout=90_000)
+    await asyncio.sleep(SETTLE)
+    await camera.shoot("5-finish")
+    await _submit(dialog)
+    await dialog.locator("step-flow-create-entry").wait_for(state="hidden")
+
+
+async def _fill(field: Locator, text: str) -> None:
+    """Type something; the form forgets the other fields if we are faster than a person could be."""
+    await field.fill(text)
+    await asyncio.sleep(SETTLE / 3)
+
+
+async def _submit(dialog: Locator) -> None:
+    await dialog.locator("ha-button[slot=primaryAction]").click()
+
+
+async def import_history(hass: HomeAssistant, meter: Simulator) -> None:
+    """Give the Energy dashboard the hours before, as the meter's counters were."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours = [now - number * HOUR for number in range(HISTORY, -1, -1)]
+    truths = [await meter.truth(hour) for hour in hours]
+    for key, sensor in (await find_sensors(hass.client)).items():
+        if sensor.device_class != "energy":
+            continue
+        counters = [float(getattr(truth, key)) for truth in truths]
+        rows = [
+            {"start": start.isoformat(), "state": end, "sum": end - counters[0]}
+            for start, end in zip(hours[:-1], counters[1:], strict=True)
+        ]
+        metadata = {
+            "mean_type": 0,
+            "has_sum": True,
+            "name": None,
+            "source": "recorder",
+            "statistic_id": sensor.entity_id,
+            "unit_class": "energy",
+            "unit_of_measurement": "kWh",
+        }
+        await hass.client.command("recorder/import_statistics", metadata=metadata, stats=rows)
+
+
+async def pages(camera: Photographer, hass: HomeAssistant) -> None:
+    """Look at everything that is there after the set-up."""
+    page = camera.page
+    entry = await find_entry(hass.client)
+    devices = await hass.client.command("config/device_registry/list")
+    device = next(device for device in devices if entry["entry_id"] in device["config_entries"])
+    sensor = (await find_sensors(hass.client))["power"]
+    for name, path, element in (
+        ("6-integration", f"/config/integrations/integration/{DOMAIN}", "ha-config-entry-row"),
+        ("7-device", f"/config/devices/device/{device['id']}", "ha-device-entities-card"),
+        ("8-energy", "/energy/electricity", "hui-energy-usage-graph-card"),
+        ("9-more-info", f"/config/entities?more-info-entity-id={sensor.entity_id}", "ha-more-info-info"),
+    ):
+        await page.goto(path)
+        await page.locator(element).first.wait_for()
+        await asyncio.sleep(2 * SETTLE)
+        await camera.shoot(name)
+
+
+async def photograph(folder: Path, lang: str) -> None:
+    """Take all pictures in one language."""
+    with tempfile.TemporaryDirectory(prefix="broute-screenshots-") as state:
+        async with AsyncExitStack() as stack:
+            with step(f"{lang}: Home Assistant and the simulator start"):
+                meter = await stack.enter_async_context(simulator(Path(state), speed=SPEED))
+                hass = await stack.enter_async_context(home_assistant(Path(state), lang=lang))
+                page = await stack.enter_async_context(browser(hass, lang=lang))
+            camera = Photographer(page=page, folder=folder, lang=lang)
+            try:
+                with step(f"{lang}: the config flow"):
+                    await config_flow(camera, meter)
+                with step(f"{lang}: the pages"):
+                    await choose_for_energy(hass.client, await find_sensors(hass.client))
+                    await import_history(hass, meter)
+                    await pages(camera, hass)
+            except StepError:
+                await page.screenshot(path=folder / f"{lang}-failure.png")
+                say(tail(hass.process.log))
+                raise
+
+
+async def _photograph_all(folder: Path, langs: list[str]) -> None:
+    find_chromium()
+    for lang in langs:
+        await photograph(folder, lang)
+
+
+def main() -> int:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="scripts/screenshots", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("--lang", choices=sorted(NAMES), action="append", help="only in this language")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        asyncio.run(_photograph_all(arguments.folder, arguments.lang or sorted(NAMES)))
+    except StepError as err:
+        say(f"FAILED    {err}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
