@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from homeassistant.config_entries import ConfigEntryState
     from homeassistant.core import HomeAssistant
 
 DOMAIN = "broute"
@@ -36,6 +37,19 @@ def entry_of(sim: SimulatedPort, **data: Any) -> MockConfigEntry:
         unique_id=MAC,
         data={CONF_DEVICE: sim.url, **CREDENTIALS, "pan": PAN, **data},
     )
+
+
+def state_of(entry: MockConfigEntry) -> ConfigEntryState:
+    """Return the state; a type checker would believe the first one for ever."""
+    state: ConfigEntryState = entry.state
+    return state
+
+
+def state(hass: HomeAssistant, entity_id: str) -> str:
+    """Return what an entity shows."""
+    entity = hass.states.get(entity_id)
+    assert entity is not None
+    return entity.state
 
 
 async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> bool:

@@ -20,7 +20,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import serialx
 
-from .home import CREDENTIALS, DOMAIN, MAC, PAN, dongle, elapse, entry_of, now, set_up, until
+from .home import CREDENTIALS, DOMAIN, MAC, PAN, dongle, elapse, entry_of, now, set_up, state_of, until
 from .simulator import scenarios
 from .simulator.radio import Network, RadioSettings
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
@@ -57,11 +57,6 @@ def typed(sim: SimulatedPort, **changes: str) -> dict[str, str]:
 def data_of(entry: MockConfigEntry) -> dict[str, Any]:
     """Return an entry's data without what it remembers of the meter."""
     return {key: value for key, value in entry.data.items() if key != "profile"}
-
-
-def state_of(entry: MockConfigEntry) -> ConfigEntryState:
-    state: ConfigEntryState = entry.state
-    return state
 
 
 def suggested(flow: ConfigFlowResult) -> dict[str, Any]:
@@ -276,6 +271,17 @@ async def test_what_nobody_thought_of_leaves_the_form_open(
 async def test_a_real_path_that_does_not_exist(hass: HomeAssistant) -> None:
     flow = await submit(hass, await start(hass), {CONF_DEVICE: "/dev/serial/by-id/none", **CREDENTIALS})
     assert flow["errors"] == {CONF_DEVICE: "port_missing"}
+
+
+async def test_a_typed_name_that_may_change_is_replaced_by_one_that_does_not(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with dongle() as sim:
+        # What udev does on a real machine.
+        links = {"/dev/ttyUSB0": sim.url}
+        monkeypatch.setattr("homeassistant.components.usb.get_serial_by_id", lambda path: links.get(path, path))
+        flow = await submit(hass, await start(hass), typed(sim, device="/dev/ttyUSB0"))
+        assert flow["data"][CONF_DEVICE] == sim.url
 
 
 @dataclass

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, override
 import unicodedata
 
+from homeassistant.components import usb
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigFlow
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
@@ -101,6 +102,10 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             self._typed = user_input
             self._data, self._errors = _checked(user_input)
             if not self._errors:
+                if CONF_DEVICE in self._data:
+                    # /dev/ttyUSB0 may be another dongle after the next start.
+                    device = await self.hass.async_add_executor_job(usb.get_serial_by_id, self._data[CONF_DEVICE])
+                    self._data[CONF_DEVICE] = device
                 return await self.async_step_connect()
         return self.async_show_form(
             step_id=form,
