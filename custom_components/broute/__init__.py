@@ -1,17 +1,49 @@
 """The B-Route Smart Meter integration."""
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from homeassistant.const import Platform
+from homeassistant.components import usb
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_DEVICE, Platform
+from homeassistant.core import callback
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.event import async_track_time_interval
 
+from .const import DOMAIN
 from .coordinator import MeterCoordinator
+from .repairs import async_forget
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.typing import ConfigType
 
     from .coordinator import MeterConfigEntry
 
 PLATFORMS = [Platform.SENSOR]
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+CLOCK_INTERVAL = timedelta(hours=1)
+
+
+async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
+    """Watch for dongles that are plugged in."""
+
+    @callback
+    def ports_changed(added: set[usb.USBDevice], _: set[usb.USBDevice]) -> None:
+        """Let the meter of a port that is there again connect at once."""
+        paths = {path for device in added for path in (device.device, device.resolved_device)}
+        for entry in hass.config_entries.async_entries(DOMAIN):
+            if entry.data[CONF_DEVICE] not in paths:
+                continue
+            if entry.state is ConfigEntryState.SETUP_RETRY:
+                hass.config_entries.async_schedule_reload(entry.entry_id)
+            elif entry.state is ConfigEntryState.LOADED:
+                entry.runtime_data.async_port_appeared()
+
+    usb.async_register_port_event_callback(hass, ports_changed)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bool:
@@ -22,9 +54,18 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    entry.async_on_unload(
+        async_track_time_interval(hass, coordinator.async_check_clock, CLOCK_INTERVAL, cancel_on_shutdown=True)
+    )
     return True
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bool:
     """Unload a config entry."""
+    async_forget(hass, entry)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
+    """Leave nothing behind."""
+    async_forget(hass, entry)

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, override
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import CoreState, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
 
 from .aiobroute import (
     AirtimeError,
     BRouteError,
     Credentials,
+    FrameError,
     JoinError,
     JoinRefusedError,
     MeterNotFoundError,
@@ -31,8 +34,11 @@ from .aiobroute import (
     connect,
 )
 from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
+from .repairs import Issues
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from homeassistant.core import HomeAssistant
 
     from .aiobroute import ModuleInfo, SmartMeter
@@ -50,6 +56,14 @@ CONNECT_LIMIT = 600
 STARTUP_LIMIT = 30
 """Seconds that Home Assistant's start may wait; a known meter answers within 6, or 20 if it refuses once."""
 
+REFUSALS = 2
+"""Connects in a row that a meter which was heard refused, twice each, before the credentials are asked for."""
+
+
+class MeterExchangedError(BRouteError):
+    """Another meter answers with the credentials of ours."""
+
+
 ERROR_KEYS: Mapping[type[BRouteError], str] = {
     PortMissingError: "port_missing",
     PortBusyError: "port_busy",
@@ -62,6 +76,7 @@ ERROR_KEYS: Mapping[type[BRouteError], str] = {
     SessionLostError: "session_lost",
     MeterTimeoutError: "meter_silent",
     AirtimeError: "airtime",
+    MeterExchangedError: "other_meter",
     BRouteError: "unexpected",
 }
 """Translation keys, in the config flow and in exceptions; a kind without its own has that of its base."""
@@ -94,6 +109,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             always_update=False,
         )
         self._meter: SmartMeter | None = None
+        self._issues = Issues(hass, entry)
 
     async def async_close(self) -> None:
         """Release the port; a session that is ended instead could not be joined again for ten seconds."""
@@ -108,15 +124,18 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_poll(self) -> Reading:
         try:
-            return await self._async_read()
+            reading = await self._async_read()
         except (BRouteError, TimeoutError) as err:
             key = error_key(err) if isinstance(err, BRouteError) else self._timeout_key()
             await self.async_close()
-            raise UpdateFailed(
+            failure = ConfigEntryAuthFailed if self._issues.failed(key) >= REFUSALS else UpdateFailed
+            raise failure(
                 translation_domain=DOMAIN,
                 translation_key=key,
                 translation_placeholders={"port": self.config_entry.data[CONF_DEVICE], "error": str(err)},
             ) from err
+        self._issues.succeeded(reading)
+        return reading
 
     async def _async_read(self) -> Reading:
         if self._meter is not None:
@@ -140,14 +159,41 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 data[CONF_DEVICE],
                 Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
                 pan=Pan(**data[CONF_PAN]),
-                profile=MeterProfile.from_raw(data[CONF_PROFILE]) if CONF_PROFILE in data else None,
+                profile=self._known_profile(),
                 on_lost=self._lost,
             )
+        if meter.pan.mac != self.config_entry.unique_id:
+            await meter.close()
+            self._issues.exchanged(meter.pan)
+            raise MeterExchangedError("another meter answers")
         self.profile, self.module = meter.profile, meter.module
         # The meter may have moved to another channel: the next start shall need no scan.
         found = {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
         self.hass.config_entries.async_update_entry(self.config_entry, data={**data, **found})
         return meter
+
+    def _known_profile(self) -> MeterProfile | None:
+        try:
+            return MeterProfile.from_raw(self.config_entry.data[CONF_PROFILE])
+        except KeyError, FrameError:
+            return None  # The meter will tell.
+
+    async def async_check_clock(self, _: datetime) -> None:
+        """Compare the meter's clock with ours."""
+        if self._meter is None:
+            return
+        try:
+            shown = await self._meter.history.clock()
+        except BRouteError as err:
+            _LOGGER.debug("The meter's clock was not read: %s", err)
+        else:
+            self._issues.checked_clock(shown - dt_util.utcnow())
+
+    @callback
+    def async_port_appeared(self) -> None:
+        """Connect at once, not at the next poll."""
+        if not self.last_update_success:
+            self.config_entry.async_create_background_task(self.hass, self.async_refresh(), f"{self.name} reconnect")
 
     @property
     def _is_started(self) -> bool:

@@ -1,0 +1,281 @@
+"""Issues that name the cause, come and go by themselves, and one that is fixed by a click."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import CONF_PASSWORD
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.setup import async_setup_component
+import pytest
+
+from .aiobroute.virtual_time import clock
+from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, set_up, state, state_of
+from .simulator import scenarios
+from .simulator.radio import RadioSettings
+from .simulator.scenarios import Scenario
+
+if TYPE_CHECKING:
+    from freezegun.api import FrozenDateTimeFactory
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.issue_registry import IssueEntry
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+    from .simulator.transport import SimulatedPort
+
+NEW_MAC = "001C640003D2FFFF"
+
+
+class Nobody:
+    """Holds a port and never reads."""
+
+    def data_received(self, data: bytes) -> None:
+        pass
+
+    def unplugged(self) -> None:
+        pass
+
+
+def issues(hass: HomeAssistant) -> dict[str, IssueEntry]:
+    registry = ir.async_get(hass)
+    found = {str(issue.translation_key): issue for issue in registry.issues.values() if issue.domain == DOMAIN}
+    assert all(issue.learn_more_url for issue in found.values())
+    return found
+
+
+async def test_the_port_is_gone_and_comes_back(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        assert not issues(hass)
+        sim.unplug()
+        await elapse(hass, 1)
+        assert (issues(hass)["port_missing"].translation_placeholders or {})["port"] == sim.url
+        sim.plug()
+        await elapse(hass, 75)
+        assert not issues(hass)
+
+
+async def test_another_program_has_the_port(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        sim.open(Nobody())
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert entry.reason == f"Another program is using {sim.url}"
+        assert set(issues(hass)) == {"port_busy"}
+        sim.unplug()
+        await elapse(hass, 20)
+        assert set(issues(hass)) == {"port_missing"}
+        sim.plug()
+        await elapse(hass, 60)
+        assert state_of(entry) is ConfigEntryState.LOADED
+        assert not issues(hass)
+
+
+async def test_no_meter_for_an_hour(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        sim.air.is_reachable = False
+        await elapse(hass, 3500)
+        assert not issues(hass)
+        await elapse(hass, 500)
+        assert set(issues(hass)) == {"no_meter"}
+        sim.air.is_reachable = True
+        await elapse(hass, 300)
+        assert not issues(hass)
+
+
+async def test_the_hour_goes_on_while_home_assistant_retries_the_setup(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        sim.air.is_reachable = False
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert state_of(entry) is ConfigEntryState.SETUP_RETRY
+        assert entry.reason == "The meter was not heard. Is the dongle close enough to it?"
+        await elapse(hass, 5000)
+        assert set(issues(hass)) == {"no_meter"}
+        await hass.config_entries.async_remove(entry.entry_id)
+        assert not issues(hass)
+
+
+def reauth_flows(hass: HomeAssistant) -> list[str]:
+    return [
+        flow["flow_id"]
+        for flow in hass.config_entries.flow.async_progress()
+        if flow["context"]["source"] == SOURCE_REAUTH
+    ]
+
+
+async def test_a_wrong_password_is_asked_for_only_after_the_meter_refused_again(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim, password="OLD456789ABC")
+        await set_up(hass, entry)
+        assert state_of(entry) is ConfigEntryState.SETUP_RETRY
+        assert set(issues(hass)) == {"join_refused"}
+        assert not reauth_flows(hass)
+        await elapse(hass, 60)
+        assert state_of(entry) is ConfigEntryState.SETUP_ERROR
+        (flow_id,) = reauth_flows(hass)
+        # Nobody knocks at the meter's door with a wrong password for ever.
+        sim.record.clear()
+        await elapse(hass, 7200)
+        assert not sim.record.commands
+        flow = await hass.config_entries.flow.async_configure(flow_id, CREDENTIALS)
+        await hass.async_block_till_done()
+        flow = await hass.config_entries.flow.async_configure(flow_id)
+        assert flow["reason"] == "reauth_successful"
+        await hass.async_block_till_done()
+        assert state_of(entry) is ConfigEntryState.LOADED
+        assert not issues(hass)
+
+
+async def test_a_password_that_becomes_wrong(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_PASSWORD: "OLD456789ABC"})
+        sim.air.end_session()
+        await elapse(hass, 30)
+        assert set(issues(hass)) == {"join_refused"}
+        assert not reauth_flows(hass)
+        await elapse(hass, 90)
+        assert len(reauth_flows(hass)) == 1
+        assert sim.record.opens == sim.record.closes
+
+
+async def test_a_weak_radio_never_accuses_the_password(hass: HomeAssistant) -> None:
+    unheard = Scenario(summary="", radio=RadioSettings(unheard_joins=6))
+    with dongle(unheard) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        await elapse(hass, 600)
+        assert not reauth_flows(hass)
+        assert state_of(entry) is ConfigEntryState.LOADED
+
+
+async def test_a_single_refusal_passes(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim, password="OLD456789ABC")
+        await set_up(hass, entry)
+        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_PASSWORD: CREDENTIALS[CONF_PASSWORD]})
+        await elapse(hass, 60)
+        assert state_of(entry) is ConfigEntryState.LOADED
+        assert not issues(hass)
+        assert not reauth_flows(hass)
+
+
+async def test_a_weak_signal(hass: HomeAssistant) -> None:
+    weak = Scenario(summary="", radio=RadioSettings(network=scenarios.WEAK_RADIO.radio.network))
+    with dongle(weak) as sim:
+        await set_up(hass, entry_of(sim))
+        assert not issues(hass)
+        await elapse(hass, 600)
+        issue = issues(hass)["weak_radio"]
+        assert -95 < int((issue.translation_placeholders or {})["rssi"]) < -90
+        sim.air.network = replace(sim.air.network, lqi=0xB2)
+        await elapse(hass, 600)
+        assert not issues(hass)
+
+
+async def test_a_module_that_tells_no_strength_raises_nothing(hass: HomeAssistant) -> None:
+    weak = Scenario(summary="", radio=RadioSettings(network=scenarios.WEAK_RADIO.radio.network))
+    with dongle(weak, module="bp35a1") as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 600)
+        assert not issues(hass)
+
+
+async def let_an_hour_pass(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
+    await elapse(hass, 1800)
+    # The clock on the wall is the only one that this test has to turn by hand.
+    freezer.move_to(clock() + timedelta(seconds=1800))
+    await elapse(hass, 1805)
+
+
+def set_clock(sim: SimulatedPort, minutes: int) -> None:
+    offset = timedelta(minutes=minutes)
+    sim.exchange_meter(replace(scenarios.NORMAL.meter, clock_offset=offset), mac=MAC)
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(4, set()), (6, {"clock"}), (-6, {"clock"})])
+async def test_the_clock_of_the_meter(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, minutes: int, told: set[str]
+) -> None:
+    freezer.move_to(clock())
+    with dongle() as sim:
+        set_clock(sim, minutes)
+        await set_up(hass, entry_of(sim))
+        await let_an_hour_pass(hass, freezer)
+        assert set(issues(hass)) == told
+        # A meter that does not answer tells no time.
+        sim.air.is_answering = False
+        await let_an_hour_pass(hass, freezer)
+        assert set(issues(hass)) >= told
+        sim.air.is_answering = True
+        set_clock(sim, 0)
+        await let_an_hour_pass(hass, freezer)
+        await let_an_hour_pass(hass, freezer)
+        assert not issues(hass)
+
+
+async def exchange(hass: HomeAssistant, sim: SimulatedPort) -> tuple[MockConfigEntry, str]:
+    """Let the utility exchange the meter; return the entry and the issue."""
+    assert await async_setup_component(hass, "repairs", {})
+    entry = entry_of(sim)
+    await set_up(hass, entry)
+    sim.exchange_meter(mac=NEW_MAC)
+    await elapse(hass, 300)
+    issue = issues(hass)["meter_exchanged"]
+    assert issue.is_fixable
+    return entry, issue.issue_id
+
+
+async def confirm(hass: HomeAssistant, issue_id: str) -> FlowResultType:
+    manager = hass.data["repairs"]["flow_manager"]
+    flow = await manager.async_init(DOMAIN, context={"issue_id": issue_id})
+    assert flow["step_id"] == "confirm"
+    flow = await manager.async_configure(flow["flow_id"], {})
+    await hass.async_block_till_done()
+    result: FlowResultType = flow["type"]
+    return result
+
+
+async def test_an_exchanged_meter_takes_over_entities_and_device(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry, issue_id = await exchange(hass, sim)
+        entities = er.async_get(hass)
+        before = {entity.entity_id for entity in er.async_entries_for_config_entry(entities, entry.entry_id)}
+        (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        assert all(state(hass, entity_id) == "unavailable" for entity_id in before)
+        assert await confirm(hass, issue_id) is FlowResultType.CREATE_ENTRY
+        assert state_of(entry) is ConfigEntryState.LOADED
+        assert entry.unique_id == NEW_MAC
+        assert entry.data["pan"]["mac"] == NEW_MAC
+        after = er.async_entries_for_config_entry(entities, entry.entry_id)
+        assert {entity.entity_id for entity in after} == before
+        assert all(entity.unique_id.startswith(NEW_MAC) for entity in after)
+        (same,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        assert same.id == device.id
+        assert same.identifiers == {(DOMAIN, NEW_MAC)}
+        assert same.serial_number == "S26087654321"
+        assert not issues(hass)
+        assert float(state(hass, "sensor.smart_meter_energy_import")) < 1
+
+
+async def test_a_new_meter_that_was_added_by_itself_takes_nothing_over(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry, issue_id = await exchange(hass, sim)
+        other = entry_of(sim)
+        object.__setattr__(other, "unique_id", NEW_MAC)
+        other.add_to_hass(hass)
+        assert await confirm(hass, issue_id) is FlowResultType.ABORT
+        assert entry.unique_id == MAC
+
+
+async def test_an_old_meter_that_is_back_needs_no_answer(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        _, _ = await exchange(hass, sim)
+        sim.exchange_meter(scenarios.NORMAL.meter, mac=MAC)
+        await elapse(hass, 300)
+        assert not issues(hass)
