@@ -36,6 +36,9 @@ SETTLE = 1.5
 ENTER_MANUALLY = {"ja": "手動で入力", "en": "Enter manually"}
 """Home Assistant's own words in its list of ports."""
 
+PREVIOUS = {"ja": "前", "en": "Previous"}
+"""Home Assistant's own words for the day before."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photographer:
@@ -139,6 +142,10 @@ async def pages(camera: Photographer, hass: HomeAssistant) -> None:
         await page.locator(element).first.wait_for()
         await asyncio.sleep(2 * SETTLE)
         await camera.shoot(name)
+        if name.endswith("energy"):
+            await page.get_by_role("button", name=PREVIOUS[camera.lang], exact=True).click()
+            await asyncio.sleep(2 * SETTLE)
+            await camera.shoot(f"{name}-yesterday", phone=False)
 
 
 async def photograph(folder: Path, lang: str) -> None:
