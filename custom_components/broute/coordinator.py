@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 import logging
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
@@ -123,17 +123,22 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         return await self.config_entry.async_create_background_task(self.hass, self._async_poll(), f"{self.name} poll")
 
     async def _async_poll(self) -> Reading:
+        meter = self._meter
         try:
             reading = await self._async_read()
         except (BRouteError, TimeoutError) as err:
             key = error_key(err) if isinstance(err, BRouteError) else self._timeout_key()
+            # Silence on an old connection is told at once, and a new one is made right after.
+            pause = 0.0 if meter is not None and self._meter is meter else None
             await self.async_close()
-            failure = ConfigEntryAuthFailed if self._issues.failed(key) >= REFUSALS else UpdateFailed
-            raise failure(
-                translation_domain=DOMAIN,
-                translation_key=key,
-                translation_placeholders={"port": self.config_entry.data[CONF_DEVICE], "error": str(err)},
-            ) from err
+            reason: dict[str, Any] = {
+                "translation_domain": DOMAIN,
+                "translation_key": key,
+                "translation_placeholders": {"port": self.config_entry.data[CONF_DEVICE], "error": str(err)},
+            }
+            if self._issues.failed(key) >= REFUSALS:
+                raise ConfigEntryAuthFailed(**reason) from err
+            raise UpdateFailed(**reason, retry_after=pause) from err
         self._issues.succeeded(reading)
         return reading
 
@@ -141,7 +146,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         if self._meter is not None:
             try:
                 return await self._async_ask(self._meter)
-            except BRouteError as err:
+            except (ModuleError, PortError, SessionLostError) as err:
                 # An old connection ends for many reasons; a new one works, or says what is wrong.
                 _LOGGER.debug("Connecting anew: %s", err)
                 await self.async_close()
