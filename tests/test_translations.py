@@ -1,0 +1,108 @@
+"""Texts: in both languages, nothing missing, nothing left over."""
+
+import ast
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+import pytest
+
+from custom_components.broute.aiobroute import Stage
+from custom_components.broute.config_flow import FORMS
+from custom_components.broute.coordinator import ERROR_KEYS, error_key
+from custom_components.broute.repairs import ISSUES
+from custom_components.broute.sensor import ENERGIES, SENSORS
+
+INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
+DESCRIPTIONS = SENSORS + ENERGIES
+FAILURES = {*ERROR_KEYS.values(), "module_error"}
+ONLY_WHILE_RUNNING = {"timeout", "starting"}
+NEVER_IN_A_FORM = {"timeout", "starting"}
+
+
+def flatten(node: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(node, str):
+        return {prefix[1:]: node}
+    return {name: text for key, child in node.items() for name, text in flatten(child, f"{prefix}.{key}").items()}
+
+
+def texts(language: str) -> dict[str, str]:
+    return flatten(json.loads((INTEGRATION / "translations" / f"{language}.json").read_text()))
+
+
+ENGLISH, JAPANESE = texts("en"), texts("ja")
+
+
+def below(section: str) -> set[str]:
+    """Return the next names below a section."""
+    return {key.removeprefix(f"{section}.").split(".")[0] for key in ENGLISH if key.startswith(f"{section}.")}
+
+
+def keywords(name: str) -> Iterator[str]:
+    """Yield the literal values of a keyword argument all over the integration."""
+    for path in INTEGRATION.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.keyword(arg=arg, value=ast.Constant(value=str(value))) if arg == name:
+                    yield value
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    assert ENGLISH.keys() == JAPANESE.keys()
+
+
+@pytest.mark.parametrize("key", ENGLISH)
+def test_a_text_is_there_and_names_the_same_things(key: str) -> None:
+    placeholders = [sorted(re.findall(r"{(\w*)}", text)) for text in (ENGLISH[key], JAPANESE[key])]
+    assert placeholders[0] == placeholders[1]
+    assert ENGLISH[key].strip() == ENGLISH[key] != ""
+    assert JAPANESE[key].strip() == JAPANESE[key] != ""
+    assert re.search(r"[ぁ-ん]|[ァ-ヶ]|[一-龠]", JAPANESE[key]), "not Japanese"
+
+
+def test_every_failure_has_its_texts_and_no_other() -> None:
+    assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING
+    assert below("config.error") == FAILURES - NEVER_IN_A_FORM | {f"invalid_{field}" for field in FORMS}
+    assert all(error_key(kind("")) in FAILURES for kind in ERROR_KEYS)
+
+
+def test_placeholders_of_failures_are_filled() -> None:
+    for key, text in ENGLISH.items():
+        if key.startswith("exceptions."):
+            assert set(re.findall(r"{(\w+)}", text)) <= {"port", "error"}, key
+
+
+def test_every_issue_has_its_texts_and_no_other() -> None:
+    assert below("issues") == set(ISSUES)
+    for issue in ISSUES:
+        assert below(f"issues.{issue}") in ({"title", "description"}, {"title", "fix_flow"})
+
+
+def test_every_step_has_its_texts_and_no_other() -> None:
+    assert below("config.step") == {"user", "reconfigure", "reauth_confirm"}
+    assert set(keywords("step_id")) <= {"connect"}
+    assert below("config.progress") == {stage.name.lower() for stage in Stage}
+    for step in below("config.step"):
+        assert below(f"config.step.{step}") == {"title", "description", "data", "data_description"}
+        assert below(f"config.step.{step}.data") == below(f"config.step.{step}.data_description")
+
+
+def test_every_reason_has_its_text_and_no_other() -> None:
+    reasons = below("config.abort") | below("issues.meter_exchanged.fix_flow.abort")
+    assert reasons == {"already_configured", *keywords("reason")}
+
+
+def test_every_entity_has_its_texts_and_no_other() -> None:
+    assert below("entity") == {"sensor"}
+    assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
+    assert below("device") == {"meter"}
+    assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
+
+
+def test_icons_belong_to_entities() -> None:
+    icons = json.loads((INTEGRATION / "icons.json").read_text())
+    assert icons.keys() == {"entity"}
+    assert icons["entity"].keys() == {"sensor"}
+    assert icons["entity"]["sensor"].keys() <= {description.translation_key for description in DESCRIPTIONS}
