@@ -132,6 +132,20 @@ async def test_a_damaged_profile_is_read_anew(hass: HomeAssistant, profile: dict
         assert entry.data["profile"]["E1"] == "01"
 
 
+async def test_a_session_that_is_lost_during_the_setup(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        entry.add_to_hass(hass)
+        setup = hass.async_create_task(hass.config_entries.async_setup(entry.entry_id))
+        await until(lambda: bool(sim.record.datagrams_from_client))
+        sim.air.end_session()
+        assert not await setup
+        assert entry.reason == "The connection to the meter broke (the meter ended the session)"
+        assert sim.record.opens == sim.record.closes
+        await elapse(hass, 30)
+        assert state_of(entry) is ConfigEntryState.LOADED
+
+
 async def begin_refresh(hass: HomeAssistant, sim: SimulatedPort) -> MockConfigEntry:
     """Let an action of the user ask for values while the meter is looked for."""
     assert await async_setup_component(hass, "homeassistant", {})

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 import logging
 from typing import TYPE_CHECKING, Any, override
 
@@ -34,6 +34,7 @@ from .aiobroute import (
     connect,
 )
 from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
+from .counter import Counter
 from .repairs import Issues
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         )
         self._meter: SmartMeter | None = None
         self._issues = Issues(hass, entry)
+        self._energy_in: Counter | None = None
+        self._energy_out: Counter | None = None
 
     async def async_close(self) -> None:
         """Release the port; a session that is ended instead could not be joined again for ten seconds."""
@@ -140,7 +143,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 raise ConfigEntryAuthFailed(**reason) from err
             raise UpdateFailed(**reason, retry_after=pause) from err
         self._issues.succeeded(reading)
-        return reading
+        return self._believed(reading)
 
     async def _async_read(self) -> Reading:
         if self._meter is not None:
@@ -152,6 +155,16 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 await self.async_close()
         self._meter = await self._async_connect()
         return await self._async_ask(self._meter)
+
+    def _believed(self, reading: Reading) -> Reading:
+        self._energy_in = self._energy_in or Counter(self.profile)
+        self._energy_out = self._energy_out or Counter(self.profile)
+        now = self.hass.loop.time()
+        return replace(
+            reading,
+            energy_in=self._energy_in.check(reading.energy_in, now),
+            energy_out=self._energy_out.check(reading.energy_out, now),
+        )
 
     async def _async_ask(self, meter: SmartMeter) -> Reading:
         async with asyncio.timeout(READ_LIMIT):

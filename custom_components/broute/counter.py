@@ -1,0 +1,48 @@
+"""Doubts about a counter: a single wrong byte must never become energy."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .aiobroute import MeterProfile
+
+LIMIT = Decimal(50) / 3600
+"""kWh in a second; from 50 kW on, a customer gets no low-voltage supply, and no meter of this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    value: Decimal
+    at: float
+
+
+class Counter:
+    """Passes on what can be true; what cannot has to be said twice."""
+
+    def __init__(self, profile: MeterProfile) -> None:
+        """Know the meter's step, and where its counter begins again."""
+        self._step = profile.energy(1) or Decimal(0)
+        self._span = None if profile.digits is None else profile.energy(10**profile.digits)
+        self._believed: _Sighting | None = None
+        self._odd: _Sighting | None = None
+
+    def check(self, value: Decimal | None, at: float) -> Decimal | None:
+        """Return the value, or `None` until another one agrees with it; `at` is any clock's time in seconds."""
+        if value is None:
+            return None
+        sighting = _Sighting(value, at)
+        if self._believed is None or self._follows(self._believed, sighting) or self._follows(self._odd, sighting):
+            self._believed, self._odd = sighting, None
+            return value
+        self._odd = sighting
+        return None
+
+    def _follows(self, before: _Sighting | None, now: _Sighting) -> bool:
+        """Return whether so much energy can have flowed in between."""
+        if before is None:
+            return False
+        rise = now.value - before.value
+        if rise < 0 and self._span is not None:
+            rise += self._span
+        return 0 <= rise <= LIMIT * Decimal(now.at - before.at) + self._step

@@ -1,0 +1,96 @@
+"""A counter that is doubted: every true value passes, no single wrong one does."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from homeassistant.const import STATE_UNKNOWN
+from hypothesis import given, strategies as st
+
+from custom_components.broute.aiobroute import MeterProfile
+from custom_components.broute.counter import LIMIT, Counter
+
+from .home import dongle, elapse, entry_of, set_up, state
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+IMPORT = "sensor.smart_meter_energy_import"
+PROFILE = MeterProfile.from_raw({"E1": "01", "D7": "06"})
+SPAN = 1_000_000
+
+seconds = st.integers(1, 100_000)
+counts = st.integers(0, SPAN - 1)
+
+
+def kwh(count: int) -> Decimal:
+    return count * Decimal("0.1")
+
+
+@given(counts, st.lists(st.tuples(seconds, st.integers(0, 100)), max_size=20))
+def test_what_can_be_true_passes(first: int, steps: list[tuple[int, int]]) -> None:
+    counter, at, count = Counter(PROFILE), 0, first
+    assert counter.check(kwh(count), at) == kwh(count)
+    for pause, percent in steps:
+        at += pause
+        count = (count + int(LIMIT * pause * 10 * percent / 100)) % SPAN
+        assert counter.check(kwh(count), at) == kwh(count)
+
+
+@given(counts, counts, seconds)
+def test_a_single_wrong_value_never_passes(count: int, wrong: int, pause: int) -> None:
+    counter = Counter(PROFILE)
+    counter.check(kwh(count), 0)
+    rise = kwh((wrong - count) % SPAN)
+    is_possible = rise <= LIMIT * pause + kwh(1)
+    assert counter.check(kwh(wrong), pause) == (kwh(wrong) if is_possible else None)
+    if not is_possible:
+        assert counter.check(kwh(count), pause + 60) == kwh(count)
+
+
+@given(counts, counts, seconds)
+def test_what_is_said_twice_is_believed(count: int, new: int, pause: int) -> None:
+    counter = Counter(PROFILE)
+    counter.check(kwh(count), 0)
+    counter.check(kwh(new), pause)
+    assert counter.check(kwh(new), pause + 60) == kwh(new)
+
+
+def test_two_different_wrong_values_do_not_confirm_each_other() -> None:
+    counter = Counter(PROFILE)
+    assert counter.check(kwh(5000), 0) == kwh(5000)
+    assert counter.check(kwh(90_000), 60) is None
+    assert counter.check(kwh(10), 120) is None
+    assert counter.check(kwh(5003), 180) == kwh(5003)
+
+
+def test_no_value_is_no_value() -> None:
+    counter = Counter(MeterProfile.from_raw({}))
+    assert counter.check(None, 0) is None
+    assert counter.check(Decimal(7), 60) == 7
+    # Nobody knows where this one begins again.
+    assert counter.check(Decimal(6), 120) is None
+
+
+async def test_a_wrong_byte_never_reaches_the_sensor(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 30)  # From now on, between two polls.
+        true = Decimal(state(hass, IMPORT))
+        for wrong in ("00000000", "000F423F", "00070000"):
+            sim.meter.device.once[0xE0] = bytes.fromhex(wrong)
+            await elapse(hass, 60)
+            assert not sim.meter.device.once
+            assert state(hass, IMPORT) == STATE_UNKNOWN
+            await elapse(hass, 60)
+            assert 0 <= Decimal(state(hass, IMPORT)) - true < 1
+
+
+async def test_a_counter_that_really_jumped_is_shown_after_the_second_look(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 30)  # From now on, between two polls.
+        sim.meter.device.values[0xE0] = bytes.fromhex("00000064")
+        await elapse(hass, 60)
+        assert state(hass, IMPORT) == STATE_UNKNOWN
+        await elapse(hass, 60)
+        assert state(hass, IMPORT) == "10.0"
