@@ -6,10 +6,12 @@ from decimal import Decimal
 import json
 from pathlib import Path
 
+import homeassistant
 import pytest
 
 from .demo.check import difference
-from .demo.home_assistant import INTEGRATION, UNTESTED, complaints, has_user, parse_log, write_config
+from .demo.environment import requirements
+from .demo.home_assistant import INTEGRATION, PROJECT, UNTESTED, complaints, has_user, parse_log, write_config
 from .demo.integration import Sensor
 from .demo.process import TAIL, tail
 from .demo.simulator import Truth
@@ -92,3 +94,12 @@ def test_tail_of_a_log(tmp_path: Path) -> None:
     assert tail(tmp_path / "missing") == ""
     (tmp_path / "log").write_text("\n".join(map(str, range(100))))
     assert tail(tmp_path / "log").splitlines() == [str(number) for number in range(100 - TAIL, 100)]
+
+
+def test_requirements_are_those_of_the_home_assistant_that_is_installed() -> None:
+    found = dict(text.split("==") for text in requirements(Path(homeassistant.__file__).parent))
+    assert found.keys() >= {"serialx", "home-assistant-frontend", "hassil"}
+    for line in (PROJECT / "requirements_test.txt").read_text().splitlines():
+        name, _, version = line.partition("==")
+        if name in found:
+            assert found[name] == version, "the pins of the test environment are not Home Assistant's"

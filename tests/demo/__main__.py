@@ -17,7 +17,8 @@ from tests.simulator.dongle import MODULES
 
 from .check import answers, check
 from .client import PASSWORD, USERNAME
-from .home_assistant import NAMES, PROJECT, RESTART, HomeAssistant, free_port, home_assistant
+from .environment import environment
+from .home_assistant import NAMES, PROGRAM, PROJECT, RESTART, HomeAssistant, free_port, home_assistant
 from .integration import add_meter, choose_for_energy, find_entry, find_sensors, has_energy
 from .process import StepError, tail
 from .simulator import Simulator, simulator
@@ -44,10 +45,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--check", action="store_true", help="nobody looks: compare everything with the meter, then end"
     )
+    parser.add_argument(
+        "--home-assistant", metavar="VERSION", help="with --check: this one, in an environment of its own"
+    )
     parser.add_argument("--statistics", action="store_true", help="with --check: wait for the first statistics, too")
     arguments = parser.parse_args()
-    if arguments.statistics and not arguments.check:
-        parser.error("--statistics goes with --check")
+    if (arguments.statistics or arguments.home_assistant) and not arguments.check:
+        parser.error("--statistics and --home-assistant go with --check")
     return arguments
 
 
@@ -116,9 +120,19 @@ async def _demo(arguments: argparse.Namespace) -> None:
 
 
 async def _check(arguments: argparse.Namespace) -> None:
+    program = PROGRAM
+    if arguments.home_assistant:
+        with step("Home Assistant is installed"):
+            program = await environment(arguments.home_assistant)
     folder = Path(tempfile.mkdtemp(prefix="broute-demo-"))
     try:
-        await check(folder, lang=arguments.lang, module=arguments.module, with_statistics=arguments.statistics)
+        await check(
+            folder,
+            lang=arguments.lang,
+            module=arguments.module,
+            with_statistics=arguments.statistics,
+            program=program,
+        )
     except StepError as err:
         # The folder stays for whoever wants to know more.
         err.log = err.log or folder / "home-assistant.log"

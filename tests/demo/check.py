@@ -1,10 +1,11 @@
 """The demo without a person: every step is compared with what the simulated meter says."""
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 import json
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import serialx
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .client import Client, Json
-from .home_assistant import HomeAssistant, complaints, home_assistant, parse_log
+from .home_assistant import PROGRAM, HomeAssistant, complaints, home_assistant, parse_log
 from .integration import Sensor, add_meter, choose_for_energy, find_entry, find_sensors
 from .process import Process, StepError, until
 from .simulator import Simulator, Truth, simulator
 from .steps import step
+
+type Start = Callable[[], AbstractAsyncContextManager[HomeAssistant]]
 
 SPEED = 20.0
 """A scan takes half a second instead of ten, and an answer a tenth of one."""
@@ -157,7 +160,7 @@ def ended_well(process: Process) -> None:
         raise StepError(f"{process.name}: {process.fault}", process.log)
 
 
-async def check(folder: Path, *, lang: str, module: str, with_statistics: bool) -> None:
+async def check(folder: Path, *, lang: str, module: str, with_statistics: bool, program: Path = PROGRAM) -> None:
     """Let a new Home Assistant and, after its end, a second one on the same folder read the meter.
 
     Raises:
@@ -168,8 +171,9 @@ async def check(folder: Path, *, lang: str, module: str, with_statistics: bool) 
         with step("the simulator offers a dongle") as details:
             meter = await stack.enter_async_context(simulator(folder, module=module, speed=SPEED))
             details.append(module)
-        await _first_start(folder, meter, lang=lang, with_statistics=with_statistics)
-        await _second_start(folder, meter, lang=lang)
+        start = partial(home_assistant, folder, lang=lang, program=program)
+        await _first_start(start, meter, with_statistics=with_statistics)
+        await _second_start(start, meter)
         with step("the module's flash memory was not written to"):
             await _unwritten(meter)
         with step("the simulator ends"):
@@ -177,10 +181,10 @@ async def check(folder: Path, *, lang: str, module: str, with_statistics: bool) 
             ended_well(meter.process)
 
 
-async def _first_start(folder: Path, meter: Simulator, *, lang: str, with_statistics: bool) -> None:
+async def _first_start(start: Start, meter: Simulator, *, with_statistics: bool) -> None:
     async with AsyncExitStack() as stack:
         with step("Home Assistant starts and is onboarded") as details:
-            hass = await stack.enter_async_context(home_assistant(folder, lang=lang))
+            hass = await stack.enter_async_context(start())
             details.append(await hass.version())
         client = hass.client
         with step("the config flow sets up the meter"):
@@ -207,11 +211,11 @@ async def _first_start(folder: Path, meter: Simulator, *, lang: str, with_statis
         await _end(stack, hass, meter)
 
 
-async def _second_start(folder: Path, meter: Simulator, *, lang: str) -> None:
+async def _second_start(start: Start, meter: Simulator) -> None:
     async with AsyncExitStack() as stack:
         with step("Home Assistant starts again"):
             begin = datetime.now(UTC)
-            hass = await stack.enter_async_context(home_assistant(folder, lang=lang))
+            hass = await stack.enter_async_context(start())
         with step("the sensors agree with the meter") as details:
             details.append(await agree(hass.client, meter, since=begin))
         await _end(stack, hass, meter)
