@@ -1,14 +1,15 @@
 """What the tests share."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import pytest
+import time_machine
 
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
 
-from .aiobroute.virtual_time import VirtualTimeLoop
+from .aiobroute.virtual_time import VirtualTimeLoop, clock
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,8 +32,17 @@ def _custom_integrations(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture(autouse=True)
-async def _virtual_time(configure_event_loop: None) -> None:  # noqa: ARG001  # it has to come first
-    """Take the loop's own clock again: Home Assistant gives every loop the real one, because it is quicker to read."""
+async def _virtual_time(configure_event_loop: None) -> AsyncGenerator[None]:  # noqa: ARG001  # it has to come first
+    """Take the loop's own clock again: Home Assistant gives every loop the real one, because it is quicker to read.
+
+    The clock on the wall goes with it.
+    """
     loop = asyncio.get_running_loop()
-    if isinstance(loop, VirtualTimeLoop):
-        vars(loop).pop("time", None)
+    if not isinstance(loop, VirtualTimeLoop):
+        yield
+        return
+    vars(loop).pop("time", None)
+    with time_machine.travel(clock(), tick=False) as wall:
+        loop.wall = wall
+        yield
+        loop.wall = None

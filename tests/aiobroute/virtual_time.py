@@ -5,9 +5,12 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 import selectors
-from typing import Any, override
+from typing import TYPE_CHECKING, Any, override
 
 from custom_components.broute.aiobroute import JST
+
+if TYPE_CHECKING:
+    from time_machine import Traveller
 
 START = datetime(2026, 11, 23, 14, 7, 30, tzinfo=JST)
 
@@ -25,6 +28,8 @@ class _Selector(selectors.DefaultSelector):
         events = super().select(0)
         if not events:
             self.loop.now += timeout
+            if self.loop.wall is not None:
+                self.loop.wall.shift(timeout)
         return events
 
 
@@ -34,6 +39,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 0.0
         self.threads_at_work = 0
+        self.wall: Traveller | None = None
+        """The clock on the wall, if it shall go with this time."""
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
