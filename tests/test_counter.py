@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from custom_components.broute.aiobroute import MeterProfile
 from custom_components.broute.counter import LIMIT, Counter
 
-from .home import dongle, elapse, entry_of, set_up, state
+from .home import dongle, elapse, entry_of, set_up, state, until
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -94,3 +94,29 @@ async def test_a_counter_that_really_jumped_is_shown_after_the_second_look(hass:
         assert state(hass, IMPORT) == STATE_UNKNOWN
         await elapse(hass, 60)
         assert state(hass, IMPORT) == "10.0"
+
+
+async def test_a_wrong_value_right_after_a_restart(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        true = Decimal(state(hass, IMPORT))
+        for wrong in ("00000000", "000F423F"):
+            sim.meter.device.once[0xE0] = bytes.fromhex(wrong)
+            await hass.config_entries.async_reload(entry.entry_id)
+            await hass.async_block_till_done()
+            assert not sim.meter.device.once
+            assert state(hass, IMPORT) == STATE_UNKNOWN
+            await elapse(hass, 70)
+            assert 0 <= Decimal(state(hass, IMPORT)) - true < 1
+
+
+async def test_news_of_other_kinds_confirm_nothing(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        # What is asked for now and then comes right after the sixth reading.
+        await elapse(hass, 290)
+        sim.meter.device.once[0xE0] = bytes.fromhex("000F423F")
+        await until(lambda: not sim.meter.device.once)
+        await elapse(hass, 15)
+        assert state(hass, IMPORT) == STATE_UNKNOWN

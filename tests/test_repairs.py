@@ -11,14 +11,12 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er, 
 from homeassistant.setup import async_setup_component
 import pytest
 
-from .aiobroute.virtual_time import clock
 from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, set_up, state, state_of
 from .simulator import scenarios
 from .simulator.radio import RadioSettings
 from .simulator.scenarios import Scenario
 
 if TYPE_CHECKING:
-    from freezegun.api import FrozenDateTimeFactory
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.issue_registry import IssueEntry
     from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -186,36 +184,26 @@ async def test_a_module_that_tells_no_strength_raises_nothing(hass: HomeAssistan
         assert not issues(hass)
 
 
-async def let_an_hour_pass(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
-    await elapse(hass, 1800)
-    # The clock on the wall is the only one that this test has to turn by hand.
-    freezer.move_to(clock() + timedelta(seconds=1800))
-    await elapse(hass, 1805)
-
-
 def set_clock(sim: SimulatedPort, minutes: int) -> None:
     offset = timedelta(minutes=minutes)
     sim.exchange_meter(replace(scenarios.NORMAL.meter, clock_offset=offset), mac=MAC)
 
 
 @pytest.mark.parametrize(("minutes", "told"), [(4, set()), (6, {"clock"}), (-6, {"clock"})])
-async def test_the_clock_of_the_meter(
-    hass: HomeAssistant, freezer: FrozenDateTimeFactory, minutes: int, told: set[str]
-) -> None:
-    freezer.move_to(clock())
+async def test_the_clock_of_the_meter(hass: HomeAssistant, minutes: int, told: set[str]) -> None:
     with dongle() as sim:
         set_clock(sim, minutes)
         await set_up(hass, entry_of(sim))
-        await let_an_hour_pass(hass, freezer)
+        await elapse(hass, 400)
         assert set(issues(hass)) == told
         # A meter that does not answer tells no time.
         sim.air.is_answering = False
-        await let_an_hour_pass(hass, freezer)
+        await elapse(hass, 400)
         assert set(issues(hass)) >= told
         sim.air.is_answering = True
         set_clock(sim, 0)
-        await let_an_hour_pass(hass, freezer)
-        await let_an_hour_pass(hass, freezer)
+        await elapse(hass, 400)
+        await elapse(hass, 400)
         assert not issues(hass)
 
 
@@ -247,7 +235,7 @@ async def test_an_exchanged_meter_takes_over_entities_and_device(hass: HomeAssis
         entities = er.async_get(hass)
         before = {entity.entity_id for entity in er.async_entries_for_config_entry(entities, entry.entry_id)}
         (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-        assert all(state(hass, entity_id) == "unavailable" for entity_id in before)
+        assert {found.state for found in hass.states.async_all(["binary_sensor", "sensor"])} == {"unavailable"}
         assert await confirm(hass, issue_id) is FlowResultType.CREATE_ENTRY
         assert state_of(entry) is ConfigEntryState.LOADED
         assert entry.unique_id == NEW_MAC

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from custom_components.broute.aiobroute import Stage
+from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.config_flow import FORMS
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.repairs import ISSUES
@@ -95,7 +96,8 @@ def test_every_reason_has_its_text_and_no_other() -> None:
 
 
 def test_every_entity_has_its_texts_and_no_other() -> None:
-    assert below("entity") == {"sensor"}
+    assert below("entity") == {"binary_sensor", "sensor"}
+    assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
     assert below("device") == {"meter"}
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}

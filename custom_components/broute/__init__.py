@@ -1,6 +1,5 @@
 """The B-Route Smart Meter integration."""
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from homeassistant.components import usb
@@ -8,7 +7,6 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, Platform
 from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.event import async_track_time_interval
 
 from .const import DOMAIN
 from .coordinator import MeterCoordinator
@@ -20,11 +18,9 @@ if TYPE_CHECKING:
 
     from .coordinator import MeterConfigEntry
 
-PLATFORMS = [Platform.SENSOR]
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
-
-CLOCK_INTERVAL = timedelta(hours=1)
 
 
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
@@ -54,9 +50,6 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    entry.async_on_unload(
-        async_track_time_interval(hass, coordinator.async_check_clock, CLOCK_INTERVAL, cancel_on_shutdown=True)
-    )
     return True
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 import logging
 from typing import TYPE_CHECKING, Any, override
 
@@ -25,6 +25,7 @@ from .aiobroute import (
     MeterTimeoutError,
     ModuleError,
     ModuleTimeoutError,
+    Notification,
     Pan,
     PortBusyError,
     PortError,
@@ -34,12 +35,10 @@ from .aiobroute import (
     connect,
 )
 from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
-from .counter import Counter
+from .details import DETAILS, DETAILS_INTERVAL, Details
 from .repairs import Issues
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from homeassistant.core import HomeAssistant
 
     from .aiobroute import ModuleInfo, SmartMeter
@@ -111,8 +110,11 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         )
         self._meter: SmartMeter | None = None
         self._issues = Issues(hass, entry)
-        self._energy_in: Counter | None = None
-        self._energy_out: Counter | None = None
+        self.details = Details()
+        """What is asked for now and then, or told unasked; listeners are called for it, too."""
+        self._details_due = 0.0
+        self.readings = 0
+        """How many there were."""
 
     async def async_close(self) -> None:
         """Release the port; a session that is ended instead could not be joined again for ten seconds."""
@@ -142,8 +144,10 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             if self._issues.failed(key) >= REFUSALS:
                 raise ConfigEntryAuthFailed(**reason) from err
             raise UpdateFailed(**reason, retry_after=pause) from err
+        self.readings += 1
         self._issues.succeeded(reading)
-        return self._believed(reading)
+        self._ask_details_if_due()
+        return reading
 
     async def _async_read(self) -> Reading:
         if self._meter is not None:
@@ -155,16 +159,6 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 await self.async_close()
         self._meter = await self._async_connect()
         return await self._async_ask(self._meter)
-
-    def _believed(self, reading: Reading) -> Reading:
-        self._energy_in = self._energy_in or Counter(self.profile)
-        self._energy_out = self._energy_out or Counter(self.profile)
-        now = self.hass.loop.time()
-        return replace(
-            reading,
-            energy_in=self._energy_in.check(reading.energy_in, now),
-            energy_out=self._energy_out.check(reading.energy_out, now),
-        )
 
     async def _async_ask(self, meter: SmartMeter) -> Reading:
         async with asyncio.timeout(READ_LIMIT):
@@ -179,6 +173,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 pan=Pan(**data[CONF_PAN]),
                 profile=self._known_profile(),
                 on_lost=self._lost,
+                on_notification=self._notified,
             )
         if meter.pan.mac != self.config_entry.unique_id:
             await meter.close()
@@ -196,16 +191,35 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         except KeyError, FrameError:
             return None  # The meter will tell.
 
-    async def async_check_clock(self, _: datetime) -> None:
-        """Compare the meter's clock with ours."""
-        if self._meter is None:
-            return
+    @callback
+    def _ask_details_if_due(self) -> None:
+        """Ask right after a reading: until the next one there is time."""
+        if self._meter is not None and self.hass.loop.time() >= self._details_due:
+            self._details_due = self.hass.loop.time() + DETAILS_INTERVAL
+            asking = self._async_ask_details(self._meter)
+            self.config_entry.async_create_background_task(self.hass, asking, f"{self.name} details")
+
+    async def _async_ask_details(self, meter: SmartMeter) -> None:
         try:
-            shown = await self._meter.history.clock()
+            values = await meter.get(*(row for row in DETAILS if meter.profile.has(row)))
         except BRouteError as err:
-            _LOGGER.debug("The meter's clock was not read: %s", err)
+            _LOGGER.debug("No details: %s", err)
+            self.details = self.details.unanswered()
         else:
-            self._issues.checked_clock(shown - dt_util.utcnow())
+            self.details = self.details.asked(values, self.profile, dt_util.utcnow())
+        if self.details.clock_drift is not None:
+            self._issues.checked_clock(self.details.clock_drift)
+        self.async_update_listeners()
+
+    @callback
+    def _notified(self, notification: Notification) -> None:
+        """Show what the meter tells unasked; a counter that it pushes may be newer than the last reading."""
+        if self._meter is None:
+            return  # Still connecting: the first reading will be newer.
+        self.details = self.details.told(notification.values, self.profile)
+        if self.last_update_success and self.data is not None:
+            self.data = self.details.newest(self.data)
+        self.async_update_listeners()
 
     @callback
     def async_port_appeared(self) -> None:

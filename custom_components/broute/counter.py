@@ -12,9 +12,13 @@ LIMIT = Decimal(50) / 3600
 
 
 @dataclass(frozen=True, slots=True)
-class _Sighting:
+class Sighting:
+    """What a counter showed, and when."""
+
     value: Decimal
+    """kWh."""
     at: float
+    """Seconds of any clock that goes on steadily."""
 
 
 class Counter:
@@ -24,21 +28,22 @@ class Counter:
         """Know the meter's step, and where its counter begins again."""
         self._step = profile.energy(1) or Decimal(0)
         self._span = None if profile.digits is None else profile.energy(10**profile.digits)
-        self._believed: _Sighting | None = None
-        self._odd: _Sighting | None = None
+        self.believed: Sighting | None = None
+        """The last value that was passed on; one from before a restart may be put here."""
+        self._odd: Sighting | None = None
 
     def check(self, value: Decimal | None, at: float) -> Decimal | None:
-        """Return the value, or `None` until another one agrees with it; `at` is any clock's time in seconds."""
+        """Return the value, or `None` until another one agrees with it; `at` is seen with the clock of all others."""
         if value is None:
             return None
-        sighting = _Sighting(value, at)
-        if self._believed is None or self._follows(self._believed, sighting) or self._follows(self._odd, sighting):
-            self._believed, self._odd = sighting, None
+        sighting = Sighting(value, at)
+        if self.believed is None or self._follows(self.believed, sighting) or self._follows(self._odd, sighting):
+            self.believed, self._odd = sighting, None
             return value
         self._odd = sighting
         return None
 
-    def _follows(self, before: _Sighting | None, now: _Sighting) -> bool:
+    def _follows(self, before: Sighting | None, now: Sighting) -> bool:
         """Return whether so much energy can have flowed in between."""
         if before is None:
             return False

@@ -1,6 +1,7 @@
 """What a person may hand on when asking for help."""
 
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,8 @@ async def async_get_config_entry_diagnostics(_: HomeAssistant, entry: MeterConfi
                 "settable": _codes(profile.settable),
                 "announced": _codes(profile.announced),
             },
-            "reading": {name: _exact(value) for name, value in asdict(coordinator.data).items()},
+            "reading": _exact(asdict(coordinator.data)),
+            "details": _exact(asdict(coordinator.details)),
             "last_error": str(coordinator.last_exception or ""),
         },
         TO_REDACT,
@@ -47,5 +49,14 @@ def _codes(codes: frozenset[int]) -> list[str]:
 
 
 def _exact(value: object) -> object:
-    """Show a decimal with its own digits, not as the nearest binary number."""
-    return str(value) if isinstance(value, Decimal) else value
+    """Show a decimal with its own digits, not as the nearest binary number; times in ISO 8601."""
+    match value:
+        case dict():
+            return {name: _exact(part) for name, part in value.items()}
+        case Decimal():
+            return str(value)
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+    return value

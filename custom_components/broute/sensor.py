@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, cast, override
 
 from homeassistant.components.sensor import (
     DOMAIN as SENSOR_DOMAIN,
@@ -12,28 +13,39 @@ from homeassistant.components.sensor import (
     SensorEntityDescription,
     SensorStateClass,
 )
-from homeassistant.const import UnitOfElectricCurrent, UnitOfEnergy, UnitOfPower
+from homeassistant.const import (
+    SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
+    EntityCategory,
+    UnitOfElectricCurrent,
+    UnitOfEnergy,
+    UnitOfPower,
+    UnitOfTime,
+)
 from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
+from homeassistant.util import dt as dt_util
 
-from .aiobroute import Reading
 from .const import DOMAIN
+from .coordinator import MeterCoordinator
+from .counter import Counter, Sighting
 from .entity import MeterEntity, unique_id
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-    from .coordinator import MeterConfigEntry, MeterCoordinator
+    from .coordinator import MeterConfigEntry
+    from .details import Details, Energy
 
 PARALLEL_UPDATES = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeterSensorDescription(SensorEntityDescription):
-    """A sensor and the part of a reading it shows."""
+    """A sensor and what it shows of the meter."""
 
-    value_fn: Callable[[Reading], Decimal | int | None]
+    value_fn: Callable[[MeterCoordinator], Decimal | float | datetime | None]
     is_optional: bool = False
     """Whether there are meters without it."""
 
@@ -45,7 +57,7 @@ SENSORS: tuple[MeterSensorDescription, ...] = (
         device_class=SensorDeviceClass.POWER,
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfPower.WATT,
-        value_fn=lambda reading: reading.power,
+        value_fn=lambda meter: meter.data.power,
     ),
     MeterSensorDescription(
         key="current_r",
@@ -54,7 +66,7 @@ SENSORS: tuple[MeterSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         suggested_display_precision=1,
-        value_fn=lambda reading: reading.current_r,
+        value_fn=lambda meter: meter.data.current_r,
     ),
     MeterSensorDescription(
         key="current_t",
@@ -63,29 +75,84 @@ SENSORS: tuple[MeterSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
         suggested_display_precision=1,
-        value_fn=lambda reading: reading.current_t,
+        value_fn=lambda meter: meter.data.current_t,
+        is_optional=True,
+    ),
+    MeterSensorDescription(
+        key="rssi",
+        translation_key="rssi",
+        device_class=SensorDeviceClass.SIGNAL_STRENGTH,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
+        suggested_display_precision=0,
+        value_fn=lambda meter: meter.data.rssi,
+        is_optional=True,
+    ),
+    MeterSensorDescription(
+        key="clock_drift",
+        translation_key="clock_drift",
+        device_class=SensorDeviceClass.DURATION,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.SECONDS,
+        suggested_display_precision=0,
+        value_fn=lambda meter: None if (drift := meter.details.clock_drift) is None else drift.total_seconds(),
+        is_optional=True,
+    ),
+    MeterSensorDescription(
+        key="fixed_time",
+        translation_key="fixed_time",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda meter: None if (fixed := meter.details.fixed_in) is None else fixed.time,
         is_optional=True,
     ),
 )
 
-ENERGIES: tuple[MeterSensorDescription, ...] = (
-    MeterSensorDescription(
-        key="energy_in",
-        translation_key="energy_in",
+
+def _energy(key: str, value_fn: Callable[[MeterCoordinator], Decimal | None]) -> MeterSensorDescription:
+    """Return a counter for the Energy dashboard."""
+    return MeterSensorDescription(
+        key=key,
+        translation_key=key,
         device_class=SensorDeviceClass.ENERGY,
         state_class=SensorStateClass.TOTAL_INCREASING,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        value_fn=lambda reading: reading.energy_in,
-    ),
-    MeterSensorDescription(
-        key="energy_out",
-        translation_key="energy_out",
+        value_fn=value_fn,
+        is_optional=key != "energy_in",
+    )
+
+
+def _timed_energy(key: str, value_fn: Callable[[Details], Energy | None]) -> MeterSensorDescription:
+    """Return a counter at a time of the past; it has no statistics, or somebody would count the same energy twice."""
+
+    def energy(meter: MeterCoordinator) -> Decimal | None:
+        found = value_fn(meter.details)
+        return None if found is None else found.energy
+
+    return MeterSensorDescription(
+        key=key,
+        translation_key=key,
         device_class=SensorDeviceClass.ENERGY,
-        state_class=SensorStateClass.TOTAL_INCREASING,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
         native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        value_fn=lambda reading: reading.energy_out,
+        value_fn=energy,
         is_optional=True,
-    ),
+    )
+
+
+ENERGIES: tuple[MeterSensorDescription, ...] = (
+    _energy("energy_in", lambda meter: meter.data.energy_in),
+    _energy("energy_out", lambda meter: meter.data.energy_out),
+    _timed_energy("fixed_in", lambda details: details.fixed_in),
+    _timed_energy("fixed_out", lambda details: details.fixed_out),
+    _timed_energy("minute_in", lambda details: details.minute_in),
+    _timed_energy("minute_out", lambda details: details.minute_out),
 )
 """Sensors of a meter that tells the unit of its counters; without it, a value would be wrong by powers of ten."""
 
@@ -102,7 +169,7 @@ async def async_setup_entry(
         """Return whether the meter has it, or once had: a value may be missing for a moment."""
         return (
             not description.is_optional
-            or description.value_fn(coordinator.data) is not None
+            or description.value_fn(coordinator) is not None
             or registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, unique_id(entry, description)) is not None
         )
 
@@ -111,25 +178,76 @@ async def async_setup_entry(
         """Add what has its first value, such as the export of solar cells that were put into operation."""
         if new := [description for description in missing if is_there(description)]:
             missing[:] = [description for description in missing if description not in new]
-            async_add_entities(MeterSensor(coordinator, description) for description in new)
+            async_add_entities(
+                (EnergySensor if description in ENERGIES else MeterSensor)(coordinator, description)
+                for description in new
+            )
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
 
 
 class MeterSensor(MeterEntity, SensorEntity):
-    """A part of each reading."""
+    """Something that the meter measures."""
 
     entity_description: MeterSensorDescription
 
+    @property
+    @override
+    def native_value(self) -> Decimal | float | datetime | None:
+        return self.entity_description.value_fn(self.coordinator)
+
+
+class EnergySensor(MeterSensor, RestoreEntity):
+    """A counter; what it cannot have reached is not shown until the meter says it twice."""
+
     def __init__(self, coordinator: MeterCoordinator, description: MeterSensorDescription) -> None:
-        """Show energies with the meter's own number of decimals."""
+        """Show the meter's own number of decimals."""
         super().__init__(coordinator, description)
         unit = coordinator.profile.unit
-        if description in ENERGIES and unit is not None:
+        if unit is not None:
             self._attr_suggested_display_precision = max(0, -int(unit.as_tuple().exponent))
+        self._counter = Counter(coordinator.profile)
+        self._meter = coordinator.config_entry.unique_id
+        self._value: Decimal | None = None
+        self._seen: tuple[Decimal | None, int] | None = None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Go on from what was believed before the restart."""
+        await super().async_added_to_hass()
+        restored = await self.async_get_last_extra_data()
+        believed = {} if restored is None else restored.as_dict()
+        if believed.get("meter") == self._meter:
+            pause = dt_util.utcnow() - datetime.fromisoformat(believed["time"])
+            at = self.hass.loop.time() - pause.total_seconds()
+            self._counter.believed = Sighting(Decimal(believed["energy"]), at)
+        self._check()
 
     @property
     @override
-    def native_value(self) -> Decimal | int | None:
-        return self.entity_description.value_fn(self.coordinator.data)
+    def extra_restore_state_data(self) -> ExtraStoredData | None:
+        if (believed := self._counter.believed) is None:
+            return None
+        pause = timedelta(seconds=self.hass.loop.time() - believed.at)
+        time = (dt_util.utcnow() - pause).isoformat()
+        return RestoredExtraData({"meter": self._meter, "energy": str(believed.value), "time": time})
+
+    @callback
+    @override
+    def _handle_coordinator_update(self) -> None:
+        self._check()
+        super()._handle_coordinator_update()
+
+    @property
+    @override
+    def native_value(self) -> Decimal | None:
+        return self._value
+
+    def _check(self) -> None:
+        value = cast("Decimal | None", self.entity_description.value_fn(self.coordinator))
+        # Listeners are called for other news, too: the same value confirms itself only in another reading.
+        seen = value, self.coordinator.readings if self.entity_description.state_class else 0
+        if seen != self._seen:
+            self._seen = seen
+            self._value = self._counter.check(value, self.hass.loop.time())

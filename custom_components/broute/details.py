@@ -1,0 +1,113 @@
+"""What the meter tells beside its readings: asked for now and then, or pushed by it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
+
+from .aiobroute import (
+    CURRENT_DATE,
+    CURRENT_TIME,
+    FAULT_STATUS,
+    FIXED_TIME_IN,
+    FIXED_TIME_OUT,
+    JST,
+    MINUTE_ENERGY,
+    AnyProperty,
+    FixedTimeCount,
+    MeterProfile,
+    Property,
+    Reading,
+    Values,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+DETAILS: Final[tuple[AnyProperty, ...]] = (
+    FAULT_STATUS,
+    CURRENT_TIME,
+    CURRENT_DATE,
+    FIXED_TIME_IN,
+    FIXED_TIME_OUT,
+    MINUTE_ENERGY,
+)
+"""Asked for together, in one request."""
+
+DETAILS_INTERVAL: Final = 300.0
+"""Seconds."""
+
+MINUTE: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """A counter at a time that the meter itself names."""
+
+    time: datetime
+    energy: Decimal | None
+    """kWh, as on the meter's display."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """What is known; `None` is unknown."""
+
+    is_faulty: bool | None = None
+    clock_drift: timedelta | None = None
+    """How far the meter's clock is ahead of ours; it shows no seconds, so within its minute it is right."""
+    fixed_in: Energy | None = None
+    """The counter at the last full or half hour."""
+    fixed_out: Energy | None = None
+    minute_in: Energy | None = None
+    """The counter at the last full minute; only meters of the second generation tell it."""
+    minute_out: Energy | None = None
+
+    def asked(self, values: Values, profile: MeterProfile, now: datetime) -> Self:
+        """Return what is known after an answer, which came now."""
+        day, time = values.read(CURRENT_DATE), values.read(CURRENT_TIME)
+        minute = values.read(MINUTE_ENERGY)
+        return replace(
+            self.told(values, profile),
+            is_faulty=values.read(FAULT_STATUS),
+            clock_drift=None if day is None or time is None else _drift(datetime.combine(day, time, JST), now),
+            minute_in=None if minute is None else Energy(minute.time, profile.energy(minute.counts.energy_in)),
+            minute_out=None if minute is None else Energy(minute.time, profile.energy(minute.counts.energy_out)),
+        )
+
+    def told(self, values: Values, profile: MeterProfile) -> Self:
+        """Return what is known after a notification."""
+        is_faulty = values.read(FAULT_STATUS)
+        return replace(
+            self,
+            is_faulty=self.is_faulty if is_faulty is None else is_faulty,
+            fixed_in=_fixed(values, FIXED_TIME_IN, profile) or self.fixed_in,
+            fixed_out=_fixed(values, FIXED_TIME_OUT, profile) or self.fixed_out,
+        )
+
+    def unanswered(self) -> Self:
+        """Return what stays true without an answer: what has a time of its own."""
+        return replace(self, is_faulty=None, clock_drift=None)
+
+    def newest(self, reading: Reading) -> Reading:
+        """Return a reading with the counters that were pushed since."""
+        return replace(
+            reading,
+            energy_in=_newest(reading.energy_in, self.fixed_in),
+            energy_out=_newest(reading.energy_out, self.fixed_out),
+        )
+
+
+def _fixed(values: Values, row: Property[FixedTimeCount], profile: MeterProfile) -> Energy | None:
+    fixed = values.read(row)
+    return None if fixed is None else Energy(fixed.time, profile.energy(fixed.count))
+
+
+def _newest(read: Decimal | None, fixed: Energy | None) -> Decimal | None:
+    """Take the higher counter: what is pushed some minutes late may be older than the last reading."""
+    if read is None or fixed is None or fixed.energy is None:
+        return read
+    return max(read, fixed.energy)
+
+
+def _drift(shown: datetime, now: datetime) -> timedelta:
+    return max(shown - now, min(shown + MINUTE - now, timedelta(0)))
