@@ -25,6 +25,11 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return {"real": asyncio.new_event_loop}
 
 
+@pytest.fixture
+def mock_recorder_before_hass(recorder_db_url: str) -> None:
+    """Let the database of a recorder be chosen in time: Home Assistant's fixture asks for this first."""
+
+
 @pytest.fixture(autouse=True)
 def _custom_integrations(request: pytest.FixtureRequest) -> None:
     if "hass" in request.fixturenames:
