@@ -46,7 +46,3 @@ def test_hacs_knows_the_oldest_home_assistant() -> None:
     assert hacs.keys() <= {"name", "country", "filename", "hide_default_branch", "homeassistant", "zip_release"}
     assert hacs["name"] == "B-Route Smart Meter"
     assert AwesomeVersion(hacs["homeassistant"]) <= AwesomeVersion(ha_version)
-
-
-def test_every_platform_says_how_many_updates_run_at_once() -> None:
-    assert "PARALLEL_UPDATES = 0" in (INTEGRATION / "sensor.py").read_text()

@@ -1,0 +1,444 @@
+"""Home Assistant's Integration Quality Scale: quality_scale.yaml says what is true.
+
+A rule that can be looked at has a test of its name here; the comment of every other one names the test, file or heading
+where it is to be seen.
+"""
+
+import ast
+from collections.abc import AsyncGenerator, Iterator
+from datetime import timedelta
+from functools import cache
+import json
+from pathlib import Path
+import re
+from typing import TYPE_CHECKING, Any
+
+import homeassistant
+from homeassistant.components.diagnostics.const import DOMAIN as DIAGNOSTICS
+from homeassistant.config_entries import HANDLERS
+from homeassistant.const import EntityCategory
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util import yaml as yaml_util
+import pytest
+
+from custom_components.broute.coordinator import MeterCoordinator
+
+from .home import DOMAIN, MAC, dongle, elapse, entry_of, set_up
+from .simulator import scenarios
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+    from homeassistant.helpers.entity_registry import RegistryEntry
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+ROOT = Path(__file__).parents[1]
+INTEGRATION = ROOT / "custom_components" / DOMAIN
+MANIFEST = json.loads((INTEGRATION / "manifest.json").read_text())
+ENGLISH, JAPANESE = (json.loads((INTEGRATION / "translations" / f"{lang}.json").read_text()) for lang in ("en", "ja"))
+README, README_JA = (ROOT / name for name in ("README.md", "README.ja.md"))
+MEASURED = {"power", "current_r", "current_t", "energy_in", "energy_out"}
+"""What a household wants to know; the rest is diagnostic."""
+
+UNFINISHED = {"discovery", "discovery-update-info"}
+
+
+def content(name: str) -> Any:
+    return yaml_util.load_yaml(INTEGRATION / name)
+
+
+SCALE: dict[str, dict[str, str]] = content("quality_scale.yaml")["rules"]
+DONE = [rule for rule, record in SCALE.items() if record["status"] == "done"]
+
+
+def services() -> dict[str, Any]:
+    """Return the actions that are described."""
+    return dict(content("services.yaml")) if (INTEGRATION / "services.yaml").exists() else {}
+
+
+@cache
+def headings(path: Path) -> dict[str, tuple[int, str, str]]:
+    """Return level, heading and text below it up to the next heading of its rank, by GitHub's anchor."""
+    text = re.sub(
+        r"^```.*?^```", lambda block: block[0].replace("#", " "), path.read_text(), flags=re.MULTILINE | re.DOTALL
+    )
+    found = list(re.finditer(r"^(#+) (.*)$", text, re.MULTILINE))
+    result = {}
+    for heading in found:
+        level = len(heading[1])
+        ends = [other.start() for other in found if other.start() > heading.start() and len(other[1]) <= level]
+        anchor = re.sub(r"[^\w\- ]", "", heading[2].lower()).replace(" ", "-")
+        result[anchor] = (level, heading[2], text[heading.end() : min(ends, default=len(text))])
+    return result
+
+
+def below(anchor: str) -> tuple[str, str]:
+    """Return the text under a heading of README.md and under its twin in README.ja.md."""
+    index = list(headings(README)).index(anchor)
+    return headings(README)[anchor][2], list(headings(README_JA).values())[index][2]
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for path in INTEGRATION.glob("*.py"):
+        yield path, ast.parse(path.read_text())
+
+
+def functions(name: str) -> set[str]:
+    """Return the names of all functions of a file."""
+    tree = ast.parse((INTEGRATION / name).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def leaves(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+        return
+    for child in node.values():
+        yield from leaves(child)
+
+
+def labels(texts: Any, *sections: str) -> set[str]:
+    """Return the labels of all fields of the flows."""
+    steps = [step for section in sections for step in texts.get(section, {}).get("step", {}).values()]
+    return {label for step in steps for label in leaves(step.get("data", {}))}
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant) -> AsyncGenerator[MockConfigEntry]:
+    """Set up a meter that has everything of the first generation."""
+    with dongle(scenarios.SOLAR) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        # The details come after the first reading.
+        await elapse(hass, 30)
+        yield entry
+
+
+@pytest.fixture
+def entities(hass: HomeAssistant, entry: MockConfigEntry) -> list[RegistryEntry]:
+    return er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+
+
+def test_the_rules_are_those_of_home_assistant() -> None:
+    files = Path(homeassistant.__file__).parent.glob("components/*/quality_scale.yaml")
+    rules = {rule for path in files for rule in yaml_util.load_yaml_dict(path)["rules"]}
+    assert len(rules) >= 54
+    assert SCALE.keys() == rules
+
+
+@pytest.mark.parametrize("rule", SCALE)
+def test_each_rule_is_done_or_has_a_reason(rule: str) -> None:
+    record = SCALE[rule]
+    if rule in UNFINISHED:
+        assert record["status"] in {"todo", "done"}
+        return
+    assert record.keys() == {"status", "comment"}
+    assert record["status"] in {"done", "exempt"}
+    assert record["comment"].endswith(".") or "/" in record["comment"] or "#" in record["comment"]
+
+
+@pytest.mark.parametrize("rule", DONE)
+def test_what_a_comment_names_is_there(rule: str) -> None:
+    comment = SCALE[rule]["comment"]
+    named = re.findall(r"[\w./-]+\.(?:py|md|json|yaml|typed)(?:(?:::|#)[\w-]+)?|\b(?:scripts/|tests/)[\w/]+", comment)
+    for name in named:
+        path, _, part = re.sub(r"::|#", "\0", name).partition("\0")
+        (file,) = {found for found in (ROOT / path, INTEGRATION / path) if found.exists()}
+        if "::" in name:
+            assert re.search(rf"^async def {part}\(|^def {part}\(", file.read_text(), re.MULTILINE), name
+        elif "#" in name:
+            assert part in headings(file), name
+            assert all(len(text) > 100 for text in below(part)), name
+    assert named or f"test_{rule.replace('-', '_')}" in globals(), "nothing can be looked at"
+
+
+def test_every_test_of_a_rule_belongs_to_one() -> None:
+    anything = {name for name in globals() if name.startswith("test_")}
+    rules = {f"test_{rule.replace('-', '_')}" for rule in SCALE}
+    general = {name for name in anything - rules if not name.startswith(("test_the_", "test_each_", "test_every_"))}
+    assert general == {"test_what_a_comment_names_is_there", "test_both_readmes_have_the_same_shape"}
+
+
+# Bronze
+
+
+async def test_action_setup(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, DOMAIN, {})
+    assert hass.services.async_services_for_domain(DOMAIN).keys() == services().keys()
+    for rule in ("action-setup", "action-exceptions", "docs-actions"):
+        assert SCALE[rule]["status"] == ("done" if services() else "exempt")
+
+
+async def test_appropriate_polling(entry: MockConfigEntry) -> None:
+    assert entry.runtime_data.update_interval == timedelta(seconds=60)
+
+
+def test_common_modules() -> None:
+    assert "class MeterCoordinator" in (INTEGRATION / "coordinator.py").read_text()
+    for platform in platforms():
+        assert "from .entity import" in platform.read_text()
+
+
+def platforms() -> list[Path]:
+    """Return the files of the platforms."""
+    return [path for path, tree in sources() if _sets_up_entities(tree)]
+
+
+def _sets_up_entities(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.AsyncFunctionDef) and node.name == "async_setup_entry" and len(node.args.args) == 3
+        for node in tree.body
+    )
+
+
+def test_config_flow() -> None:
+    assert MANIFEST["config_flow"]
+    for texts in (ENGLISH, JAPANESE):
+        for section in ("config", "options"):
+            for name, step in texts.get(section, {}).get("step", {}).items():
+                assert step.get("data", {}).keys() == step.get("data_description", {}).keys(), name
+
+
+def test_config_flow_test_coverage() -> None:
+    tested = (ROOT / "tests" / "test_config_flow.py").read_text()
+    assert "pytest.raises" not in tested, "a failure is shown in the form"
+    assert "config_flow.py' --fail-under=100" in (ROOT / "scripts" / "test").read_text()
+
+
+def test_dependency_transparency() -> None:
+    assert MANIFEST["requirements"] == []
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def test_docs_actions() -> None:
+    for readme in (README, README_JA):
+        for action in services():
+            assert f"`{DOMAIN}.{action}`" in readme.read_text()
+
+
+def test_docs_conditions() -> None:
+    assert not (INTEGRATION / "condition.py").exists()
+
+
+def test_docs_triggers() -> None:
+    assert not (INTEGRATION / "trigger.py").exists()
+
+
+def test_entity_event_setup() -> None:
+    for path in [*platforms(), INTEGRATION / "entity.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                assert not re.search(r"async_(track|listen|add_listener|dispatcher)", ast.unparse(node)), path
+
+
+async def test_entity_unique_id(entities: list[RegistryEntry]) -> None:
+    assert len({entity.unique_id for entity in entities}) == len(entities) > len(MEASURED)
+    assert all(entity.unique_id.startswith(f"{MAC}_") for entity in entities)
+
+
+async def test_has_entity_name(entities: list[RegistryEntry]) -> None:
+    assert all(entity.has_entity_name for entity in entities)
+
+
+async def test_runtime_data(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    assert isinstance(entry.runtime_data, MeterCoordinator)
+    assert DOMAIN not in hass.data
+
+
+# Silver
+
+
+def test_action_exceptions() -> None:
+    if services():
+        raised = {error for _, tree in sources() for error in _raised(tree)}
+        assert {"ServiceValidationError", "HomeAssistantError"} <= raised
+
+
+def test_docs_configuration_parameters() -> None:
+    has_options = "async_get_options_flow" in functions("config_flow.py")
+    assert SCALE["docs-configuration-parameters"]["status"] == ("done" if has_options else "exempt")
+    for texts, readme in ((ENGLISH, README), (JAPANESE, README_JA)):
+        for label in labels(texts, "options"):
+            assert label in readme.read_text(), label
+
+
+def test_docs_installation_parameters() -> None:
+    for texts, text in zip((ENGLISH, JAPANESE), below("setting-up"), strict=True):
+        for label in leaves(texts["config"]["step"]["user"].get("data", {})):
+            assert f"| {label} |" in text, label
+
+
+def test_integration_owner() -> None:
+    assert MANIFEST["codeowners"]
+
+
+async def test_log_when_unavailable(entry: MockConfigEntry) -> None:
+    # Home Assistant's coordinator logs the first failure and the first success after it.
+    assert "async_refresh" not in vars(type(entry.runtime_data))
+    for path, tree in sources():
+        calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        assert not {"_LOGGER.warning", "_LOGGER.error", "_LOGGER.info"} & set(calls), path
+
+
+def test_parallel_updates() -> None:
+    assert platforms()
+    for path in platforms():
+        assert re.search(r"^PARALLEL_UPDATES = \d$", path.read_text(), re.MULTILINE), path
+
+
+async def test_reauthentication_flow(entry: MockConfigEntry) -> None:
+    assert hasattr(HANDLERS[entry.domain], "async_step_reauth_confirm")
+
+
+def test_test_coverage() -> None:
+    gate = (ROOT / "scripts" / "test").read_text()
+    assert min(map(int, re.findall(r"--fail-under=(\d+)", gate))) > 95
+
+
+# Gold
+
+
+async def test_devices(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert device.manufacturer
+    assert device.model
+    assert device.serial_number
+
+
+async def test_diagnostics(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    assert await async_setup_component(hass, DIAGNOSTICS, {})
+    await hass.async_block_till_done()
+    assert entry.domain in hass.data[DIAGNOSTICS].platforms
+
+
+def test_discovery() -> None:
+    is_discovered = "usb" in MANIFEST
+    assert ("async_step_usb" in functions("config_flow.py")) == is_discovered
+    for rule in UNFINISHED:
+        assert SCALE[rule]["status"] == ("done" if is_discovered else "todo")
+
+
+def test_docs_supported_functions() -> None:
+    for texts, text in zip((ENGLISH, JAPANESE), below("what-you-get"), strict=True):
+        for platform in texts["entity"].values():
+            for key in MEASURED & platform.keys():
+                assert f"| {platform[key]['name']} |" in text, key
+        shown = [line for line in text.splitlines() if line.startswith("|")]
+        assert len(shown) > len(MEASURED) + 2
+
+
+def test_docs_troubleshooting() -> None:
+    for texts, text in zip((ENGLISH, JAPANESE), below("if-it-does-not-work"), strict=True):
+        for key, message in texts["config"]["error"].items():
+            first = re.split(r"(?<=[.?。])", message)[0]
+            assert first in text, f"{key}: {first}"
+
+
+async def test_entity_category(entities: list[RegistryEntry]) -> None:
+    for entity in entities:
+        assert (entity.entity_category is None) == (entity.translation_key in MEASURED), entity.entity_id
+        assert entity.entity_category in {None, EntityCategory.DIAGNOSTIC}
+
+
+async def test_entity_device_class(entities: list[RegistryEntry]) -> None:
+    for entity in entities:
+        assert entity.original_device_class is not None, entity.entity_id
+
+
+async def test_entity_disabled_by_default(entities: list[RegistryEntry]) -> None:
+    disabled = {str(entity.translation_key) for entity in entities if entity.disabled}
+    assert {"rssi", "clock_drift"} <= disabled
+    assert not disabled & MEASURED
+
+
+async def test_entity_translations(entities: list[RegistryEntry]) -> None:
+    for entity in entities:
+        for texts in (ENGLISH, JAPANESE):
+            assert texts["entity"][entity.domain][entity.translation_key]["name"]
+        assert entity.original_name
+
+
+def _raised(tree: ast.Module) -> Iterator[str]:
+    """Yield the names of Home Assistant's errors that are raised, of those with a translation only."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Raise(exc=ast.Call(func=ast.Name(id=name), keywords=keywords)) if name in ERRORS:
+                # `**reason` has no name of its own.
+                given = {keyword.arg for keyword in keywords}
+                assert given & {"translation_key", None}, f"{name} without a translation"
+                yield name
+
+
+ERRORS = {
+    "ConfigEntryAuthFailed",
+    "ConfigEntryError",
+    "ConfigEntryNotReady",
+    "HomeAssistantError",
+    "ServiceValidationError",
+    "UpdateFailed",
+}
+
+
+def test_exception_translations() -> None:
+    assert {"UpdateFailed", "ConfigEntryAuthFailed"} <= {name for _, tree in sources() for name in _raised(tree)}
+    assert ENGLISH["exceptions"].keys() == JAPANESE["exceptions"].keys()
+
+
+async def test_icon_translations(entities: list[RegistryEntry]) -> None:
+    icons = json.loads((INTEGRATION / "icons.json").read_text())
+    assert all(entity.original_icon is None for entity in entities)
+    assert all(icon.startswith("mdi:") for icon in leaves(icons))
+    assert icons.get("services", {}).keys() == services().keys()
+    for path, tree in sources():
+        assert not any(
+            isinstance(node, ast.Constant) and str(node.value).startswith("mdi:") for node in ast.walk(tree)
+        ), path
+
+
+async def test_reconfiguration_flow(entry: MockConfigEntry) -> None:
+    assert hasattr(HANDLERS[entry.domain], "async_step_reconfigure")
+
+
+# Platinum
+
+
+def test_async_dependency() -> None:
+    for path in (INTEGRATION / "aiobroute").rglob("*.py"):
+        assert not re.search(r"import threading|time\.sleep|run_in_executor|to_thread", path.read_text()), path
+
+
+def test_inject_websession() -> None:
+    for path in INTEGRATION.rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) (aiohttp|httpx|requests|urllib)", path.read_text(), re.MULTILINE), path
+
+
+def test_strict_typing() -> None:
+    assert (INTEGRATION / "aiobroute" / "py.typed").exists()
+    assert re.search(r"^strict = true$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert "type MeterConfigEntry = ConfigEntry[MeterCoordinator]" in (INTEGRATION / "coordinator.py").read_text()
+
+
+# The READMEs
+
+
+def test_both_readmes_have_the_same_shape() -> None:
+    assert [level for level, _, _ in headings(README).values()] == [
+        level for level, _, _ in headings(README_JA).values()
+    ]
+    for english, japanese in zip(headings(README).values(), headings(README_JA).values(), strict=True):
+        for mark in (r"^\|", r"^\* ", r"^\d\. ", r"\]\("):
+            assert len(re.findall(mark, english[2], re.MULTILINE)) == len(
+                re.findall(mark, japanese[2], re.MULTILINE)
+            ), english[1]
+
+
+@pytest.mark.parametrize("readme", [README, README_JA], ids=["en", "ja"])
+def test_every_link_leads_somewhere(readme: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)|src(?:set)?=\"([^\"]+)\"", readme.read_text()):
+        path, _, anchor = "".join(target).partition("#")
+        if path.startswith("https:"):
+            continue
+        file = ROOT / path if path else readme
+        assert file.exists(), path
+        if anchor:
+            assert anchor in headings(file), anchor
