@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.components import usb
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import EVENT_HOMEASSISTANT_STARTED, STATE_UNAVAILABLE
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED, RESTART_EXIT_CODE, STATE_UNAVAILABLE
 from homeassistant.core import CoreState
 from homeassistant.setup import async_setup_component
 import pytest
@@ -194,6 +194,49 @@ async def test_stopping_home_assistant_in_the_middle_of_a_search(hass: HomeAssis
         await begin_refresh(hass, sim)
         await elapse_unfinished(50)
         await hass.async_stop(force=True)
+        assert sim.record.opens == sim.record.closes
+
+
+async def test_stopping_home_assistant_ends_the_session_politely(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        began = now()
+        await hass.async_stop(force=True)
+        assert now() - began < 1
+        assert sim.record.happenings[-1] == "TERMINATED"
+        assert sim.record.opens == sim.record.closes
+
+
+async def test_stopping_home_assistant_does_not_wait_for_a_meter_that_is_gone(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        sim.air.is_reachable = False
+        began = now()
+        await hass.async_stop(force=True)
+        assert now() - began < 4
+        assert sim.record.commands[-1] == "SKTERM"
+        assert sim.record.opens == sim.record.closes
+
+
+async def test_stopping_home_assistant_without_a_dongle(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        sim.unplug()
+        await elapse(hass, 1)
+        await hass.async_stop(force=True)
+        assert "SKTERM" not in sim.record.commands
+        assert sim.record.opens == sim.record.closes
+
+
+async def test_restarting_home_assistant_keeps_the_session(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        await hass.async_stop(RESTART_EXIT_CODE, force=True)
+        assert "SKTERM" not in sim.record.commands
+        assert sim.air.is_joined
         assert sim.record.opens == sim.record.closes
 
 

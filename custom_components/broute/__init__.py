@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.components import usb
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_DEVICE, Platform
+from homeassistant.const import CONF_DEVICE, EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
 
@@ -47,6 +47,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     coordinator = MeterCoordinator(hass, entry)
     # A failed setup must release the port, too: nobody else can open it.
     entry.async_on_unload(coordinator.async_close)
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, coordinator.async_stop))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 import logging
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, RESTART_EXIT_CODE
 from homeassistant.core import CoreState, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
@@ -39,7 +40,7 @@ from .details import DETAILS, DETAILS_INTERVAL, Details
 from .repairs import Issues
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import Event, HomeAssistant
 
     from .aiobroute import ModuleInfo, SmartMeter
 
@@ -55,6 +56,9 @@ CONNECT_LIMIT = 600
 
 STARTUP_LIMIT = 30
 """Seconds that Home Assistant's start may wait; a known meter answers within 6, or 20 if it refuses once."""
+
+LEAVE_LIMIT = 3
+"""Seconds that Home Assistant's stop may wait; a meter that takes leave does so within one."""
 
 REFUSALS = 2
 """Connects in a row that a meter which was heard refused, twice each, before the credentials are asked for."""
@@ -121,6 +125,18 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         if (meter := self._meter) is not None:
             self._meter = None
             await meter.close()
+
+    async def async_stop(self, _: Event) -> None:
+        """End the session politely; but not if Home Assistant is back in a moment, as the meter might refuse it."""
+        meter, self._meter = self._meter, None
+        if meter is None:
+            return
+        if self.hass.exit_code == RESTART_EXIT_CODE:
+            await meter.close()
+            return
+        with suppress(BRouteError, TimeoutError):
+            async with asyncio.timeout(LEAVE_LIMIT):
+                await meter.leave()
 
     @override
     async def _async_update_data(self) -> Reading:
