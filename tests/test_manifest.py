@@ -1,12 +1,10 @@
-"""What Home Assistant and HACS want to know beforehand."""
+"""What Home Assistant wants to know beforehand."""
 
 import json
 from pathlib import Path
 import re
 from typing import TYPE_CHECKING
 
-from awesomeversion import AwesomeVersion
-from homeassistant.const import __version__ as ha_version
 from homeassistant.loader import async_get_integration
 
 from .home import DOMAIN
@@ -39,10 +37,3 @@ def test_the_manifest_is_in_order() -> None:
     assert manifest["domain"] == INTEGRATION.name
     assert all(owner.startswith("@") for owner in manifest["codeowners"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
-
-
-def test_hacs_knows_the_oldest_home_assistant() -> None:
-    hacs = json.loads((ROOT / "hacs.json").read_text())
-    assert hacs.keys() <= {"name", "country", "filename", "hide_default_branch", "homeassistant", "zip_release"}
-    assert hacs["name"] == "B-Route Smart Meter"
-    assert AwesomeVersion(hacs["homeassistant"]) <= AwesomeVersion(ha_version)
