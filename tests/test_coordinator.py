@@ -1,5 +1,6 @@
 """The life of an entry: polls, losses, recoveries, and the port it gives back."""
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -161,3 +162,21 @@ async def test_diagnostics_hold_nothing_that_identifies_a_household(hass: HomeAs
         assert "BP35C2" in shown
         for secret in (ROUTE_B_ID, PASSWORD, MAC, "S18012345678", b"S18012345678".hex().upper()):
             assert secret not in shown
+
+
+async def test_nothing_old_is_shown_while_the_meter_is_looked_for(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        # The very same values come back afterwards.
+        sim.meter.device.values |= {code: sim.meter.device.read(code) or b"" for code in (0xE0, 0xE7, 0xE8)}
+        await elapse(hass, 60)
+        shown = value(hass, "power")
+        sim.air.network = replace(sim.air.network, channel=0x3A)
+        sim.air.end_session()
+        await asyncio.sleep(39)
+        assert value(hass, "power") == shown
+        await asyncio.sleep(2)
+        assert value(hass, "power") == STATE_UNAVAILABLE
+        await elapse(hass, 90)
+        assert value(hass, "power") == shown

@@ -57,6 +57,9 @@ CONNECT_LIMIT = 600
 STARTUP_LIMIT = 30
 """Seconds that Home Assistant's start may wait; a known meter answers within 6, or 20 if it refuses once."""
 
+OVERDUE = 40
+"""Seconds that a reading may take before nothing old is shown any more; what is silent or lost is asked no longer."""
+
 LEAVE_LIMIT = 3
 """Seconds that Home Assistant's stop may wait; a meter that takes leave does so within one."""
 
@@ -117,6 +120,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         self.details = Details()
         """What is asked for now and then, or told unasked; listeners are called for it, too."""
         self._details_due = 0.0
+        self._is_overdue = False
         self.readings = 0
         """How many there were."""
 
@@ -140,8 +144,27 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     @override
     async def _async_update_data(self) -> Reading:
+        overdue = self.hass.loop.call_later(OVERDUE, self._tell_overdue)
         # As a task of the entry it ends with an unload, whoever asked for the refresh.
-        return await self.config_entry.async_create_background_task(self.hass, self._async_poll(), f"{self.name} poll")
+        poll = self.config_entry.async_create_background_task(self.hass, self._async_poll(), f"{self.name} poll")
+        try:
+            return await poll
+        finally:
+            overdue.cancel()
+
+    @callback
+    def _tell_overdue(self) -> None:
+        """Show nothing old while a search goes on, which can take minutes."""
+        if self.last_update_success and self.data is not None:
+            self._is_overdue = True
+            self.async_set_update_error(UpdateFailed(translation_domain=DOMAIN, translation_key="timeout"))
+
+    @override
+    def _async_refresh_finished(self) -> None:
+        # The refresh compares with what was before it, and may find nothing new to show.
+        if self._is_overdue and self.last_update_success:
+            self.async_update_listeners()
+        self._is_overdue = False
 
     async def _async_poll(self) -> Reading:
         meter = self._meter
@@ -236,6 +259,11 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         if self.last_update_success and self.data is not None:
             self.data = self.details.newest(self.data)
         self.async_update_listeners()
+
+    @property
+    def meter(self) -> SmartMeter | None:
+        """Return the connection, if there is one."""
+        return self._meter
 
     @callback
     def async_port_appeared(self) -> None:
