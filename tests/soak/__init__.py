@@ -1,0 +1,1 @@
+"""Days of random trouble in simulated time, with the whole integration in the middle of it."""

@@ -1,0 +1,62 @@
+"""The command line of the soak: scripts/soak."""
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+import logging
+import secrets
+import sys
+
+# Before Home Assistant puts the test harness's own folder of that name in front.
+import custom_components  # noqa: F401
+from tests.simulator.dongle import MODULES
+
+from .run import LIMIT, Result, soak
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, report, and return the exit code."""
+    parser = ArgumentParser(prog="scripts/soak", description=__doc__)
+    parser.add_argument("--hours", type=float, default=24.0, help="of simulated time (24)")
+    parser.add_argument("--seed", type=int, help="brings the same troubles again (chosen by chance)")
+    parser.add_argument("--module", choices=MODULES, default="bp35c2", help="what is in the dongle (bp35c2)")
+    parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds that a recovery may take ({LIMIT:g})")
+    parser.add_argument("--debug", action="store_true", help="log everything to stderr")
+    options = parser.parse_args(arguments)
+    if options.debug:
+        logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
+    else:
+        logging.lastResort = None  # What is unexpected is in the report.
+    seed = secrets.randbelow(100_000) if options.seed is None else options.seed
+    command = f"scripts/soak --hours {options.hours:g} --seed {seed} --module {options.module}"
+    print(command, flush=True)
+    result = soak(options.hours, seed, options.module, options.limit)
+    print(*_report(result), sep="\n")
+    if not result.failures:
+        return 0
+    print("", "FAILED", *result.failures, f"Again: {command}", sep="\n")
+    return 1
+
+
+def _report(result: Result) -> list[str]:
+    slowest = max(result.slowest, key=lambda name: result.slowest[name], default="-")
+    leaks = ", ".join(f"{count} {kind}" for kind, count in result.leaks.items())
+    return [
+        "",
+        "faults  slowest recovery after their end",
+        *(
+            f"{count:6}  {result.slowest.get(name, 0):5.1f} s  {name}"
+            for name, count in sorted(result.injected.items())
+        ),
+        "",
+        f"faults injected   {result.injected.total()} of {len(result.injected)} kinds",
+        f"recoveries        {result.recoveries}; the slowest {result.slowest.get(slowest, 0):.1f} s after: {slowest}",
+        f"values compared   {result.comparisons}, wrong {len(result.wrong)}",
+        f"energy lost       {result.energy_lost} kWh",
+        f"airtime           {result.airtime:.1f} s in the worst hour, of 360",
+        f"leaked            {leaks}",
+        f"unexpected errors {result.unexpected.total()}",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

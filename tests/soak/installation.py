@@ -1,0 +1,163 @@
+"""A Home Assistant that stops and starts again, with everything that it keeps on disk."""
+
+from collections import Counter
+from contextlib import AsyncExitStack
+import logging
+from types import MappingProxyType
+from typing import TYPE_CHECKING, override
+from unittest.mock import patch
+
+from homeassistant import bootstrap, loader
+from homeassistant.components import usb
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
+from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import async_test_home_assistant
+
+from tests.recorder import start_recorder
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.simulator.transport import SimulatedPort
+
+DOMAIN = "broute"
+
+
+class Installation:
+    """Home Assistant in a folder, with one meter."""
+
+    def __init__(
+        self, folder: Path, sim: SimulatedPort, attach: Callable[[HomeAssistant], None], database: Path | None = None
+    ) -> None:
+        self.starts = 0
+        self._database = database
+        self._attach = attach
+        self._folder = folder
+        self._sim = sim
+        self._hass: HomeAssistant | None = None
+        self._running = AsyncExitStack()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a Home Assistant at present."""
+        return self._hass is not None
+
+    @property
+    def hass(self) -> HomeAssistant:
+        """The one that runs now."""
+        assert self._hass is not None
+        return self._hass
+
+    @property
+    def entry(self) -> ConfigEntry:
+        """The entry of the meter."""
+        (entry,) = self.hass.config_entries.async_entries(DOMAIN)
+        return entry
+
+    @property
+    def readings(self) -> tuple[int, int] | None:
+        """Something that changes with each successful reading; `None` while there is nothing to see."""
+        if self._hass is None or self.entry.state is not ConfigEntryState.LOADED:
+            return None
+        coordinator = self.entry.runtime_data
+        return (id(coordinator), coordinator.readings) if coordinator.last_update_success else None
+
+    async def start(self) -> None:
+        """Start as a real one does: what is on disk, then the integrations, then everything else."""
+        self.starts += 1
+        home = async_test_home_assistant(
+            load_registries=False, config_dir=str(self._folder), initial_state=CoreState.not_running
+        )
+        for part in ("async_bind", "start"):  # Nobody needs its web server, and others may have the port.
+            self._running.enter_context(patch(f"homeassistant.components.http.HomeAssistantHTTP.{part}"))
+        hass = await self._running.enter_async_context(home)
+        # The harness hides what is not its own.
+        hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)
+        assert await bootstrap.async_load_base_functionality(hass)
+        if self._database is not None:
+            await start_recorder(hass, self._database)
+        for component in ("homeassistant", "usb", "repairs", DOMAIN):
+            assert await async_setup_component(hass, component, {})
+        usb.async_register_serial_port_scanner(hass, self._scan)
+        self._hass = hass
+        self._attach(hass)
+        if self.starts == 1:
+            await hass.config_entries.async_add(self._first_entry())
+        await hass.async_start()
+
+    async def stop(self, exit_code: int = 0) -> None:
+        """Stop, with everything written to disk."""
+        hass, self._hass = self.hass, None
+        await hass.async_stop(exit_code)
+        await self._running.aclose()
+
+    async def look_for_sticks(self) -> None:
+        """Let the platform notice that the dongle was plugged in or pulled out."""
+        if self._hass is not None:
+            await self._hass.data["usb"]._async_scan_serial()
+
+    async def confirm_exchange(self) -> bool:
+        """Do what the repair of an exchanged meter asks for, if it is there."""
+        issues = ir.async_get(self.hass).issues
+        found = [number for domain, number in issues if domain == DOMAIN and number.startswith("meter_exchanged")]
+        if not found:
+            return False
+        flows = self.hass.data["repairs"]["flow_manager"]
+        flow = await flows.async_init(DOMAIN, context={"issue_id": found[0]})
+        await flows.async_configure(flow["flow_id"], {})
+        await self.hass.async_block_till_done()
+        return True
+
+    def _scan(self, _: HomeAssistant) -> list[usb.USBDevice]:
+        if not self._sim.is_plugged:
+            return []
+        return [
+            usb.USBDevice(
+                device=self._sim.url,
+                resolved_device="/dev/ttyUSB0",
+                vid="0403",
+                pid="6015",
+                serial_number="DN01ABCD",
+                manufacturer="FTDI",
+                description="FT230X Basic UART",
+            )
+        ]
+
+    def _first_entry(self) -> ConfigEntry:
+        network = self._sim.air.network
+        pan = {"channel": network.channel, "pan_id": network.pan_id, "mac": network.mac}
+        return ConfigEntry(
+            version=1,
+            minor_version=1,
+            domain=DOMAIN,
+            title="B-Route Smart Meter",
+            data={CONF_DEVICE: self._sim.url, "route_b_id": ROUTE_B_ID, CONF_PASSWORD: PASSWORD, "pan": pan},
+            options={},
+            source=SOURCE_USER,
+            unique_id=network.mac,
+            discovery_keys=MappingProxyType({}),
+            subentries_data=(),
+        )
+
+
+EXPECTED = ("Error fetching", "Error requesting", "Setup of config entry")
+"""How Home Assistant's own errors begin: a meter is out of reach, or a stop breaks a setup off."""
+
+
+class Unexpected(logging.Handler):
+    """Collects what should never be logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: Counter[str] = Counter()
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep tracebacks and errors; the coordinator itself tells of an outage by one line."""
+        if not record.getMessage().startswith(EXPECTED):
+            self.texts[self.format(record)] += 1

@@ -1,0 +1,184 @@
+"""A run: trouble after trouble, with a look at everything in between."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+import gc
+import logging
+from pathlib import Path
+import random
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import time_machine
+
+from tests.aiobroute.virtual_time import VirtualTimeLoop, clock
+from tests.simulator.meter import MeterSettings
+from tests.simulator.radio import RadioSettings
+from tests.simulator.scenarios import Scenario
+from tests.simulator.transport import simulated_port
+
+from .installation import Installation, Unexpected
+from .troubles import LONE, TROUBLES, Site
+from .truth import Truth
+
+SCENARIO: Final = Scenario(
+    summary="a house with solar cells, counters in hundredths, and a meter that wants a pause between sessions",
+    meter=MeterSettings(solar=True, unit=0x02, digits=8),
+    radio=RadioSettings(rejoin_pause=10.0),
+)
+
+CALM: Final = (2.0, 900.0)
+"""Seconds between two troubles, at least and at most."""
+
+LONELINESS: Final = 0.15
+"""How often the trouble is one of those that a person makes."""
+
+LOOK: Final = 30.0
+"""Seconds between two looks at what is shown, and at the airtime."""
+
+LIMIT: Final = 300.0
+"""Seconds after a trouble in which the meter must be read again: a poll, a silence and a whole scan need most of it."""
+
+PATIENCE: Final = 3600.0
+"""Seconds after which nobody believes any more that it comes back."""
+
+
+class StuckError(Exception):
+    """The meter was never read again."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """What a run found."""
+
+    limit: float
+    """Seconds that a recovery may take."""
+    injected: Counter[str] = field(default_factory=Counter)
+    """How often each trouble happened."""
+    recoveries: int = 0
+    slowest: dict[str, float] = field(default_factory=dict)
+    """Seconds from the end of a trouble to the next reading, the longest for each."""
+    comparisons: int = 0
+    wrong: list[str] = field(default_factory=list)
+    energy_lost: Decimal = Decimal(0)
+    """kWh, by the arithmetic of Home Assistant's statistics."""
+    airtime: float = 0.0
+    """Seconds, the most in any hour."""
+    leaks: dict[str, int] = field(default_factory=dict)
+    unexpected: Counter[str] = field(default_factory=Counter)
+    """What was logged as an error, or raised where nobody caught it."""
+
+    @property
+    def failures(self) -> list[str]:
+        """What must not be, in words."""
+        return [
+            *(f"slow: {seconds:.1f} s after {name}" for name, seconds in self.slowest.items() if seconds > self.limit),
+            *(f"wrong: {text}" for text in self.wrong),
+            *([f"energy lost: {self.energy_lost} kWh"] if self.energy_lost else []),
+            *(f"leaked: {count} {kind}" for kind, count in self.leaks.items() if count),
+            *(f"unexpected, {count} times: {text}" for text, count in self.unexpected.items()),
+        ]
+
+
+def soak(hours: float, seed: int, module: str, limit: float = LIMIT) -> Result:
+    """Let hours of trouble pass as quickly as the machine can; the same seed brings the same ones."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(_run(hours, seed, module, limit))
+
+
+async def _run(hours: float, seed: int, module: str, limit: float) -> Result:
+    random.seed(seed)  # Home Assistant staggers its polls by chance, too.
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    result, unexpected = Result(limit=limit), Unexpected()
+    loop.set_exception_handler(lambda _, context: unexpected.texts.update([str(context)]))
+    logging.getLogger().addHandler(unexpected)
+    try:
+        with (
+            time_machine.travel(clock(), tick=False) as loop.wall,
+            TemporaryDirectory() as folder,
+            simulated_port(SCENARIO, module=module, speed=1, clock=clock) as sim,
+        ):
+            truth = Truth(sim)
+            site = Site(sim, Installation(Path(folder), sim, truth.attach), truth, random.Random(seed))
+            await site.home.start()
+            await site.home.stop()
+            before = _resources(loop)
+            await site.home.start()
+            try:
+                await _live(site, result, 3600 * hours)
+            except StuckError as stuck:
+                unexpected.texts[str(stuck)] += 1
+            await site.home.stop()
+            result.leaks = {kind: count - before[kind] for kind, count in _resources(loop).items()}
+            result.leaks["ports"] = sim.record.opens - sim.record.closes
+    finally:
+        loop.wall = None
+        logging.getLogger().removeHandler(unexpected)
+    result.comparisons, result.wrong, result.unexpected = truth.comparisons, truth.wrong, unexpected.texts
+    return result
+
+
+async def _live(site: Site, result: Result, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    watching = loop.create_task(_watch(site, result))
+    try:
+        end = loop.time() + seconds
+        while loop.time() < end:
+            await site.last(*CALM)
+            await _trouble(site, result)
+            site.sim.record.clear()
+        result.energy_lost = site.truth.lost()
+    finally:
+        watching.cancel()
+
+
+async def _trouble(site: Site, result: Result) -> None:
+    """Let one or two things go wrong, and measure how long it takes until the meter is read again."""
+    chance, loop = site.chance, asyncio.get_running_loop()
+    if chance.random() < LONELINESS:
+        names = [chance.choice(list(LONE))]
+    else:
+        names = chance.sample(list(TROUBLES), chance.choice((1, 1, 2)))
+    result.injected.update(names)
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(_suffer(name, site))
+    ended, before = loop.time(), site.home.readings
+    if site.begun:
+        ended, before = site.begun.pop(), None
+    was_down = before is None
+    while (readings := site.home.readings) in {None, before}:
+        was_down = was_down or readings is None
+        if loop.time() - ended > PATIENCE:
+            raise StuckError(f"never back after {' and '.join(names)}")
+        await asyncio.sleep(0.5)
+    if was_down:
+        result.recoveries += 1
+        for name in names:
+            result.slowest[name] = max(loop.time() - ended, result.slowest.get(name, 0))
+
+
+async def _suffer(name: str, site: Site) -> None:
+    await (LONE if name in LONE else TROUBLES)[name](site)
+
+
+async def _watch(site: Site, result: Result) -> None:
+    while True:
+        await asyncio.sleep(LOOK)
+        result.airtime = max(result.airtime, site.sim.air.airtime.last_hour())
+        if site.home.is_running:
+            site.truth.look(site.home.hass)
+
+
+def _resources(loop: VirtualTimeLoop) -> dict[str, int]:
+    """Count what a Home Assistant that has stopped must have given back."""
+    gc.collect()
+    timers: list[Any] = loop._scheduled  # type: ignore[attr-defined]
+    return {
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
+        "tasks": len(asyncio.all_tasks()),
+        "timers": sum(not timer.cancelled() for timer in timers),
+    }

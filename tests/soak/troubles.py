@@ -1,0 +1,272 @@
+"""What can go wrong: each trouble begins, lasts a while, and is over when it returns."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from homeassistant.const import RESTART_EXIT_CODE
+
+from tests.home import until
+from tests.simulator.faults import Fault
+from tests.simulator.radio import Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from random import Random
+
+    from tests.simulator.transport import SimulatedPort
+
+    from .installation import Installation
+    from .truth import Truth
+
+MACS: Final = ("001C640003D2A1B7", "001C640003D2FFFF")
+"""Of the meters that take each other's place."""
+
+CHANNELS: Final = (0x21, 0x27, 0x2F, 0x31, 0x39, 0x3B)
+
+REFUSAL: Final = 9.0
+"""Seconds; a meter that refuses for longer is asked with other credentials, which nobody has here."""
+
+
+@dataclass(slots=True)
+class Site:
+    """A house: its dongle and meter, and the Home Assistant that reads it."""
+
+    sim: SimulatedPort
+    home: Installation
+    truth: Truth
+    chance: Random
+    begun: list[float] = field(default_factory=list)
+    """When a person let the integration begin anew."""
+
+    async def start(self) -> None:
+        """Start Home Assistant; from here on it is its own business."""
+        self.begun.append(asyncio.get_running_loop().time())
+        await self.home.start()
+
+    async def last(self, least: float, most: float) -> None:
+        """Let some seconds pass; a tenth of the most is as likely as the most."""
+        await asyncio.sleep(least * (most / least) ** self.chance.random())
+
+
+type Trouble = Callable[[Site], Awaitable[None]]
+
+
+class Rival:
+    """Another program that has the port."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read nothing of it."""
+
+    def unplugged(self) -> None:
+        """Do without."""
+
+
+async def _line(site: Site, **settings: Any) -> None:
+    """Let bytes suffer on their way from the module."""
+    line, whole = site.sim.line, site.sim.line.settings
+    line.settings = replace(whole, **settings)
+    await site.last(20, 1800)
+    line.settings = replace(line.settings, **{name: getattr(whole, name) for name in settings})
+
+
+async def _description(site: Site, kind: Literal["cut", "late", "broken"]) -> None:
+    """Let the description of the network suffer; it is needed, because the meter is on another channel."""
+    site.sim.line.settings = replace(site.sim.line.settings, pan_description=kind)
+    move(site)
+    await site.last(60, 600)
+    site.sim.line.settings = replace(site.sim.line.settings, pan_description="whole")
+
+
+async def _answers(site: Site, fault: Fault) -> None:
+    """Let answers suffer on their way through the air."""
+    air = site.sim.air
+    air.settings = replace(air.settings, faults=(fault,), fault_rate=site.chance.choice((0.2, 0.5, 1.0)))
+    await site.last(20, 3600)
+    air.settings = replace(air.settings, faults=())
+
+
+async def _sendings(site: Site, sending: Sending) -> None:
+    """Let the next datagrams go in another way."""
+    site.sim.air.sendings.extend([sending] * site.chance.randint(1, 6))
+    await site.last(10, 300)
+    site.sim.air.sendings.clear()
+
+
+async def _ended_by_meter(site: Site) -> None:
+    site.sim.air.end_session()
+
+
+async def _expired(site: Site, *, is_renewed: bool) -> None:
+    site.sim.air.expire(is_renewed=is_renewed)
+
+
+async def _forgotten(site: Site) -> None:
+    """Let the meter lose the session without a word, as by a power cut."""
+    site.sim.air.drop_session()
+
+
+async def _refused(site: Site) -> None:
+    """Let the meter refuse the next join, as it may right after a session."""
+    air = site.sim.air
+    password = air.settings.password
+    air.settings = replace(air.settings, password="")
+    air.end_session()
+    await asyncio.sleep(REFUSAL)
+    air.settings = replace(air.settings, password=password)
+
+
+async def _restricted(site: Site) -> None:
+    site.sim.air.restrict()
+    await site.last(30, 3600)
+    site.sim.air.restrict(False)
+
+
+async def _unreachable(site: Site) -> None:
+    site.sim.air.is_reachable = False
+    await site.last(5, 7200)
+    site.sim.air.is_reachable = True
+
+
+async def _silent(site: Site) -> None:
+    """Let the meter acknowledge and say nothing."""
+    site.sim.air.is_answering = False
+    await site.last(5, 3600)
+    site.sim.air.is_answering = True
+
+
+def move(site: Site) -> None:
+    """Put the meter on another channel; the session is gone."""
+    air = site.sim.air
+    air.network = replace(air.network, channel=site.chance.choice(CHANNELS))
+    air.drop_session()
+
+
+async def _moved(site: Site) -> None:
+    move(site)
+
+
+async def _unplugged(site: Site, *, is_told: bool) -> None:
+    """Pull the dongle out and put it in again; the platform may not see it, as in a container."""
+    site.sim.unplug()
+    if is_told:
+        await site.home.look_for_sticks()
+    await site.last(2, 1800)
+    site.sim.plug()
+    if is_told:
+        await site.home.look_for_sticks()
+
+
+async def _busy(site: Site) -> None:
+    """Let another program be quicker when the dongle is there again."""
+    site.sim.unplug()
+    site.sim.plug()
+    site.sim.open(Rival())
+    await site.last(5, 1800)
+    site.sim.close()
+
+
+async def _mute(site: Site) -> None:
+    """Let the module hang."""
+    site.sim.line.is_mute = True
+    await site.last(5, 900)
+    site.sim.line.is_mute = False
+
+
+async def _wrong_counter(site: Site, *, code: int) -> None:
+    """Let one reading of a counter be wrong by some bits of a byte, by at least 655 kWh."""
+    device = site.sim.meter.device
+    true = device.read(code)
+    assert true is not None
+    place, bits = site.chance.randrange(2), site.chance.randint(1, 0xFF)
+    device.once[code] = true[:place] + bytes([true[place] ^ bits]) + true[place + 1 :]
+    await until(lambda: code not in device.once, 1)
+
+
+async def _exchanged(site: Site) -> None:
+    """Let the utility bring another meter, and a person confirm it."""
+    if site.truth.is_new:
+        return  # Nobody brings a new meter for a new one, and statistics could not tell their counters apart.
+    former = site.sim.meter
+    (mac,) = set(MACS) - {site.sim.air.network.mac}
+    site.sim.exchange_meter(mac=mac)
+    site.truth.exchanged(former)
+    while not await site.home.confirm_exchange():  # noqa: ASYNC110  # nobody tells when there is an issue
+        await asyncio.sleep(10)
+
+
+async def _reload(site: Site) -> None:
+    home = site.home
+    site.begun.append(asyncio.get_running_loop().time())
+    assert await home.hass.config_entries.async_reload(home.entry.entry_id)
+
+
+async def _restart(site: Site) -> None:
+    """Restart Home Assistant, as after an update."""
+    await site.home.stop(RESTART_EXIT_CODE)
+    await site.last(2, 60)
+    await site.start()
+
+
+async def _off(site: Site) -> None:
+    """Switch Home Assistant off for a while."""
+    await site.home.stop()
+    await site.last(5, 7200)
+    await site.start()
+
+
+async def _half_a_command(site: Site) -> None:
+    """Let Home Assistant start while the module waits for the rest of what somebody began."""
+    await site.home.stop()
+    begun = [command for command in site.sim.record.commands if command.startswith("SKSENDTO")]
+    site.sim.receive(f"{begun[-1]} ".encode() if begun else b"SKSENDTO")
+    await site.last(1, 30)
+    await site.start()
+
+
+def _all_answers() -> Mapping[str, Trouble]:
+    return {f"answer {fault.name.lower()}": partial(_answers, fault=fault) for fault in Fault}
+
+
+def _all_sendings() -> Mapping[str, Trouble]:
+    kinds = [sending for sending in Sending if sending not in {Sending.SENT, Sending.REFUSED}]
+    return {f"sending {sending.name.lower()}": partial(_sendings, sending=sending) for sending in kinds}
+
+
+TROUBLES: Final[Mapping[str, Trouble]] = {
+    "noise on the line": partial(_line, noise=0.5),
+    "unknown events": partial(_line, unknown_events=0.5),
+    "lines cut in half": partial(_line, truncated=0.05),
+    "bytes lost": partial(_line, lost_bytes=0.002),
+    "bytes doubled": partial(_line, doubled_bytes=0.002),
+    "bytes one by one": partial(_line, is_split=True),
+    **{f"EPANDESC {kind}": partial(_description, kind=kind) for kind in ("cut", "late", "broken")},
+    **_all_answers(),
+    **_all_sendings(),
+    "session ended by the meter": _ended_by_meter,
+    "session expired and renewed": partial(_expired, is_renewed=True),
+    "session expired for good": partial(_expired, is_renewed=False),
+    "session forgotten by the meter": _forgotten,
+    "join refused": _refused,
+    "airtime used up": _restricted,
+    "meter out of reach": _unreachable,
+    "meter silent": _silent,
+    "meter on another channel": _moved,
+    "dongle unplugged": partial(_unplugged, is_told=True),
+    "dongle unplugged unseen": partial(_unplugged, is_told=False),
+    "port taken by another program": _busy,
+    "module mute": _mute,
+    "wrong byte in energy_in": partial(_wrong_counter, code=0xE0),
+    "wrong byte in energy_out": partial(_wrong_counter, code=0xE3),
+}
+"""What may happen at the same time as something else."""
+
+LONE: Final[Mapping[str, Trouble]] = {
+    "meter exchanged": _exchanged,
+    "entry reloaded": _reload,
+    "Home Assistant restarted": _restart,
+    "Home Assistant off": _off,
+    "half a command in the module": _half_a_command,
+}
+"""What is done by a person, one thing at a time."""

@@ -1,0 +1,108 @@
+"""Short soaks, and whether a soak would notice anything."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .home import dongle, elapse, entry_of, set_up
+from .simulator import scenarios
+from .simulator.dongle import MODULES
+from .soak.__main__ import main
+from .soak.run import Result, soak
+from .soak.truth import Total, Truth
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+POWER = "sensor.smart_meter_power"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(("seed", "module"), enumerate(MODULES))
+def test_hours_of_trouble(seed: int, module: str) -> None:
+    result = soak(4, seed, module)
+    assert not result.failures
+    assert result.injected.total() > 10
+    assert result.comparisons > 1000
+    assert 0 < result.airtime < 36
+
+
+@pytest.mark.timeout(120)
+def test_a_seed_brings_the_same_again(capsys: pytest.CaptureFixture[str]) -> None:
+    reports = []
+    for _ in range(2):
+        assert main(["--hours", "1", "--seed", "3"]) == 0
+        reports.append(capsys.readouterr().out)
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.timeout(120)
+def test_a_failure_says_how_to_see_it_again(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--hours", "2", "--seed", "3", "--limit", "0"]) == 1
+    report = capsys.readouterr().out
+    assert "slow: " in report
+    assert report.endswith("Again: scripts/soak --hours 2 --seed 3 --module bp35c2\n")
+
+
+def test_everything_that_must_not_be_is_a_failure() -> None:
+    result = Result(limit=10, slowest={"noise": 11, "silence": 9}, wrong=["power"], energy_lost=Decimal("0.01"))
+    result.leaks |= {"tasks": 1, "timers": 0}
+    result.unexpected["Traceback"] += 2
+    kinds = [failure.split(":")[0].split(",")[0] for failure in result.failures]
+    assert kinds == ["slow", "wrong", "energy lost", "leaked", "unexpected"]
+
+
+async def test_a_wrong_value_is_noticed(hass: HomeAssistant) -> None:
+    with dongle(scenarios.SOLAR) as sim:
+        truth = Truth(sim)
+        truth.attach(hass)
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 600)
+        assert truth.comparisons > 30
+        assert not truth.wrong
+        hass.states.async_set(POWER, "4711")
+        await hass.async_block_till_done()
+        assert "power 4711" in truth.wrong.pop()
+
+
+async def test_an_old_value_is_noticed(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        truth = Truth(sim)
+        await set_up(hass, entry_of(sim))
+        device = sim.meter.device
+        device.values |= {code: device.read(code) or b"" for code in (0xE0, 0xE7, 0xE8)}
+        truth.look(hass)
+        assert not truth.wrong
+        await elapse(hass, 2800)
+        truth.look(hass)
+        assert {text.split()[2] for text in truth.wrong} >= {"power", "energy_in"}
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [
+        (["100", "100.5", "103"], "0"),
+        # A fall by less than a tenth takes away what came by mistake before.
+        (["100", "102", "101", "103"], "0"),
+        # Any other is taken for a new counter: a single zero would be worth everything that was ever counted.
+        (["100", "0", "103"], "100"),
+        # What is never said is missing.
+        (["100", "102"], "1"),
+    ],
+)
+def test_energy_that_is_missing_or_too_much_is_noticed(values: list[str], lost: str) -> None:
+    total = Total()
+    for value in values:
+        total.add(Decimal(value))
+    assert total.lost(Decimal(103), Decimal(103)) == Decimal(lost)
+
+
+def test_a_new_counter_is_no_loss() -> None:
+    total = Total()
+    total.add(Decimal(100))
+    total.add(Decimal(101))
+    total.exchanged()
+    total.add(Decimal("0.5"))
+    assert total.sum == Decimal("1.5")
+    assert total.lost(Decimal("0.5"), Decimal("0.5")) == 0
