@@ -33,6 +33,7 @@ from custom_components.broute.aiobroute.skstack.commands import sksreg_read
 from custom_components.broute.aiobroute.skstack.dialects import ONE_SIDE, dialect_of
 from custom_components.broute.aiobroute.skstack.module import SkLink, SkModule, identify
 from tests.simulator import scenarios
+from tests.simulator.radio import Sending
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 from tests.simulator.transport import simulated_port
 
@@ -52,6 +53,21 @@ def test_any_events_keep_the_rules(events: list[ModuleEvent]) -> None:
         assert state is not State.EXPIRED or before in {State.JOINED, State.EXPIRED}, "only a session can expire"
         assert event is not ModuleEvent.PORT_LOST or state in LOST, "nothing survives its port"
         assert state is before or state is not State.LOST or event in REASONS, "whoever is lost is told why"
+
+
+def test_a_record_can_be_kept_of_what_happens() -> None:
+    async def main() -> None:
+        events: list[ModuleEvent] = []
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_event=events.append) as meter:
+                sim.air.sendings.append(Sending.NOT_SENT)
+                await meter.read()
+                sim.air.expire()
+                await asyncio.sleep(10)
+        happened = [ModuleEvent.JOINED, ModuleEvent.NOT_SENT, ModuleEvent.EXPIRED, ModuleEvent.JOINED]
+        assert events == happened
+
+    run(main())
 
 
 @pytest.mark.parametrize(

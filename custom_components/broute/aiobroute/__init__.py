@@ -64,7 +64,7 @@ from .errors import (
 )
 from .history import Counters
 from .meter import Progress, Reading, SmartMeter, Stage, connect, find
-from .module import Beacon, Credentials, ModuleInfo, Pan
+from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .profile import MeterProfile
 from .session import ScanPass, Timing
 from .transactions import Notification
@@ -124,6 +124,7 @@ __all__ = [
     "MeterTimeoutError",
     "MinuteCounts",
     "ModuleError",
+    "ModuleEvent",
     "ModuleInfo",
     "ModuleTimeoutError",
     "Notification",

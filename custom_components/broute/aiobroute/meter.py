@@ -25,7 +25,7 @@ from .errors import (
     SessionLostError,
 )
 from .history import History
-from .module import Beacon, Credentials, ModuleInfo, Pan
+from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .probe import probe
 from .profile import CONSTANTS, MeterProfile
 from .session import ScanPass, Session, State, Timing
@@ -213,11 +213,13 @@ async def connect(
     on_progress: Callable[[Progress], None] = ignore,
     on_notification: Callable[[Notification], None] = ignore,
     on_lost: Callable[[SessionLostError], None] = ignore,
+    on_event: Callable[[ModuleEvent], None] = ignore,
 ) -> SmartMeter:
     """Open the port, find the meter, join it and read what does not change.
 
     A PAN that is given is joined without a scan; if it does not answer, the meter is scanned for. A profile that is
-    given spares an exchange, as long as the meter has the MAC of that PAN.
+    given spares an exchange, as long as the meter has the MAC of that PAN. What the module tells of the session is
+    passed on to `on_event`, for a record.
 
     Raises:
         PortError: the port cannot be opened, or went away.
@@ -233,7 +235,7 @@ async def connect(
     async with AsyncExitStack() as stack:
         on_progress(Progress(Stage.PROBE))
         module = await probe(url, patience=timing.probe)
-        session = Session(module, timing)
+        session = Session(module, timing, on_event)
         stack.push_async_callback(session.close)
         await module.prepare(credentials)
         joined = await _join(session, credentials, pan, on_progress)

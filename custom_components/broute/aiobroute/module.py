@@ -81,6 +81,8 @@ class ModuleEvent(Enum):
     EXPIRED = auto()
     RESTRICTED = auto()
     RELEASED = auto()
+    NOT_SENT = auto()
+    """A datagram of ours found no way: a busy channel, no acknowledgement, or an address that nobody knows."""
     PORT_LOST = auto()
 
 

@@ -93,8 +93,10 @@ class ScanPass:
 class Session:
     """The way of datagrams between us and one meter; used once."""
 
-    def __init__(self, module: WiSunModule, timing: Timing) -> None:
-        """Listen to the module from now on."""
+    def __init__(
+        self, module: WiSunModule, timing: Timing, on_event: Callable[[ModuleEvent], None] | None = None
+    ) -> None:
+        """Listen to the module from now on; `on_event` is for whoever keeps a record."""
         self.state = State.JOINING
         self.restricted = False
         """Whether the module sends nothing because its hourly airtime is used up (ARIB STD-T108)."""
@@ -104,6 +106,7 @@ class Session:
         self._timing = timing
         self._address = ""
         self._changed = asyncio.Event()
+        self._on_event = on_event or _nobody
         self._on_datagram: Callable[[Datagram], None] = _nobody
         self._on_lost: Callable[[SessionLostError], None] = _nobody
         self._reason = ""
@@ -172,6 +175,7 @@ class Session:
             await self._may_send()
             if await self._module.send(self._address, data):
                 return
+            self._on_event(ModuleEvent.NOT_SENT)
         self._lose("the meter's radio does not answer")
         raise SessionLostError(self._reason)
 
@@ -211,6 +215,7 @@ class Session:
         self._on_datagram(datagram)
 
     def _event_received(self, event: ModuleEvent) -> None:
+        self._on_event(event)
         if event in (ModuleEvent.RESTRICTED, ModuleEvent.RELEASED):
             self.restricted = event is ModuleEvent.RESTRICTED
         state = TRANSITIONS.get((self.state, event), self.state)
