@@ -8,8 +8,9 @@ from homeassistant.const import CONF_DEVICE, EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import callback
 from homeassistant.helpers import config_validation as cv
 
-from .const import DOMAIN
+from .const import CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
+from .history_import import HistoryImport, async_store
 from .repairs import async_forget
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    if entry.options.get(CONF_IMPORT_HISTORY, True):
+        HistoryImport(hass, entry).async_start()
     return True
 
 
@@ -63,3 +66,4 @@ async def async_unload_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bo
 async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
     """Leave nothing behind."""
     async_forget(hass, entry)
+    await async_store(hass, entry.entry_id).async_remove()

@@ -26,6 +26,10 @@ class _Selector(selectors.DefaultSelector):
             return super().select(1.0)
         assert timeout is not None, "nothing will ever happen"
         events = super().select(0)
+        if not events and timeout and self.loop.settle is not None:
+            if not self.loop.settle():
+                return super().select(0)
+            events = super().select(0)
         if not events:
             self.loop.now += timeout
             if self.loop.wall is not None:
@@ -41,6 +45,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.threads_at_work = 0
         self.wall: Traveller | None = None
         """The clock on the wall, if it shall go with this time."""
+        self.settle: Callable[[], bool] | None = None
+        """Waits a moment for a thread beside, and returns whether it has nothing left to do: then time may go on."""
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)

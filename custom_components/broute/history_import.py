@@ -1,0 +1,450 @@
+"""The meter's history for the recorder: what is missing is found, read, and written; the arithmetic is history's."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+import logging
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from homeassistant.components.recorder.const import DOMAIN as RECORDER_DOMAIN
+from homeassistant.components.recorder.db_schema import Statistics, StatisticsRuns, StatisticsShortTerm
+from homeassistant.components.recorder.models import (
+    StatisticData,
+    StatisticMeanType,
+    StatisticMetaData,
+    process_timestamp,
+)
+from homeassistant.components.recorder.statistics import async_import_statistics, get_metadata
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
+from homeassistant.const import EVENT_RECORDER_5MIN_STATISTICS_GENERATED, UnitOfEnergy
+from homeassistant.core import callback
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.event import async_track_utc_time_change
+from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
+from homeassistant.helpers.storage import Store
+from homeassistant.util import dt as dt_util
+from homeassistant.util.unit_conversion import EnergyConverter
+from sqlalchemy import func, select
+
+from .aiobroute import HALF_HOURS, HISTORY_IN, JST, BRouteError, Counters, PropertyRefusedError
+from .const import DOMAIN
+from .history import HOUR, Counter, Plan, Recorded, Row, plan
+
+if TYPE_CHECKING:
+    from homeassistant.components.recorder.core import Recorder
+    from homeassistant.core import Event, HomeAssistant
+    from sqlalchemy.orm import Session
+
+    from .aiobroute import SmartMeter
+    from .coordinator import MeterConfigEntry
+
+_LOGGER = logging.getLogger(__name__)
+
+KEYS: Final = ("energy_in", "energy_out")
+"""Sensors with statistics, which are also names of what the meter counts."""
+
+DAYS: Final = 99
+"""How many days back a meter can be asked (APPX E5)."""
+
+SPAN_HOURS: Final = 5
+"""Full hours that the twelve half-hours of one answer always hold."""
+
+EMPTY_DAYS: Final = 3
+"""After so many days without any value the meter remembers nothing older; on a single one it had no power."""
+
+LOOK_MINUTE: Final = 6
+"""Of each hour: by then the recorder has made its rows, and a clock that is a little late shows the hour."""
+
+SAVE_DELAY: Final = 10
+"""Seconds; days come quicker than a memory card likes to be written."""
+
+PERIOD: Final = timedelta(minutes=5)
+"""What the recorder compiles at a time."""
+
+SECOND: Final = timedelta(seconds=1)
+
+type Known = dict[datetime, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A time of which all hours were compared with the meter, and the counters at its start."""
+
+    start: datetime
+    end: datetime
+    counters: Mapping[str, Decimal | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what can be stored."""
+        counters = {key: None if value is None else str(value) for key, value in self.counters.items()}
+        return {"start": self.start.isoformat(), "end": self.end.isoformat(), "counters": counters}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Take what was stored."""
+        counters = {key: None if value is None else Decimal(value) for key, value in stored["counters"].items()}
+        return cls(datetime.fromisoformat(stored["start"]), datetime.fromisoformat(stored["end"]), counters)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What an import did; hours of one direction."""
+
+    read: int = 0
+    imported: int = 0
+    corrected: int = 0
+
+    def add(self, made: Plan, there: set[datetime]) -> None:
+        """Count the rows of a plan."""
+        corrected = sum(row.start in there for row in made.rows)
+        self.corrected += corrected
+        self.imported += len(made.rows) - corrected
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is kept over a restart."""
+
+    meter: str | None = None
+    since: datetime | None = None
+    oldest: datetime | None = None
+    covered: list[Covered] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "meter": self.meter,
+            "since": self.since and self.since.isoformat(),
+            "oldest": self.oldest and self.oldest.isoformat(),
+            "covered": [covered.as_dict() for covered in self.covered],
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        return cls(
+            stored["meter"],
+            stored["since"] and datetime.fromisoformat(stored["since"]),
+            stored["oldest"] and datetime.fromisoformat(stored["oldest"]),
+            [Covered.from_dict(covered) for covered in stored["covered"]],
+        )
+
+    def cover(self, new: Covered) -> None:
+        """Take note that a time was compared; times that touch become one."""
+        merged = new
+        apart = []
+        for old in self.covered:
+            if old.end < merged.start or merged.end < old.start:
+                apart.append(old)
+            else:
+                first = min(old, merged, key=lambda covered: covered.start)
+                merged = replace(first, end=max(old.end, merged.end))
+        self.covered = sorted([*apart, merged], key=lambda covered: covered.start)
+
+    def newest_gap(self, floor: datetime, top: datetime) -> tuple[datetime, datetime] | None:
+        """Return the newest time below `top` that was not compared."""
+        for covered in reversed(self.covered):
+            if covered.end < top:
+                return max(covered.end, floor), top
+            top = min(top, covered.start)
+        return (floor, top) if floor < top else None
+
+    def boundary(self, at: datetime) -> Mapping[str, Decimal | None]:
+        """Return the counters at the start of a time that was compared."""
+        return next((covered.counters for covered in self.covered if covered.start == at), {})
+
+
+def async_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
+    """Return where an entry keeps what it has compared."""
+    return Store(hass, 1, f"{DOMAIN}.{entry_id}.history")
+
+
+class HistoryImport:
+    """Keeps the recorder in line with one meter; the owner of the task that does it."""
+
+    def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:
+        """Do nothing yet."""
+        self._hass = hass
+        self._entry = entry
+        self._coordinator = entry.runtime_data
+        self._store = async_store(hass, entry.entry_id)
+        self._memory = _Memory()
+        self._wanted = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._meter: SmartMeter | None = None
+        self._is_joined = True
+        self._newest: dict[str, Known] = {}
+
+    @property
+    def oldest(self) -> datetime | None:
+        """Return the start of the oldest hour that was imported."""
+        return self._memory.oldest
+
+    @callback
+    def async_start(self) -> None:
+        """Look after every connect and once an hour, until the entry is unloaded."""
+        if DATA_INSTANCE not in self._hass.data:
+            _LOGGER.debug("No recorder, no history")
+            return
+        entry = self._entry
+        entry.async_create_background_task(self._hass, self._async_run(), f"{entry.title} history")
+        entry.async_on_unload(self._coordinator.async_add_listener(self._updated))
+        entry.async_on_unload(
+            async_track_utc_time_change(
+                self._hass, callback(lambda _: self._wanted.set()), minute=LOOK_MINUTE, second=0
+            )
+        )
+        entry.async_on_unload(
+            self._hass.bus.async_listen(EVENT_RECORDER_5MIN_STATISTICS_GENERATED, self._recorder_compiled)
+        )
+        self._updated()
+
+    @callback
+    def _updated(self) -> None:
+        """Look again when there is a new connection."""
+        meter = self._coordinator.meter
+        if meter is not None and meter is not self._meter:
+            self._wanted.set()
+        self._meter = meter
+
+    @callback
+    def _recorder_compiled(self, _: Event[Any]) -> None:
+        """Join the recorder's first row to what was imported before it; a meter is not asked for that."""
+        if not self._is_joined:
+            self._wanted.set()
+
+    async def _async_run(self) -> None:
+        await self._async_load()
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                async with self._turn:
+                    await self._async_look()
+            except BRouteError as err:
+                _LOGGER.debug("The history waits: %s", err)
+
+    async def _async_load(self) -> None:
+        stored = await self._store.async_load()
+        if stored is not None:
+            self._memory = _Memory.from_dict(stored)
+        meter = self._entry.unique_id
+        if self._memory.meter not in (None, meter):
+            # Another meter took the place of the one that the recorder's rows are of.
+            recorder = await self._async_recorder()
+            since = await recorder.async_add_executor_job(
+                _end_of_rows, self._hass, list(self._statistic_ids().values())
+            )
+            self._memory = _Memory(since=since, oldest=self._memory.oldest)
+        self._memory.meter = meter
+
+    async def _async_look(self) -> None:
+        if not self._is_joined:
+            await self._async_reconcile(self._newest, Tally())
+        meter = self._coordinator.meter
+        if meter is None or not meter.profile.has(HISTORY_IN) or meter.profile.unit is None:
+            return
+        top = _full_hour(dt_util.utcnow())
+        floor = _day_start(top) - timedelta(days=DAYS)
+        if self._memory.since is not None:
+            floor = max(floor, self._memory.since)
+        is_first = not self._memory.covered
+        if is_first:
+            _LOGGER.info("Importing what the meter remembers, newest day first")
+        tally = Tally()
+        empty = 0
+        while (gap := self._memory.newest_gap(floor, top)) is not None:
+            start, end = gap
+            begin, found = await self._async_read(meter, start, end, is_recent=end == top)
+            empty = 0 if found else empty + 1
+            if end == top:
+                # What the meter does not show yet is looked for in an hour: its clock may be a little late.
+                end = top = min(top, max((_full_hour(counters.start) for counters in found), default=begin))
+            elif empty == EMPTY_DAYS:
+                begin = start
+            if begin < end:
+                await self._async_take(found, begin, end, tally)
+        if is_first:
+            _LOGGER.info("Imported %s hours; the history goes back to %s", tally.imported, self._memory.oldest)
+
+    async def _async_read(
+        self, meter: SmartMeter, start: datetime, end: datetime, *, is_recent: bool
+    ) -> tuple[datetime, list[Counters]]:
+        """Ask for the end of a gap, in as few exchanges as it takes; return from when on it is known, and what."""
+        if is_recent and end - start <= SPAN_HOURS * HOUR and meter.profile.has(HALF_HOURS):
+            try:
+                length = 2 * ((end - start) // HOUR) + 1
+                return start, await meter.history.half_hours(end.astimezone(JST), length)
+            except PropertyRefusedError as err:
+                _LOGGER.debug("Asking for the day instead: %s", err)
+        day = _day_start(end - HOUR)
+        try:
+            return max(start, day), await self._async_day(meter, day)
+        except PropertyRefusedError as err:
+            _LOGGER.debug("Nothing older: %s", err)
+            return start, []
+
+    async def _async_day(self, meter: SmartMeter, day: datetime) -> list[Counters]:
+        number = (await meter.history.today() - day.astimezone(JST).date()).days
+        found: list[Counters] = []
+        if 0 <= number <= DAYS:
+            async for counters in meter.history.days([number]):
+                found = counters
+        return found
+
+    async def _async_take(
+        self, found: Iterable[Counters], start: datetime, end: datetime, tally: Tally, *, overrule: bool = False
+    ) -> None:
+        """Write what was read of a time, and take note that it was compared."""
+        known: dict[str, Known] = {key: {} for key in KEYS}
+        for key, value in self._memory.boundary(end).items():
+            if value is not None:
+                known[key][end] = value
+        for counters in found:
+            for key in KEYS:
+                value = getattr(counters, key)
+                if value is not None and counters.start.minute == 0 and start <= counters.start <= end:
+                    known[key][counters.start.astimezone(UTC)] = value
+        await self._async_reconcile(known, tally, overrule=overrule)
+        self._memory.cover(Covered(start, end, {key: states.get(start) for key, states in known.items()}))
+        self._newest = {key: {max(states): states[max(states)]} for key, states in known.items() if states}
+        oldest = min((min(states) for states in known.values() if states), default=None)
+        if oldest is not None and (self._memory.oldest is None or oldest < self._memory.oldest):
+            self._memory.oldest = oldest
+            self._coordinator.async_update_listeners()
+        self._store.async_delay_save(self._memory.as_dict, SAVE_DELAY)
+
+    async def _async_reconcile(self, known: Mapping[str, Known], tally: Tally, *, overrule: bool = False) -> None:
+        """Bring the recorder's rows into line with the meter's counters."""
+        recorder = await self._async_recorder()
+        profile = self._coordinator.profile
+        span = None if profile.digits is None else profile.energy(10**profile.digits)
+        counter = Counter(span, self._memory.since)
+        self._is_joined = True
+        for key, statistic_id in self._statistic_ids().items():
+            if not (states := known.get(key)):
+                continue
+            # What was queued before has to be in the database, or it would be done twice.
+            await recorder.async_block_till_done()
+            unit, recorded = await recorder.async_add_executor_job(_read, self._hass, statistic_id, min(states))
+            self._is_joined &= bool(recorded.running)
+            made = plan(recorded, states, counter, overrule=overrule)
+            tally.read += sum(time + HOUR in states for time in states)
+            tally.add(made, {row.start for row in recorded.rows})
+            _write(self._hass, statistic_id, unit, made)
+
+    async def _async_recorder(self) -> Recorder:
+        """Return the recorder, as soon as it has made the rows that it missed while it was off."""
+        recorder = get_instance(self._hass)
+        await recorder.async_recorder_ready.wait()
+        await recorder.async_block_till_done()
+        return recorder
+
+    def _statistic_ids(self) -> dict[str, str]:
+        """Return the entities that have statistics; a person may have given them other names meanwhile."""
+        registry = er.async_get(self._hass)
+        found = {}
+        for key in KEYS:
+            entity_id = registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, f"{self._entry.unique_id}_{key}")
+            entity = None if entity_id is None else registry.async_get(entity_id)
+            if entity is not None and not entity.disabled:
+                found[key] = entity.entity_id
+        return found
+
+
+def _full_hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _day_start(at: datetime) -> datetime:
+    """Return the midnight in Japan before a time."""
+    return datetime.combine(at.astimezone(JST).date(), time(), JST).astimezone(UTC)
+
+
+def _read(hass: HomeAssistant, statistic_id: str, first: datetime) -> tuple[str, Recorded]:
+    """Return the unit of a statistic, and its rows from just before a time on, in kWh."""
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    with session_scope(hass=hass, read_only=True) as session:
+        run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
+        compiled = datetime.min.replace(tzinfo=UTC) if run is None else process_timestamp(run) + PERIOD
+        if metadata is None:
+            return UnitOfEnergy.KILO_WATT_HOUR, Recorded(rows=[], running=[], compiled=compiled)
+        number, about = metadata
+        unit = about["unit_of_measurement"] or UnitOfEnergy.KILO_WATT_HOUR
+        to_kwh = EnergyConverter.converter_factory(unit, UnitOfEnergy.KILO_WATT_HOUR)
+        before = _rows(session, Statistics, number, to_kwh, last_before=first - HOUR + SECOND)
+        rows = before + _rows(session, Statistics, number, to_kwh, since=first - HOUR + SECOND)
+        running = []
+        if rows:
+            running = _rows(session, StatisticsShortTerm, number, to_kwh, since=rows[-1].start)
+        if not running:
+            running = _rows(session, StatisticsShortTerm, number, to_kwh, last_before=datetime.max.replace(tzinfo=UTC))
+    return unit, Recorded(rows=rows, running=running, compiled=compiled)
+
+
+def _rows(
+    session: Session,
+    table: type[Statistics | StatisticsShortTerm],
+    number: int,
+    to_kwh: Callable[[float], float],
+    *,
+    since: datetime | None = None,
+    last_before: datetime | None = None,
+) -> list[Row]:
+    """Return the rows from a time on, or the last one before it."""
+    query = select(table.start_ts, table.state, table.sum).where(table.metadata_id == number)
+    if since is not None:
+        query = query.where(table.start_ts >= since.timestamp()).order_by(table.start_ts)
+    if last_before is not None:
+        query = query.where(table.start_ts < last_before.timestamp()).order_by(table.start_ts.desc()).limit(1)
+    return [
+        Row(dt_util.utc_from_timestamp(start), _exact(to_kwh(state)), _exact(to_kwh(total)))
+        for start, state, total in session.execute(query).tuples()
+        if start is not None and state is not None and total is not None
+    ]
+
+
+def _exact(energy: float) -> Decimal:
+    """Return the decimal number that a binary one stands for."""
+    return Decimal(repr(round(energy, 6)))
+
+
+def _end_of_rows(hass: HomeAssistant, statistic_ids: Iterable[str]) -> datetime | None:
+    numbers = [number for number, _ in get_metadata(hass, statistic_ids=set(statistic_ids)).values()]
+    with session_scope(hass=hass, read_only=True) as session:
+        last = session.execute(
+            select(func.max(Statistics.start_ts)).where(
+                Statistics.metadata_id.in_(numbers), Statistics.sum.is_not(None)
+            )
+        ).scalar()
+    return None if last is None else dt_util.utc_from_timestamp(last) + HOUR
+
+
+def _write(hass: HomeAssistant, statistic_id: str, unit: str, made: Plan) -> None:
+    """Queue what was planned; the recorder keeps the order."""
+    recorder = get_instance(hass)
+    if (adjustment := made.adjustment) is not None:
+        _LOGGER.debug("%s: %s kWh from %s on", statistic_id, adjustment.energy, adjustment.start)
+        recorder.async_adjust_statistics(
+            statistic_id, adjustment.start, float(adjustment.energy), UnitOfEnergy.KILO_WATT_HOUR
+        )
+    if not made.rows:
+        return
+    _LOGGER.debug("%s: %s hours from %s on", statistic_id, len(made.rows), made.rows[0].start)
+    from_kwh = EnergyConverter.converter_factory(UnitOfEnergy.KILO_WATT_HOUR, unit)
+    async_import_statistics(
+        hass,
+        StatisticMetaData(
+            mean_type=StatisticMeanType.NONE,
+            has_sum=True,
+            name=None,
+            source=RECORDER_DOMAIN,
+            statistic_id=statistic_id,
+            unit_class=EnergyConverter.UNIT_CLASS,
+            unit_of_measurement=unit,
+        ),
+        [
+            StatisticData(start=row.start, state=from_kwh(float(row.state)), sum=from_kwh(float(row.sum)))
+            for row in made.rows
+        ],
+    )
