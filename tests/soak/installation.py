@@ -3,8 +3,10 @@
 from collections import Counter
 from contextlib import AsyncExitStack
 import logging
+import shutil
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING, Any, override
 from unittest.mock import patch
 
 from homeassistant import bootstrap, loader
@@ -20,7 +22,7 @@ from tests.recorder import start_recorder
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tests.simulator.transport import SimulatedPort
@@ -32,10 +34,16 @@ class Installation:
     """Home Assistant in a folder, with one meter."""
 
     def __init__(
-        self, folder: Path, sim: SimulatedPort, attach: Callable[[HomeAssistant], None], database: Path | None = None
+        self,
+        folder: Path,
+        sim: SimulatedPort,
+        attach: Callable[[HomeAssistant], None],
+        database: Path | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.starts = 0
         self._database = database
+        self._options = options
         self._attach = attach
         self._folder = folder
         self._sim = sim
@@ -96,6 +104,14 @@ class Installation:
         await hass.async_stop(exit_code)
         await self._running.aclose()
 
+    async def kill(self) -> None:
+        """End without a word: what is not on disk at this moment is lost."""
+        with TemporaryDirectory() as kept:
+            shutil.copytree(self._folder, kept, dirs_exist_ok=True)
+            await self.stop()
+            shutil.rmtree(self._folder)
+            shutil.copytree(kept, self._folder)
+
     async def look_for_sticks(self) -> None:
         """Let the platform notice that the dongle was plugged in or pulled out."""
         if self._hass is not None:
@@ -137,7 +153,7 @@ class Installation:
             domain=DOMAIN,
             title="B-Route Smart Meter",
             data={CONF_DEVICE: self._sim.url, "route_b_id": ROUTE_B_ID, CONF_PASSWORD: PASSWORD, "pan": pan},
-            options={},
+            options=self._options,
             source=SOURCE_USER,
             unique_id=network.mac,
             discovery_keys=MappingProxyType({}),

@@ -1,0 +1,246 @@
+"""Weeks in which this and that is off: at the end each bar of the Energy dashboard must be the meter's."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+import logging
+from pathlib import Path
+import random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, override
+
+from homeassistant.helpers import entity_registry as er
+import time_machine
+
+from custom_components.broute.aiobroute import JST
+from tests.aiobroute.virtual_time import START, VirtualTimeLoop, clock
+from tests.recorder import bars
+from tests.simulator.meter import MeterSettings
+from tests.simulator.scenarios import Scenario
+from tests.simulator.transport import simulated_port
+
+from .installation import DOMAIN, Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from homeassistant.core import HomeAssistant
+
+    from tests.simulator.meter import Meter
+    from tests.simulator.transport import SimulatedPort
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+
+NEW_MAC: Final = "001C640003D2FFFF"
+
+CALM: Final = (3 * 3600.0, 4 * 86_400.0)
+"""Seconds between two outages, at least and at most; in the least time the whole history can be read."""
+
+IMPORTING: Final = (1.0, 240.0)
+"""Seconds after a start at which Home Assistant is killed: while it imports."""
+
+
+EXPECTED: Final = (
+    "Error fetching",
+    "Error requesting",
+    "was shutdown cleanly",
+    "Ended unfinished session",
+)
+"""Parts of what is rightly said of a meter out of reach, and after Home Assistant was killed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class EnergyResult:
+    """What a run found."""
+
+    days: float
+    outages: Counter[str] = field(default_factory=Counter)
+    hours: int = 0
+    """Bars that were compared, of both directions."""
+    wrong: list[str] = field(default_factory=list)
+    lost: Decimal = Decimal(0)
+    """kWh by which the sums over everything differ, in either direction."""
+    warnings: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def failures(self) -> list[str]:
+        """What must not be, in words."""
+        return [
+            *(f"wrong: {text}" for text in self.wrong),
+            *([f"energy lost: {self.lost} kWh"] if self.lost else []),
+            *(f"warned, {count} times: {text}" for text, count in self.warnings.items()),
+        ]
+
+
+class _Warnings(logging.Handler):
+    """Collects what the recorder and we warn of."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: Counter[str] = Counter()
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        is_expected = any(text in record.getMessage() for text in EXPECTED)
+        is_of_interest = record.name.startswith(
+            ("homeassistant.components.recorder", "homeassistant.components.sensor", "custom_components.broute")
+        )
+        if is_of_interest and not is_expected:
+            self.texts[record.getMessage()] += 1
+
+
+@dataclass(slots=True)
+class House:
+    """A meter, a dongle and Home Assistant, which are not always on; and what could be known when they were."""
+
+    sim: SimulatedPort
+    home: Installation
+    chance: random.Random
+    meters: list[tuple[datetime, Meter]] = field(default_factory=list)
+    """Each meter and when it was put up, the first one first."""
+    knowable: set[tuple[int, datetime]] = field(default_factory=set)
+    """Number of a meter, and the start of an hour that it still remembered while everything was on."""
+
+    async def last(self, least: float, most: float) -> None:
+        """Let some seconds pass; a tenth of the most is as likely as the most."""
+        await asyncio.sleep(least * (most / least) ** self.chance.random())
+
+    def note(self, begin: datetime) -> None:
+        """Take note of what could be read in a time in which everything was on."""
+        number, (installed, meter) = len(self.meters) - 1, self.meters[-1]
+        # In the first minutes the history is read; a day older may be gone by then.
+        oldest = begin.astimezone(JST).replace(hour=0, minute=0, second=0, microsecond=0)
+        oldest -= DAY * (min(meter.settings.history_days, 99) - 2)
+        hour = max(oldest, installed.replace(minute=0, second=0, microsecond=0) + HOUR)
+        end = clock() - HOUR - timedelta(minutes=10)
+        while hour < end:
+            self.knowable.add((number, hour))
+            hour += HOUR
+
+    def true(self, key: str, number: int, hour: datetime) -> Decimal:
+        """Return what a meter counted in an hour."""
+        counter = getattr(self.meters[number][1], key)
+        return Decimal(counter(hour + HOUR) - counter(hour))
+
+
+async def _off(house: House) -> None:
+    await house.home.stop()
+    await house.last(300, 60 * 86_400)
+    await house.home.start()
+
+
+async def _killed(house: House) -> None:
+    """Kill Home Assistant while it imports."""
+    await house.home.stop()
+    await house.last(300, 20 * 86_400)
+    await house.home.start()
+    await house.last(*IMPORTING)
+    await house.home.kill()
+    await house.last(10, 7200)
+    await house.home.start()
+
+
+async def _unplugged(house: House) -> None:
+    house.sim.unplug()
+    await house.last(300, 10 * 86_400)
+    house.sim.plug()
+
+
+async def _unreachable(house: House) -> None:
+    house.sim.air.is_reachable = False
+    await house.last(300, 20 * 86_400)
+    house.sim.air.is_reachable = True
+
+
+async def _exchanged(house: House) -> None:
+    """Let the utility bring another meter, once, and a person confirm it some hours later."""
+    if len(house.meters) > 1:
+        return
+    house.sim.exchange_meter(replace(house.sim.meter.settings, serial="S26087654321", installed=clock()), mac=NEW_MAC)
+    house.meters.append((clock(), house.sim.meter))
+    await house.last(300, 5 * 86_400)
+    while not await house.home.confirm_exchange():  # noqa: ASYNC110  # nobody tells when there is an issue
+        await asyncio.sleep(60)
+
+
+OUTAGES: Final[Mapping[str, Callable[[House], Awaitable[None]]]] = {
+    "Home Assistant off": _off,
+    "Home Assistant killed while importing": _killed,
+    "dongle unplugged": _unplugged,
+    "no radio": _unreachable,
+    "meter exchanged": _exchanged,
+}
+
+
+def energy_soak(days: float, seed: int, *, module: str = "bp35c2", history_days: int = 30) -> EnergyResult:
+    """Let days pass as quickly as the machine can, with a real recorder; the same seed brings the same outages."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(_run(days, seed, module, history_days))
+
+
+async def _run(days: float, seed: int, module: str, history_days: int) -> EnergyResult:
+    random.seed(seed)  # Home Assistant staggers its polls by chance, too.
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    result, warnings = EnergyResult(days=days), _Warnings()
+    scenario = Scenario(summary="", meter=MeterSettings(solar=True, history_days=history_days))
+    logging.getLogger().addHandler(warnings)
+    try:
+        with (
+            time_machine.travel(clock(), tick=False) as loop.wall,
+            TemporaryDirectory() as folder,
+            simulated_port(scenario, module=module, speed=1, clock=clock) as sim,
+        ):
+            config = Path(folder) / "config"
+            config.mkdir()
+            home = Installation(config, sim, lambda _: None, config / "statistics.db", {"interval": 300})
+            house = House(sim, home, random.Random(seed), [(START - 200 * DAY, sim.meter)])
+            await home.start()
+            await _live(house, result, START + days * DAY)
+            await _compare(house, result)
+            await home.stop()
+    finally:
+        loop.wall = loop.settle = None
+        logging.getLogger().removeHandler(warnings)
+    result.warnings = warnings.texts
+    return result
+
+
+async def _live(house: House, result: EnergyResult, end: datetime) -> None:
+    names = list(OUTAGES)
+    while True:
+        begin = clock()
+        await house.last(*CALM)
+        house.note(begin)
+        if clock() >= end:
+            return
+        name = house.chance.choice(names)
+        await OUTAGES[name](house)
+        result.outages[name] += 1
+
+
+async def _compare(house: House, result: EnergyResult) -> None:
+    hass = house.home.hass
+    for key in ("energy_in", "energy_out"):
+        shown = await bars(hass, _entity_id(hass, house, key), START - 120 * DAY)
+        for number, hour in sorted(house.knowable):
+            result.hours += 1
+            true = house.true(key, number, hour)
+            if shown.get(hour) != true:
+                result.wrong.append(f"{hour:%Y-%m-%d %H} {key} {shown.get(hour)}, in truth {true}")
+        result.wrong.extend(f"{hour:%Y-%m-%d %H} {key} {bar}" for hour, bar in shown.items() if bar < 0)
+        if len(house.meters) == 1:
+            first, last = min(shown), max(shown) + HOUR
+            counter = getattr(house.sim.meter, key)
+            # The newest bars may be of the last poll before the hour was over.
+            result.lost += max(abs(sum(shown.values()) - (counter(last) - counter(first))) - Decimal("0.1"), Decimal(0))
+
+
+def _entity_id(hass: HomeAssistant, house: House, key: str) -> str:
+    unique_id = f"{house.home.entry.unique_id}_{key}"
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, unique_id)
+    assert entity_id is not None
+    return entity_id
