@@ -9,8 +9,6 @@ from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.helpers import entity_registry as er
 import pytest
 
-from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
-
 from .home import DOMAIN, MAC, PAN, dongle, elapse, entry_of, set_up
 from .simulator import scenarios
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID
@@ -152,16 +150,6 @@ async def test_a_meter_that_moved_to_another_channel_is_remembered(hass: HomeAss
         assert entry.state is ConfigEntryState.LOADED
         assert entry.data["pan"] == {**PAN, "channel": 0x39}
         assert entry.data["profile"]["E1"] == "01"
-
-
-async def test_diagnostics_hold_nothing_that_identifies_a_household(hass: HomeAssistant) -> None:
-    with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        shown = str(await async_get_config_entry_diagnostics(hass, entry))
-        assert "BP35C2" in shown
-        for secret in (ROUTE_B_ID, PASSWORD, MAC, "S18012345678", b"S18012345678".hex().upper()):
-            assert secret not in shown
 
 
 async def test_nothing_old_is_shown_while_the_meter_is_looked_for(hass: HomeAssistant) -> None:

@@ -17,6 +17,7 @@ from homeassistant.util import dt as dt_util
 from .aiobroute import (
     AirtimeError,
     BRouteError,
+    Counters,
     Credentials,
     FrameError,
     JoinError,
@@ -25,18 +26,21 @@ from .aiobroute import (
     MeterProfile,
     MeterTimeoutError,
     ModuleError,
+    ModuleEvent,
     ModuleTimeoutError,
     Notification,
     Pan,
     PortBusyError,
     PortError,
     PortMissingError,
+    Progress,
     Reading,
     SessionLostError,
     connect,
 )
 from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
 from .details import DETAILS, DETAILS_INTERVAL, Details
+from .journal import async_journal
 from .repairs import Issues
 
 if TYPE_CHECKING:
@@ -117,10 +121,13 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         )
         self._meter: SmartMeter | None = None
         self._issues = Issues(hass, entry)
+        self._journal = async_journal(hass, entry)
         self.details = Details()
         """What is asked for now and then, or told unasked; listeners are called for it, too."""
         self._details_due = 0.0
         self._is_overdue = False
+        self.history_start: datetime | None = None
+        """The oldest hour that was imported into the recorder."""
         self.readings = 0
         """How many there were."""
 
@@ -172,6 +179,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             reading = await self._async_read()
         except (BRouteError, TimeoutError) as err:
             key = error_key(err) if isinstance(err, BRouteError) else self._timeout_key()
+            self._journal.fail(f"failed: {key}", str(err))
             # Silence on an old connection is told at once, and a new one is made right after.
             pause = 0.0 if meter is not None and self._meter is meter else None
             await self.async_close()
@@ -183,6 +191,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             if self._issues.failed(key) >= REFUSALS:
                 raise ConfigEntryAuthFailed(**reason) from err
             raise UpdateFailed(**reason, retry_after=pause) from err
+        finally:
+            self._journal.give_up()
         self.readings += 1
         self._issues.succeeded(reading)
         self._ask_details_if_due()
@@ -195,13 +205,18 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             except (ModuleError, PortError, SessionLostError) as err:
                 # An old connection ends for many reasons; a new one works, or says what is wrong.
                 _LOGGER.debug("Connecting anew: %s", err)
+                self._journal.give_up()
+                self._journal.note("lost", str(err))
                 await self.async_close()
         self._meter = await self._async_connect()
         return await self._async_ask(self._meter)
 
     async def _async_ask(self, meter: SmartMeter) -> Reading:
+        self._journal.begin("reply")
         async with asyncio.timeout(READ_LIMIT):
-            return await meter.read()
+            reading = await meter.read()
+        self._journal.end()
+        return reading
 
     async def _async_connect(self) -> SmartMeter:
         data = self.config_entry.data
@@ -213,7 +228,11 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 profile=self._known_profile(),
                 on_lost=self._lost,
                 on_notification=self._notified,
+                on_progress=self._progressed,
+                on_event=self._happened,
             )
+        self._journal.end()
+        self._journal.note("connected", f"channel {meter.pan.channel}")
         if meter.pan.mac != self.config_entry.unique_id:
             await meter.close()
             self._issues.exchanged(meter.pan)
@@ -221,8 +240,18 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         self.profile, self.module = meter.profile, meter.module
         # The meter may have moved to another channel: the next start shall need no scan.
         found = {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
-        self.hass.config_entries.async_update_entry(self.config_entry, data={**data, **found})
+        self.hass.config_entries.async_update_entry(self.config_entry, data={**self.config_entry.data, **found})
         return meter
+
+    @callback
+    def _progressed(self, progress: Progress) -> None:
+        step = progress.stage.name.lower()
+        self._journal.begin(step)
+        self._journal.note(step, f"pass {progress.scan.number} of {progress.scan.of}" if progress.scan else "")
+
+    @callback
+    def _happened(self, event: ModuleEvent) -> None:
+        self._journal.note(f"event {event.name}")
 
     def _known_profile(self) -> MeterProfile | None:
         try:
@@ -253,6 +282,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     @callback
     def _notified(self, notification: Notification) -> None:
         """Show what the meter tells unasked; a counter that it pushes may be newer than the last reading."""
+        self._journal.note("notification")
         if self._meter is None:
             return  # Still connecting: the first reading will be newer.
         self.details = self.details.told(notification.values, self.profile)
@@ -264,6 +294,12 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     def meter(self) -> SmartMeter | None:
         """Return the connection, if there is one."""
         return self._meter
+
+    @callback
+    def async_remembered(self, counters: Sequence[Counters]) -> None:
+        """Show what a newer part of the history tells, in order of time."""
+        self.details = self.details.remembered(counters)
+        self.async_update_listeners()
 
     @callback
     def async_port_appeared(self) -> None:

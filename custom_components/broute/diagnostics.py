@@ -1,47 +1,65 @@
 """What a person may hand on when asking for help."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_PASSWORD
 
-from .const import CONF_PROFILE, CONF_ROUTE_B_ID
+from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID
+from .journal import async_journal
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .coordinator import MeterConfigEntry
+    from .coordinator import MeterConfigEntry, MeterCoordinator
 
-TO_REDACT = {CONF_PASSWORD, CONF_PROFILE, CONF_ROUTE_B_ID, "mac", "unique_id"}
+TO_REDACT = {CONF_PAN, CONF_PASSWORD, CONF_PROFILE, CONF_ROUTE_B_ID, "unique_id"}
 
 
-async def async_get_config_entry_diagnostics(_: HomeAssistant, entry: MeterConfigEntry) -> dict[str, Any]:
+async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: MeterConfigEntry) -> dict[str, Any]:
     """Return what is known of the meter and of the way to it, without what identifies a household."""
-    coordinator = entry.runtime_data
+    about: dict[str, Any] = {
+        "entry": async_redact_data(entry.as_dict(), TO_REDACT),
+        "state": entry.state.value,
+        "reason": entry.reason,
+        "pan": _pan(entry.data[CONF_PAN]),
+        "journal": async_journal(hass, entry).as_dict(),
+    }
+    if entry.state is ConfigEntryState.LOADED:
+        about |= _meter(entry.runtime_data)
+    return about
+
+
+def _pan(pan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the meter is; only the maker's part of its MAC, of which many PAN IDs are the end."""
+    mac, pan_id = str(pan["mac"]), f"{pan['pan_id']:04X}"
+    is_tail = mac.endswith(pan_id)
+    return {"channel": pan["channel"], "pan_id": "as the MAC ends" if is_tail else pan_id, "mac_begins": mac[:6]}
+
+
+def _meter(coordinator: MeterCoordinator) -> dict[str, Any]:
     profile = coordinator.profile
-    return async_redact_data(
-        {
-            "entry": entry.as_dict(),
-            "module": asdict(coordinator.module),
-            "meter": {
-                "manufacturer": profile.manufacturer,
-                "version": profile.version,
-                "unit": str(profile.unit),
-                "coefficient": profile.coefficient,
-                "digits": profile.digits,
-                "gettable": _codes(profile.gettable),
-                "settable": _codes(profile.settable),
-                "announced": _codes(profile.announced),
-            },
-            "reading": _exact(asdict(coordinator.data)),
-            "details": _exact(asdict(coordinator.details)),
-            "last_error": str(coordinator.last_exception or ""),
+    return {
+        "module": asdict(coordinator.module),
+        "meter": {
+            "manufacturer": profile.manufacturer,
+            "version": profile.version,
+            "unit": str(profile.unit),
+            "coefficient": profile.coefficient,
+            "digits": profile.digits,
+            "gettable": _codes(profile.gettable),
+            "settable": _codes(profile.settable),
+            "announced": _codes(profile.announced),
         },
-        TO_REDACT,
-    )
+        "reading": _exact(asdict(coordinator.data)),
+        "details": _exact(asdict(coordinator.details)),
+        "last_error": str(coordinator.last_exception or ""),
+    }
 
 
 def _codes(codes: frozenset[int]) -> list[str]:
