@@ -8,6 +8,13 @@ DOMAIN: Final = "broute"
 CONF_ROUTE_B_ID: Final = "route_b_id"
 CONF_PAN: Final = "pan"
 CONF_PROFILE: Final = "profile"
+
+CONF_INTERVAL: Final = "interval"
+"""Option: seconds between two readings."""
+CONF_NOTIFICATIONS: Final = "notifications"
+"""Option: whether what the meter tells unasked is used; on by default."""
 CONF_IMPORT_HISTORY: Final = "import_history"
+"""Option: whether the meter's history goes into the statistics; on by default."""
 
 UPDATE_INTERVAL: Final = timedelta(seconds=60)
+"""Between two readings, if nobody has chosen otherwise."""
