@@ -9,7 +9,7 @@ from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.helpers import entity_registry as er
 import pytest
 
-from .home import DOMAIN, MAC, PAN, dongle, elapse, entry_of, set_up
+from .home import DOMAIN, MAC, PAN, dongle, elapse, entry_of, set_up, until
 from .simulator import scenarios
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID
 
@@ -102,6 +102,19 @@ async def test_a_lost_session_is_back_within_seconds(hass: HomeAssistant) -> Non
         assert value(hass, "power") != STATE_UNAVAILABLE
         assert sum(command.startswith("SKJOIN") for command in sim.record.commands) == 1
         assert not [command for command in sim.record.commands if command.startswith("SKSCAN")]
+
+
+async def test_a_session_that_is_lost_during_a_poll_is_made_anew_once(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        sim.record.clear()
+        await until(lambda: bool(sim.record.datagrams_from_client))
+        sim.air.end_session()
+        await elapse(hass, 30)
+        assert value(hass, "power") != STATE_UNAVAILABLE
+        readings = [datagram for datagram in sim.record.datagrams_from_client if b"\xe7" in datagram]
+        assert len(readings) == 2
 
 
 async def test_a_silent_meter_is_unavailable_and_comes_back(hass: HomeAssistant) -> None:

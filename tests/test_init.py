@@ -230,6 +230,19 @@ async def test_stopping_home_assistant_without_a_dongle(hass: HomeAssistant) -> 
         assert sim.record.opens == sim.record.closes
 
 
+async def test_nothing_connects_any_more_while_home_assistant_stops(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        for _ in range(2):  # The platform puts off what is asked for again so soon.
+            sim.air.end_session()
+            await elapse(hass, 7)
+        await hass.async_stop(force=True)
+        await elapse(hass, 20)
+        assert sim.record.happenings[-1] == "ENDED_BY_METER"
+        assert sim.record.opens == sim.record.closes
+
+
 async def test_restarting_home_assistant_keeps_the_session(hass: HomeAssistant) -> None:
     with dongle() as sim:
         await set_up(hass, entry_of(sim))

@@ -117,14 +117,18 @@ class Installation:
         if self._hass is not None:
             await self._hass.data["usb"]._async_scan_serial()
 
-    async def confirm_exchange(self) -> bool:
-        """Do what the repair of an exchanged meter asks for, if it is there."""
+    @property
+    def exchange_issue(self) -> str | None:
+        """The issue that asks whether the meter was exchanged, if it is there."""
         issues = ir.async_get(self.hass).issues
-        found = [number for domain, number in issues if domain == DOMAIN and number.startswith("meter_exchanged")]
-        if not found:
+        return next((name for domain, name in issues if domain == DOMAIN and name.startswith("meter_exchanged")), None)
+
+    async def confirm_exchange(self) -> bool:
+        """Do what that issue asks for, if it is there."""
+        if (issue := self.exchange_issue) is None:
             return False
         flows = self.hass.data["repairs"]["flow_manager"]
-        flow = await flows.async_init(DOMAIN, context={"issue_id": found[0]})
+        flow = await flows.async_init(DOMAIN, context={"issue_id": issue})
         await flows.async_configure(flow["flow_id"], {})
         await self.hass.async_block_till_done()
         return True

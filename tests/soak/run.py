@@ -33,7 +33,7 @@ CALM: Final = (2.0, 900.0)
 """Seconds between two troubles, at least and at most."""
 
 LONELINESS: Final = 0.15
-"""How often the trouble is one of those that a person makes."""
+"""How often the trouble is one of those that happen on their own."""
 
 LOOK: Final = 30.0
 """Seconds between two looks at what is shown, and at the airtime."""
@@ -143,6 +143,7 @@ async def _trouble(site: Site, result: Result) -> None:
     else:
         names = chance.sample(list(TROUBLES), chance.choice((1, 1, 2)))
     result.injected.update(names)
+    what = site.truth.trouble = " and ".join(names)
     async with asyncio.TaskGroup() as group:
         for name in names:
             group.create_task(_suffer(name, site))
@@ -153,7 +154,7 @@ async def _trouble(site: Site, result: Result) -> None:
     while (readings := site.home.readings) in {None, before}:
         was_down = was_down or readings is None
         if loop.time() - ended > PATIENCE:
-            raise StuckError(f"never back after {' and '.join(names)}")
+            raise StuckError(f"{site.sim.clock():%d. %H:%M:%S} never back after {what}")
         await asyncio.sleep(0.5)
     if was_down:
         result.recoveries += 1

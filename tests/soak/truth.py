@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NEW = timedelta(seconds=50)
 """How old a value may be when it appears: three tries of twelve seconds, one of whose answers is a slow one."""
 
-SHOWN = timedelta(seconds=105)
+SHOWN = NEW + timedelta(seconds=101)
 """How old a value may be that is still shown: a minute's pause, and what a poll may take until it is overdue."""
 
 MINUTE = timedelta(minutes=1)
@@ -66,6 +66,8 @@ class Truth:
     """Looks at every state, and keeps what is not true."""
 
     sim: SimulatedPort
+    trouble: str = ""
+    """What is wrong at present, for whoever looks for a reason."""
     comparisons: int = 0
     wrong: list[str] = field(default_factory=list)
     totals: dict[str, Total] = field(default_factory=lambda: {key: Total() for key in COUNTERS})
@@ -91,8 +93,11 @@ class Truth:
                 self._check(key, state, SHOWN)
 
     def exchanged(self, former: Meter) -> None:
-        """Accept what the meter before said, until it is too old; begin new counters."""
+        """Accept what the meter before said, until it is too old."""
         self._former = (former, self.sim.clock())
+
+    def confirmed(self) -> None:
+        """Begin new counters: what comes now is the new meter's."""
         for total in self.totals.values():
             total.exchanged()
 
@@ -127,7 +132,8 @@ class Truth:
         self.comparisons += 1
         if any(_is_true(key, Decimal(state.state), meter, now, age) for meter in self._meters(now, age)):
             return
-        self.wrong.append(f"{now:%d. %H:%M:%S} {key} {state.state}, in truth {_shown(key, self.sim.meter, now)}")
+        truth = _shown(key, self.sim.meter, now)
+        self.wrong.append(f"{now:%d. %H:%M:%S} {key} {state.state}, in truth {truth}; last trouble: {self.trouble}")
 
     def _meters(self, now: datetime, age: timedelta) -> list[Meter]:
         if self._former is not None and now - self._former[1] < age:
