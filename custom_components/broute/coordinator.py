@@ -125,6 +125,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         self.details = Details()
         """What is asked for now and then, or told unasked; listeners are called for it, too."""
         self._details_due = 0.0
+        self._is_polling = False
         self._is_overdue = False
         self.history_start: datetime | None = None
         """The oldest hour that was imported into the recorder."""
@@ -139,6 +140,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def async_stop(self, _: Event) -> None:
         """End the session politely; but not if Home Assistant is back in a moment, as the meter might refuse it."""
+        await self.async_shutdown()
         meter, self._meter = self._meter, None
         if meter is None:
             return
@@ -175,6 +177,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_poll(self) -> Reading:
         meter = self._meter
+        self._is_polling = True
         try:
             reading = await self._async_read()
         except (BRouteError, TimeoutError) as err:
@@ -192,6 +195,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 raise ConfigEntryAuthFailed(**reason) from err
             raise UpdateFailed(**reason, retry_after=pause) from err
         finally:
+            self._is_polling = False
             self._journal.give_up()
         self.readings += 1
         self._issues.succeeded(reading)
@@ -318,9 +322,9 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     @callback
     def _lost(self, err: SessionLostError) -> None:
-        """Connect anew at once; an error during the connect itself is the poll's."""
+        """Connect anew at once; a poll that is under way does so itself."""
         _LOGGER.debug("Lost: %s", err)
-        if self._meter is not None:
+        if not self._is_polling:
             self.config_entry.async_create_background_task(
                 self.hass, self.async_request_refresh(), f"{self.name} reconnect"
             )
