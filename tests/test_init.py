@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from homeassistant.components import usb
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED, RESTART_EXIT_CODE, STATE_UNAVAILABLE
 from homeassistant.core import CoreState
@@ -22,72 +21,6 @@ if TYPE_CHECKING:
 
 POWER = "sensor.smart_meter_power"
 FAR_AWAY = Scenario(summary="", radio=RadioSettings(network=Network(channel=0x39), scan_duration=8))
-
-
-def stick(path: str) -> usb.USBDevice:
-    return usb.USBDevice(
-        device=path,
-        resolved_device="/dev/ttyUSB0",
-        vid="0403",
-        pid="6015",
-        serial_number="DN01ABCD",
-        manufacturer="FTDI",
-        description="FT230X Basic UART",
-    )
-
-
-async def look_for_sticks(hass: HomeAssistant, *paths: str) -> None:
-    """Let the platform notice which sticks there are."""
-    remove = usb.async_register_serial_port_scanner(hass, lambda _: [stick(path) for path in paths])
-    await hass.data["usb"]._async_scan_serial()
-    remove()
-
-
-async def test_the_port_of_a_stick_that_is_back_is_opened_at_once(hass: HomeAssistant) -> None:
-    with dongle() as sim:
-        await set_up(hass, entry_of(sim))
-        await look_for_sticks(hass, sim.url)
-        sim.unplug()
-        await elapse(hass, 12)
-        await look_for_sticks(hass)
-        assert state(hass, POWER) == STATE_UNAVAILABLE
-        sim.plug()
-        await look_for_sticks(hass, sim.url)
-        began = now()
-        await until(lambda: state(hass, POWER) != STATE_UNAVAILABLE)
-        assert now() - began < 7
-
-
-async def test_the_port_of_a_stick_that_was_missing_at_the_start(hass: HomeAssistant) -> None:
-    with dongle() as sim:
-        entry = entry_of(sim)
-        sim.unplug()
-        await set_up(hass, entry)
-        assert entry.reason == f"There is no {sim.url}. Is the dongle plugged in?"
-        await elapse(hass, 2)
-        sim.plug()
-        began = now()
-        await look_for_sticks(hass, sim.url)
-        await hass.async_block_till_done()
-        assert state_of(entry) is ConfigEntryState.LOADED
-        assert now() - began < 8
-
-
-async def test_other_sticks_are_nobody_s_business(hass: HomeAssistant) -> None:
-    with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        sim.record.clear()
-        await look_for_sticks(hass, "/dev/serial/by-id/other")
-        await look_for_sticks(hass, sim.url)
-        await elapse(hass, 1)
-        assert not sim.record.commands
-        assert await hass.config_entries.async_unload(entry.entry_id)
-        await look_for_sticks(hass)
-        await look_for_sticks(hass, sim.url)
-        await elapse(hass, 10)
-        assert state_of(entry) is ConfigEntryState.NOT_LOADED
-        assert not sim.record.commands
 
 
 async def test_home_assistant_does_not_wait_long_for_a_meter(hass: HomeAssistant) -> None:

@@ -2,15 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from homeassistant.components import usb
-from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_DEVICE, EVENT_HOMEASSISTANT_STOP, Platform
-from homeassistant.core import callback
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.helpers import config_validation as cv
 
 from .const import CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
 from .history_import import HistoryImport, async_store
+from .ports import async_watch_ports
 from .repairs import async_forget
 
 if TYPE_CHECKING:
@@ -26,20 +24,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
     """Watch for dongles that are plugged in."""
-
-    @callback
-    def ports_changed(added: set[usb.USBDevice], _: set[usb.USBDevice]) -> None:
-        """Let the meter of a port that is there again connect at once."""
-        paths = {path for device in added for path in (device.device, device.resolved_device)}
-        for entry in hass.config_entries.async_entries(DOMAIN):
-            if entry.data[CONF_DEVICE] not in paths:
-                continue
-            if entry.state is ConfigEntryState.SETUP_RETRY:
-                hass.config_entries.async_schedule_reload(entry.entry_id)
-            elif entry.state is ConfigEntryState.LOADED:
-                entry.runtime_data.async_port_appeared()
-
-    usb.async_register_port_event_callback(hass, ports_changed)
+    async_watch_ports(hass)
     return True
 
 
