@@ -10,6 +10,7 @@ from homeassistant.const import RESTART_EXIT_CODE
 from tests.home import until
 from tests.simulator.faults import Fault
 from tests.simulator.radio import Sending
+from tests.simulator.transport import SimTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -158,6 +159,18 @@ async def _unplugged(site: Site, *, is_told: bool) -> None:
         await site.home.look_for_sticks()
 
 
+async def _elsewhere(site: Site) -> None:
+    """Put the dongle into another port."""
+    site.sim.unplug()
+    await site.home.look_for_sticks()
+    await site.last(2, 600)
+    SimTransport.ports.pop(site.sim.url)
+    site.sim.url = site.sim.url.removesuffix("+") if site.sim.url.endswith("+") else f"{site.sim.url}+"
+    SimTransport.ports[site.sim.url] = site.sim
+    site.sim.plug()
+    await site.home.look_for_sticks()
+
+
 async def _busy(site: Site) -> None:
     """Let another program be quicker when the dongle is there again."""
     site.sim.unplug()
@@ -257,6 +270,7 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "meter on another channel": _moved,
     "dongle unplugged": partial(_unplugged, is_told=True),
     "dongle unplugged unseen": partial(_unplugged, is_told=False),
+    "dongle plugged in elsewhere": _elsewhere,
     "port taken by another program": _busy,
     "module mute": _mute,
     "wrong byte in energy_in": partial(_wrong_counter, code=0xE0),
