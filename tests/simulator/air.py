@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .timeline import Action, Calendar, Timeline
 
 UNHEARD_REPEATS = (0.0, 2.0, 6.0, 14.0, 22.0, 30.0)
+INITIATION = 16
+"""Bytes of the message with which a client begins to authenticate (RFC 5191)."""
 UNHEARD = 38.0
 """Seconds until a module gives up joining (2 + 4 + 8 + 8 + 8 + 8)."""
 TERMINATION = 0.5
@@ -200,6 +202,7 @@ class Air:
     def _fail_unheard(self) -> None:
         can_send = not (self.is_restricted or self.knows_neighbour)
         for delay in UNHEARD_REPEATS:
+            self._spend(0.0 if self.is_restricted else on_air(INITIATION))
             self._later(delay + 0.1, partial(self._happen, Happening.RESOLVING if can_send else Happening.NOT_SENT))
         self._later(UNHEARD, partial(self._happen, Happening.UNHEARD))
 

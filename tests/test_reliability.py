@@ -1,0 +1,293 @@
+"""Back by itself, in seconds: what docs/reliability.md promises beyond the tests of each file."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, RESTART_EXIT_CODE, STATE_UNAVAILABLE
+from homeassistant.helpers import issue_registry as ir
+import pytest
+import time_machine
+
+from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
+
+from .aiobroute.virtual_time import VirtualTimeLoop, clock
+from .home import PAN, dongle, elapse, entry_of, now, set_up, state, state_of, until
+from .simulator import scenarios
+from .simulator.radio import RadioSettings, Sending
+from .simulator.scenarios import Scenario
+from .soak.installation import Installation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from homeassistant.core import HomeAssistant
+
+    from .simulator.transport import SimulatedPort
+
+POWER = "sensor.smart_meter_power"
+
+
+def in_a_house(scenario: Scenario, live: Callable[[Installation, SimulatedPort], Coroutine[Any, Any, None]]) -> None:
+    """Let a Home Assistant live that can be stopped and started again."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        with (
+            time_machine.travel(clock(), tick=False) as loop.wall,
+            TemporaryDirectory() as folder,
+            dongle(scenario) as sim,
+        ):
+            home = Installation(Path(folder), sim, lambda _: None)
+            await home.start()
+            await asyncio.sleep(600)
+            try:
+                await live(home, sim)
+            finally:
+                await home.stop()
+        loop.wall = None
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
+
+
+async def seconds_to_start(home: Installation) -> float:
+    """Return how long Home Assistant takes to have a reading."""
+    began = now()
+    await home.start()
+    await until(lambda: home.readings is not None)
+    return now() - began
+
+
+async def journal(home: Installation) -> dict[str, Any]:
+    found: dict[str, Any] = (await async_get_config_entry_diagnostics(home.hass, home.entry))["journal"]
+    return found
+
+
+def test_a_restart_takes_six_seconds_and_only_the_radio_takes_more_than_one_and_a_half() -> None:
+    async def live(home: Installation, sim: SimulatedPort) -> None:
+        for pause in (0, 1, 5, 60):
+            await home.stop(RESTART_EXIT_CODE)
+            await asyncio.sleep(pause)
+            sim.record.clear()
+            seconds = await seconds_to_start(home)
+            radio = (await journal(home))["seconds"]
+            assert seconds <= 6
+            assert seconds - radio["join"]["last"] - radio["reply"]["last"] <= 1.5
+            assert not [command for command in sim.record.commands if command.startswith("SKSCAN")]
+            await asyncio.sleep(30)
+
+    in_a_house(scenarios.REJOIN_PAUSE, live)
+
+
+@pytest.mark.parametrize(("pause", "limit"), [(0, 20), (5, 20), (15, 6)])
+def test_a_start_right_after_a_stop_waits_for_the_meter_and_tells_nothing(pause: float, limit: float) -> None:
+    async def live(home: Installation, sim: SimulatedPort) -> None:
+        await home.stop()
+        assert sim.record.happenings[-1] == "TERMINATED"
+        await asyncio.sleep(pause)
+        assert await seconds_to_start(home) <= limit
+        assert (await journal(home))["counts"]["connected"] == 1
+        assert not [number for domain, number in ir.async_get(home.hass).issues if domain == "broute"]
+
+    in_a_house(scenarios.REJOIN_PAUSE, live)
+
+
+async def test_a_meter_on_another_channel_costs_one_join_and_then_a_scan(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        sim.air.network = replace(sim.air.network, channel=0x39, pan_id=0x1234)
+        sim.air.end_session()
+        sim.record.clear()
+        await elapse(hass, 90)
+        radio = [command.split()[0] for command in sim.record.commands if command.startswith(("SKJOIN", "SKSCAN"))]
+        assert radio == ["SKJOIN", "SKSCAN", "SKJOIN"]
+        assert entry.data["pan"] == {**PAN, "channel": 0x39, "pan_id": 0x1234}
+        assert state(hass, POWER) != STATE_UNAVAILABLE
+
+
+async def seconds_until_anew(sim: SimulatedPort) -> float:
+    """Return how long it takes until a new connection is begun."""
+    began = now()
+    sim.record.clear()
+    await until(lambda: "SKRESET" in sim.record.commands)
+    return now() - began
+
+
+async def test_what_the_module_tells_is_acted_upon_within_a_second(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 30)
+        sim.air.end_session()
+        assert await seconds_until_anew(sim) <= 1
+        await elapse(hass, 30)
+        # Expired: the module tries to renew the session by itself, for 38 s, and then tells.
+        sim.air.expire(is_renewed=False)
+        await until(lambda: sim.record.happenings[-1] == "UNHEARD")
+        assert await seconds_until_anew(sim) <= 1
+        await elapse(hass, 30)
+        assert state(hass, POWER) != STATE_UNAVAILABLE
+        assert not [command for command in sim.record.commands if command.startswith("SKSCAN")]
+
+
+async def test_a_session_that_is_renewed_is_no_loss(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 30)
+        sim.air.expire()
+        await elapse(hass, 120)
+        assert sim.record.opens == 1
+        assert state(hass, POWER) != STATE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(("sending", "limit"), [(Sending.NOT_SENT, 1), (Sending.UNRESOLVED, 10), (Sending.SILENT, 12)])
+async def test_a_datagram_that_cannot_be_sent_twice_makes_a_new_session(
+    hass: HomeAssistant, sending: Sending, limit: float
+) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        sim.record.clear()
+        sim.air.sendings.extend([sending] * 2)
+        await until(lambda: bool(sim.record.datagrams_from_client))
+        assert await seconds_until_anew(sim) <= limit
+        sim.air.sendings.clear()
+        await elapse(hass, 12)
+        assert state(hass, POWER) != STATE_UNAVAILABLE
+        assert not [command for command in sim.record.commands if command.startswith("SKSCAN")]
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False])
+async def test_silence_is_told_within_forty_seconds(hass: HomeAssistant, *, is_forgotten: bool) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 10)
+        sim.record.clear()
+        if is_forgotten:
+            sim.air.drop_session()
+        else:
+            sim.air.is_answering = False
+        await until(lambda: bool(sim.record.datagrams_from_client))
+        asked = now()
+        await until(lambda: state(hass, POWER) == STATE_UNAVAILABLE)
+        assert now() - asked <= 40
+        sim.air.is_answering = True
+        await elapse(hass, 12)
+        assert state(hass, POWER) != STATE_UNAVAILABLE
+
+
+def unreachable(sim: SimulatedPort) -> None:
+    sim.air.is_reachable = False
+
+
+def silent(sim: SimulatedPort) -> None:
+    sim.air.is_answering = False
+
+
+def refusing(sim: SimulatedPort) -> None:
+    """Be heard, but refuse us: with credentials that are refused twice nobody goes on."""
+    sim.air.settings = replace(sim.air.settings, password="ANOTHER45678")
+
+
+def ends_at_once(sim: SimulatedPort) -> None:
+    """End each session soon after it began."""
+    sim.air.settings = replace(sim.air.settings, lifetime=20)
+
+
+async def worst_airtime(sim: SimulatedPort, hours: float) -> float:
+    """Return the most seconds of transmission in any hour."""
+    worst = 0.0
+    for _ in range(int(hours * 12)):
+        await asyncio.sleep(300)
+        worst = max(worst, sim.air.airtime.last_hour())
+    return worst
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("trouble", [unreachable, silent, refusing, ends_at_once])
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_a_day_without_the_meter_costs_little_airtime(
+    trouble: Callable[[SimulatedPort], None], *, is_restarted: bool
+) -> None:
+    async def live(home: Installation, sim: SimulatedPort) -> None:
+        trouble(sim)
+        if is_restarted:
+            await home.stop(RESTART_EXIT_CODE)
+            await home.start()
+        assert await worst_airtime(sim, 24) < 36, "a tenth of what the law allows"
+
+    in_a_house(scenarios.NORMAL, live)
+
+
+@pytest.mark.timeout(60)
+def test_nothing_is_sent_while_the_airtime_is_used_up() -> None:
+    async def live(home: Installation, sim: SimulatedPort) -> None:
+        sim.air.restrict()
+        spent = sim.air.airtime.total
+        await asyncio.sleep(24 * 3600)
+        assert home.readings is None
+        assert sim.air.airtime.total - spent < 1
+        sim.air.restrict(False)
+        await asyncio.sleep(70)
+        assert home.readings is not None
+
+    in_a_house(scenarios.NORMAL, live)
+
+
+REASONS: dict[str, tuple[Scenario, dict[str, Any], str]] = {
+    "no port": (scenarios.NORMAL, {CONF_DEVICE: "/dev/serial/by-id/none"}, "There is no /dev/serial/by-id/none."),
+    "no such kind of port": (scenarios.NORMAL, {CONF_DEVICE: "telnet://here"}, "telnet://here cannot be opened"),
+    "nobody heard": (scenarios.NO_METER, {}, "The meter was not heard. Is the dongle close enough to it?"),
+    "refused": (scenarios.NORMAL, {CONF_PASSWORD: "OLD456789ABC"}, "The meter was heard, but it refused to connect:"),
+    "no answer": (Scenario(summary="", radio=RadioSettings(unheard_joins=2)), {}, "The meter did not answer when"),
+    "silent": (scenarios.SILENT_METER, {}, "The meter is connected, but did not answer"),
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+async def test_a_failed_start_says_what_to_do(hass: HomeAssistant, name: str) -> None:
+    scenario, data, reason = REASONS[name]
+    with dongle(scenario) as sim:
+        entry = entry_of(sim, **data)
+        await set_up(hass, entry)
+        assert state_of(entry) is ConfigEntryState.SETUP_RETRY
+        assert entry.reason is not None
+        assert entry.reason.startswith(reason)
+        assert sim.record.opens == sim.record.closes
+
+
+async def test_nothing_that_answers_like_a_module(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        sim.line.is_mute = True
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert entry.reason == f"Nothing on {sim.url} answers like a Wi-SUN module"
+        sim.line.is_mute = False
+        await elapse(hass, 15)
+        assert state_of(entry) is ConfigEntryState.LOADED
+
+
+async def test_airtime_that_is_used_up_at_the_start(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        sim.air.restrict()
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert entry.reason is not None
+        assert "used up the transmission time" in entry.reason
+
+
+async def test_the_meter_is_listened_for_on_its_own_channel_before_the_password_is_accused(
+    hass: HomeAssistant,
+) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim, password="OLD456789ABC"))
+        scans = [command for command in sim.record.commands if command.startswith("SKSCAN")]
+        # One channel, of 28; 0.0096 s * (2 ** 6 + 1) = 0.6 s (SK 3.9).
+        assert scans == ["SKSCAN 2 00010000 6 0"]
+        assert sum(command.startswith("SKJOIN") for command in sim.record.commands) == 2
