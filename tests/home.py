@@ -33,7 +33,7 @@ def entry_of(sim: SimulatedPort, **data: Any) -> MockConfigEntry:
     """Return the entry that the config flow makes of a dongle."""
     return MockConfigEntry(
         domain=DOMAIN,
-        title="B-Route Smart Meter",
+        title="Smart meter",
         unique_id=MAC,
         data={CONF_DEVICE: sim.url, **CREDENTIALS, "pan": PAN, **data},
     )

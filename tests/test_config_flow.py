@@ -68,7 +68,7 @@ async def test_a_meter_is_set_up(hass: HomeAssistant) -> None:
     with dongle() as sim:
         flow = await submit(hass, await start(hass), typed(sim))
         assert flow["type"] is FlowResultType.CREATE_ENTRY
-        assert flow["title"] == "B-Route Smart Meter"
+        assert flow["title"] == "Smart meter"
         assert {**flow["data"], "profile": None} == {**typed(sim), "pan": PAN, "profile": None}
         assert flow["data"]["profile"]["E1"] == "01"
         entry = flow["result"]
@@ -381,7 +381,9 @@ async def test_two_meters_on_two_dongles(hass: HomeAssistant) -> None:
         await submit(hass, await start(hass), typed(first))
         flow = await submit(hass, await start(hass), typed(second))
         assert flow["type"] is FlowResultType.CREATE_ENTRY
-        assert [entry.state for entry in hass.config_entries.async_entries(DOMAIN)] == [ConfigEntryState.LOADED] * 2
+        entries = hass.config_entries.async_entries(DOMAIN)
+        assert [entry.state for entry in entries] == [ConfigEntryState.LOADED] * 2
+        assert [entry.title for entry in entries] == ["Smart meter", "Smart meter 2"]
 
 
 # What can be changed later

@@ -58,7 +58,7 @@ async def test_sensors_show_what_the_meter_counts(hass: HomeAssistant) -> None:
 async def test_only_what_the_meter_has(hass: HomeAssistant, scenario: Scenario, missing: set[str]) -> None:
     with dongle(scenario) as sim:
         await set_up(hass, entry_of(sim))
-        keys = {"power", "current_r", "current_t", "energy_in", "energy_out"}
+        keys = {"power", "current", "current_r", "current_t", "energy_in", "energy_out"}
         assert {key for key in keys if value(hass, key) is None} == missing
 
 

@@ -21,6 +21,7 @@ EARLY = Truth(time=NOW, energy_in=Decimal("100.1"), energy_out=Decimal("5.0"), p
 LATE = Truth(time=NOW, energy_in=Decimal("100.2"), energy_out=Decimal("5.0"), power=300)
 STATES = {
     "power": ("-240", "W"),
+    "current": ("-1.2", "A"),
     "current_r": ("-1.2", "A"),
     "current_t": ("-1.2", "A"),
     "energy_in": ("100.2", "kWh"),

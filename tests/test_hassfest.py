@@ -51,6 +51,7 @@ KEY = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 ADDRESS = re.compile(r"(https?|ftps?|mqtts?|socket)://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,5}\b|www\.", re.IGNORECASE)
 
 SECTIONS = {
+    "common",
     "config",
     "config_subentries",
     "device",

@@ -37,7 +37,7 @@ INTEGRATION = ROOT / "custom_components" / DOMAIN
 MANIFEST = json.loads((INTEGRATION / "manifest.json").read_text())
 ENGLISH, JAPANESE = (json.loads((INTEGRATION / "translations" / f"{lang}.json").read_text()) for lang in ("en", "ja"))
 README, README_JA = (ROOT / name for name in ("README.md", "README.ja.md"))
-MEASURED = {"power", "current_r", "current_t", "energy_in", "energy_out"}
+MEASURED = {"power", "current", "current_r", "current_t", "energy_in", "energy_out"}
 """What a household wants to know; the rest is diagnostic."""
 
 UNFINISHED = {"discovery", "discovery-update-info"}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .simulator.transport import SimulatedPort
 
-KEYS = ("power", "current_r", "current_t", "energy_in", "energy_out")
+KEYS = ("power", "current", "current_r", "current_t", "energy_in", "energy_out")
 
 
 def shown(hass: HomeAssistant) -> dict[str, str]:
@@ -36,15 +36,15 @@ def shown(hass: HomeAssistant) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("scenario", "keys"),
     [
-        (scenarios.NORMAL, "power current_r current_t energy_in"),
-        (scenarios.SOLAR, "power current_r current_t energy_in energy_out"),
-        (scenarios.ONE_PHASE, "power current_r energy_in"),
-        (scenarios.COEFFICIENT, "power current_r current_t energy_in"),
-        (scenarios.SECOND_GENERATION, "power current_r current_t energy_in"),
-        (scenarios.NO_EXPORT_DATA, "power current_r current_t energy_in"),
-        (scenarios.NO_UNIT, "power current_r current_t"),
-        (scenarios.MULTI_GET_REFUSED, "power current_r current_t energy_in"),
-        (scenarios.MULTI_GET_IGNORED, "power current_r current_t energy_in"),
+        (scenarios.NORMAL, "power current current_r current_t energy_in"),
+        (scenarios.SOLAR, "power current current_r current_t energy_in energy_out"),
+        (scenarios.ONE_PHASE, "power current current_r energy_in"),
+        (scenarios.COEFFICIENT, "power current current_r current_t energy_in"),
+        (scenarios.SECOND_GENERATION, "power current current_r current_t energy_in"),
+        (scenarios.NO_EXPORT_DATA, "power current current_r current_t energy_in"),
+        (scenarios.NO_UNIT, "power current current_r current_t"),
+        (scenarios.MULTI_GET_REFUSED, "power current current_r current_t energy_in"),
+        (scenarios.MULTI_GET_IGNORED, "power current current_r current_t energy_in"),
     ],
 )
 async def test_the_sensors_of_every_kind_of_meter(
@@ -65,6 +65,8 @@ def assert_true(sim: SimulatedPort, values: dict[str, str]) -> None:
     assert abs(power - sim.meter.power(clock())) <= max(120, abs(power) // 4)
     currents = Decimal(values["current_r"]) + Decimal(values.get("current_t", "0"))
     assert abs(power - 100 * currents) < 40
+    phases = [Decimal(values[key]) for key in ("current_r", "current_t") if key in values]
+    assert Decimal(values["current"]) == max(phases, key=abs)
     step = Decimal("0.2") * (sim.meter.settings.coefficient or 1)
     if "energy_in" in values:
         assert 0 <= sim.meter.energy_in(clock()) - Decimal(values["energy_in"]) <= step
@@ -102,6 +104,7 @@ async def test_the_device(hass: HomeAssistant) -> None:
         assert device.identifiers == {(DOMAIN, MAC)}
         assert device.name == "Smart meter"
         assert device.manufacturer == "Toshiba"
+        assert device.model == "Low-voltage smart electric energy meter"
         assert device.serial_number == "S18012345678"
 
 
@@ -111,9 +114,11 @@ async def test_a_japanese_home(hass: HomeAssistant) -> None:
         entry = entry_of(sim)
         await set_up(hass, entry)
         assert only_device(hass, entry).name == "スマートメーター"
+        assert only_device(hass, entry).model == "低圧スマート電力量メーター"
         names = {found.attributes["friendly_name"] for found in hass.states.async_all("sensor")}
         assert names == {
             "スマートメーター 瞬時電力",
+            "スマートメーター 電流",
             "スマートメーター 電流 R相",
             "スマートメーター 電流 T相",
             "スマートメーター 買電 積算電力量",
@@ -151,7 +156,7 @@ async def test_energies_have_the_meter_s_own_decimals(hass: HomeAssistant, scena
 async def test_what_the_meter_does_not_know_is_unknown(hass: HomeAssistant, scenario: Scenario) -> None:
     with dongle(scenario) as sim:
         await set_up(hass, entry_of(sim))
-        assert shown(hass) == {"power": STATE_UNKNOWN, "current_r": STATE_UNKNOWN, "energy_in": STATE_UNKNOWN}
+        assert shown(hass) == dict.fromkeys(("power", "current", "current_r", "energy_in"), STATE_UNKNOWN)
 
 
 def swap(sim: SimulatedPort, **settings: Any) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import count
 import logging
 import re
 from typing import TYPE_CHECKING, Any, override
@@ -21,6 +22,7 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.translation import async_get_translations
 import probatio
 
 from .aiobroute import BRouteError, Credentials, Pan, Progress, Stage, connect
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
 
 _LOGGER = logging.getLogger(__name__)
-
-TITLE = "B-Route Smart Meter"
 
 PASSWORD_FIELD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CREDENTIALS_SCHEMA = probatio.Schema(
@@ -141,7 +141,14 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
         await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
         self._abort_if_unique_id_configured()
-        return self.async_create_entry(title=TITLE, data=self._data)
+        return self.async_create_entry(title=await self._async_title(), data=self._data)
+
+    async def _async_title(self) -> str:
+        """Return what a meter is called in the language of the installation; the second one gets a number."""
+        texts = await async_get_translations(self.hass, self.hass.config.language, "device", {DOMAIN})
+        name = texts[f"component.{DOMAIN}.device.meter.name"]
+        taken = {entry.title for entry in self._async_current_entries()}
+        return name if name not in taken else next(t for n in count(2) if (t := f"{name} {n}") not in taken)
 
     async def _async_connect(self) -> dict[str, str]:
         """Join the meter once and release the port again; return what went wrong."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
@@ -24,11 +25,14 @@ class MeterEntity(CoordinatorEntity[MeterCoordinator]):
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_unique_id = unique_id(coordinator.config_entry, description)
+        hass = coordinator.hass
+        # Home Assistant has read them for the names of the platform's entities.
+        texts = async_get_cached_translations(hass, hass.config.language, "common", DOMAIN)
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, str(coordinator.config_entry.unique_id))},
             translation_key="meter",
             manufacturer=coordinator.profile.manufacturer,
-            model="Low-voltage smart electric energy meter",
+            model=texts[f"component.{DOMAIN}.common.model"],
             serial_number=coordinator.profile.serial_number,
         )
 

@@ -50,6 +50,11 @@ class MeterSensorDescription(SensorEntityDescription):
     """Whether there are meters without it."""
 
 
+def _larger(*currents: Decimal | None) -> Decimal | None:
+    """Return the current of the phase that carries most, in either direction: a main breaker trips on it."""
+    return max((current for current in currents if current is not None), key=abs, default=None)
+
+
 SENSORS: tuple[MeterSensorDescription, ...] = (
     MeterSensorDescription(
         key="power",
@@ -58,6 +63,15 @@ SENSORS: tuple[MeterSensorDescription, ...] = (
         state_class=SensorStateClass.MEASUREMENT,
         native_unit_of_measurement=UnitOfPower.WATT,
         value_fn=lambda meter: meter.data.power,
+    ),
+    MeterSensorDescription(
+        key="current",
+        translation_key="current",
+        device_class=SensorDeviceClass.CURRENT,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfElectricCurrent.AMPERE,
+        suggested_display_precision=1,
+        value_fn=lambda meter: _larger(meter.data.current_r, meter.data.current_t),
     ),
     MeterSensorDescription(
         key="current_r",

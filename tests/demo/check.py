@@ -32,7 +32,7 @@ POLL = timedelta(seconds=60)
 PERIOD = timedelta(minutes=5)
 
 ENERGIES = ("energy_in", "energy_out")
-UNITS = {"power": "W", "current_r": "A", "current_t": "A", "energy_in": "kWh", "energy_out": "kWh"}
+UNITS = {"power": "W", "current": "A", "current_r": "A", "current_t": "A", "energy_in": "kWh", "energy_out": "kWh"}
 
 
 def answers(port: str) -> Mapping[str, object]:
