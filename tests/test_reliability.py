@@ -17,7 +17,7 @@ from custom_components.broute.diagnostics import async_get_config_entry_diagnost
 from .aiobroute.virtual_time import VirtualTimeLoop, clock
 from .home import PAN, dongle, elapse, entry_of, now, set_up, state, state_of, until
 from .simulator import scenarios
-from .simulator.radio import RadioSettings, Sending
+from .simulator.radio import RadioSettings, Renewal, Sending
 from .simulator.scenarios import Scenario
 from .soak.installation import Installation
 
@@ -195,9 +195,10 @@ def refusing(sim: SimulatedPort) -> None:
     sim.air.settings = replace(sim.air.settings, password="ANOTHER45678")
 
 
-def ends_at_once(sim: SimulatedPort) -> None:
-    """End each session soon after it began."""
-    sim.air.settings = replace(sim.air.settings, lifetime=20)
+def ends_soon(sim: SimulatedPort) -> None:
+    """Let no session last, and none be renewed."""
+    sim.air.settings = replace(sim.air.settings, lifetime=2, renewal=Renewal.FAILS)
+    sim.air.end_session()
 
 
 async def worst_airtime(sim: SimulatedPort, hours: float) -> float:
@@ -210,7 +211,7 @@ async def worst_airtime(sim: SimulatedPort, hours: float) -> float:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("trouble", [unreachable, silent, refusing, ends_at_once])
+@pytest.mark.parametrize("trouble", [unreachable, silent, refusing, ends_soon])
 @pytest.mark.parametrize("is_restarted", [True, False])
 def test_a_day_without_the_meter_costs_little_airtime(
     trouble: Callable[[SimulatedPort], None], *, is_restarted: bool
