@@ -28,11 +28,12 @@ import probatio
 from .aiobroute import BRouteError, Credentials, Pan, Progress, Stage, connect
 from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
+from .options_flow import MeterOptionsFlow
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from homeassistant.config_entries import ConfigFlowResult
+    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,6 +77,12 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._connecting: asyncio.Task[dict[str, Any]] | None = None
         self._progress = Progress(Stage.PROBE)
         self._progress_start = 0.0
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> MeterOptionsFlow:
+        return MeterOptionsFlow()
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import timedelta
 import logging
 from typing import TYPE_CHECKING, Any, override
 
@@ -38,7 +39,15 @@ from .aiobroute import (
     SessionLostError,
     connect,
 )
-from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN, UPDATE_INTERVAL
+from .const import (
+    CONF_INTERVAL,
+    CONF_NOTIFICATIONS,
+    CONF_PAN,
+    CONF_PROFILE,
+    CONF_ROUTE_B_ID,
+    DOMAIN,
+    UPDATE_INTERVAL,
+)
 from .details import DETAILS, DETAILS_INTERVAL, Details
 from .journal import async_journal
 from .repairs import Issues
@@ -101,7 +110,7 @@ def error_key(err: BRouteError) -> str:
 
 
 class MeterCoordinator(DataUpdateCoordinator[Reading]):
-    """Reads the meter once a minute, and connects to it whenever there is no connection."""
+    """Reads the meter again and again, and connects to it whenever there is no connection."""
 
     config_entry: MeterConfigEntry
     profile: MeterProfile
@@ -116,7 +125,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             _LOGGER,
             config_entry=entry,
             name=entry.title,
-            update_interval=UPDATE_INTERVAL,
+            update_interval=timedelta(seconds=entry.options.get(CONF_INTERVAL, UPDATE_INTERVAL.seconds)),
             always_update=False,
         )
         self._meter: SmartMeter | None = None
@@ -289,6 +298,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         self._journal.note("notification")
         if self._meter is None:
             return  # Still connecting: the first reading will be newer.
+        if not self.config_entry.options.get(CONF_NOTIFICATIONS, True):
+            return
         self.details = self.details.told(notification.values, self.profile)
         if self.last_update_success and self.data is not None:
             self.data = self.details.newest(self.data)
