@@ -112,16 +112,6 @@ async def elapse_unfinished(seconds: float) -> None:
     await until(lambda: now() >= reached, 1)
 
 
-async def test_a_hundred_reloads_leave_nothing_behind(hass: HomeAssistant) -> None:
-    with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        for _ in range(100):
-            assert await hass.config_entries.async_reload(entry.entry_id)
-        assert sim.record.opens == 101
-        assert sim.record.closes == 100
-
-
 async def test_stopping_home_assistant_in_the_middle_of_a_search(hass: HomeAssistant) -> None:
     with dongle() as sim:
         await begin_refresh(hass, sim)

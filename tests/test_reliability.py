@@ -2,27 +2,23 @@
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, RESTART_EXIT_CODE, STATE_UNAVAILABLE
 from homeassistant.helpers import issue_registry as ir
 import pytest
-import time_machine
 
 from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
-from .aiobroute.virtual_time import VirtualTimeLoop, clock
 from .home import PAN, dongle, elapse, entry_of, now, set_up, state, state_of, until
 from .simulator import scenarios
 from .simulator.radio import RadioSettings, Renewal, Sending
 from .simulator.scenarios import Scenario
-from .soak.installation import Installation
+from .soak.installation import Installation, in_a_house
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from typing import Any
 
     from homeassistant.core import HomeAssistant
@@ -30,30 +26,6 @@ if TYPE_CHECKING:
     from .simulator.transport import SimulatedPort
 
 POWER = "sensor.smart_meter_power"
-
-
-def in_a_house(scenario: Scenario, live: Callable[[Installation, SimulatedPort], Coroutine[Any, Any, None]]) -> None:
-    """Let a Home Assistant live that can be stopped and started again."""
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, VirtualTimeLoop)
-        with (
-            time_machine.travel(clock(), tick=False) as loop.wall,
-            TemporaryDirectory() as folder,
-            dongle(scenario) as sim,
-        ):
-            home = Installation(Path(folder), sim, lambda _: None)
-            await home.start()
-            await asyncio.sleep(600)
-            try:
-                await live(home, sim)
-            finally:
-                await home.stop()
-        loop.wall = None
-
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.run(main())
 
 
 async def seconds_to_start(home: Installation) -> float:

@@ -1,8 +1,10 @@
 """A Home Assistant that stops and starts again, with everything that it keeps on disk."""
 
+import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 import logging
+from pathlib import Path
 import shutil
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
@@ -17,15 +19,17 @@ from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import async_test_home_assistant
+import time_machine
 
+from tests.aiobroute.virtual_time import VirtualTimeLoop, clock
 from tests.recorder import start_recorder
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+from tests.simulator.transport import SimulatedPort, simulated_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Coroutine, Mapping
 
-    from tests.simulator.transport import SimulatedPort
+    from tests.simulator.scenarios import Scenario
 
 DOMAIN = "broute"
 
@@ -181,3 +185,27 @@ class Unexpected(logging.Handler):
         """Keep tracebacks and errors; the coordinator itself tells of an outage by one line."""
         if not record.getMessage().startswith(EXPECTED):
             self.texts[self.format(record)] += 1
+
+
+def in_a_house(scenario: Scenario, live: Callable[[Installation, SimulatedPort], Coroutine[Any, Any, None]]) -> None:
+    """Let a Home Assistant live that can be stopped and started again."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        with (
+            time_machine.travel(clock(), tick=False) as loop.wall,
+            TemporaryDirectory() as folder,
+            simulated_port(scenario, speed=1, clock=clock) as sim,
+        ):
+            home = Installation(Path(folder), sim, lambda _: None)
+            await home.start()
+            await asyncio.sleep(600)
+            try:
+                await live(home, sim)
+            finally:
+                await home.stop()
+        loop.wall = None
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
