@@ -74,6 +74,29 @@ def test_a_whole_day() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("seconds", range(-40, 20, 2))
+def test_a_date_stays_the_same_over_midnight(seconds: int) -> None:
+    async def main() -> None:
+        async with connected(at=MIDNIGHT + timedelta(seconds=seconds)) as (meter, sim):
+            day = (MIDNIGHT - timedelta(days=1)).date()
+            history = await meter.history.day(day)
+            assert len(history) == 48
+            assert {counters.start.date() for counters in history} == {day}
+            assert all(is_true(sim, counters) for counters in history)
+
+    run(main())
+
+
+@pytest.mark.parametrize("days", [-1, 100])
+def test_a_date_that_no_meter_remembers(days: int) -> None:
+    async def main() -> None:
+        async with connected() as (meter, _):
+            with pytest.raises(PropertyRefusedError):
+                await meter.history.day(START.date() - timedelta(days=days))
+
+    run(main())
+
+
 def test_today_has_what_is_over() -> None:
     async def main() -> None:
         async with connected(scenarios.NORMAL) as (meter, sim):

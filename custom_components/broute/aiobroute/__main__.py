@@ -232,15 +232,14 @@ async def _properties(options: argparse.Namespace) -> None:
 
 async def _history(options: argparse.Namespace) -> None:
     async with await _connect(options) as meter:
-        days = range(options.days)
-        if options.date:
-            day = (await meter.history.today() - options.date).days
-            days = range(day, day + 1)
         read: list[list[Counters]] = []
         try:
-            async for counters in meter.history.days(days):
-                read.append(counters)
-                _say(f"day {len(read)} of {len(days)}")
+            if options.date:
+                read.append(await meter.history.day(options.date))
+            else:
+                async for counters in meter.history.days(range(options.days)):
+                    read.append(counters)
+                    _say(f"day {len(read)} of {options.days}")
         except PropertyRefusedError:
             if not read:
                 raise

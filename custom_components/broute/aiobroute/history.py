@@ -32,6 +32,9 @@ _LOGGER = logging.getLogger(__name__)
 HALF_HOUR = timedelta(minutes=30)
 MINUTE = timedelta(minutes=1)
 
+DAYS = 99
+"""How many days back a meter can be asked (APPX E5)."""
+
 TRIES = 5
 """How often a history is asked for while another controller, or midnight, comes in between."""
 
@@ -124,6 +127,23 @@ class History:
                 counters = await self._day(day)
             yield counters
 
+    async def day(self, day: date) -> list[Counters]:
+        """Return the half-hours of a date, in order of time, whatever number the meter gives it meanwhile.
+
+        What the meter has no value for is left out.
+
+        Raises:
+            PropertyRefusedError: the meter does not remember that day.
+            HistoryError: others use the meter's history all the time.
+
+        """
+        async with self._turn:
+            number = await self._number(day)
+            counters = await self._day(number)
+            if await self._number(day) != number:  # Midnight does not come twice.
+                counters = await self._day(number + 1)
+        return counters
+
     async def half_hours(self, newest: datetime, length: int) -> list[Counters]:
         """Return up to twelve half-hours that end with the newest, in order of time (APPX EC, ED).
 
@@ -143,6 +163,12 @@ class History:
 
         """
         return await self._span(MINUTES_SELECTOR, MINUTES, newest, length, MINUTE)
+
+    async def _number(self, day: date) -> int:
+        number = ((await self._today()).today - day).days
+        if not 0 <= number <= DAYS:
+            raise PropertyRefusedError("no meter remembers that day")
+        return number
 
     async def _day(self, day: int) -> list[Counters]:
         for _ in range(TRIES):
