@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import given, settings, strategies as st
 import pytest
@@ -57,11 +58,9 @@ class Recorder:
                 self.hours[time] = replace(row, sum=row.sum + energy)
         self.minutes = [replace(row, sum=row.sum + energy) if row.start >= start else row for row in self.minutes]
 
-    def recorded(self, first: datetime) -> Recorded:
+    def recorded(self) -> Recorded:
         """Return what the integration reads."""
         rows = [self.hours[time] for time in sorted(self.hours)]
-        earlier = [row for row in rows if row.end <= first][-1:]
-        rows = earlier + [row for row in rows if row.end > first]
         running = [row for row in self.minutes if not rows or row.start >= rows[-1].start] or self.minutes[-1:]
         return Recorded(rows=rows, running=running, compiled=self.compiled)
 
@@ -69,7 +68,7 @@ class Recorder:
         """Do what the plan says; return how many rows were written."""
         if not known:
             return 0
-        made = plan(self.recorded(min(known)), known, counter, overrule=overrule)
+        made = plan(self.recorded(), known, counter, overrule=overrule)
         if made.adjustment is not None:
             self.adjust(made.adjustment.start, made.adjustment.energy)
         for row in made.rows:
@@ -104,12 +103,16 @@ class Home:
     def known(self, first: int, last: int) -> dict[datetime, Decimal]:
         return {hour(number): self.counter_at(hour(number)) for number in range(first, last + 1)}
 
-    def live(self, first: datetime, last: datetime, *, is_on: bool) -> None:
-        """Let the recorder run for a while, with a poll a moment before each five minutes are over."""
+    def live(self, first: datetime, last: datetime, *, is_on: bool, is_filled: bool = False) -> None:
+        """Let the recorder run for a while, with a poll a moment before each five minutes are over.
+
+        What it missed while Home Assistant was off, it fills in with the last state.
+        """
         time = first
+        filled = self.recorder.minutes[-1].state if is_filled and self.recorder.minutes else None
         while time < last:
             poll = time + STEP - timedelta(seconds=13)
-            self.recorder.compile(time, self.counter_at(poll) if is_on else None)
+            self.recorder.compile(time, self.counter_at(poll) if is_on else filled)
             time += STEP
 
     def assert_true(self, hours: Iterable[int]) -> None:
@@ -175,19 +178,22 @@ def test_whatever_was_off_the_bars_are_the_meter_s(data: st.DataObject) -> None:
     memory = data.draw(st.integers(2, number), label="memory")
     time, is_on = BEGIN, False
     seen: set[int] = set()
+    pieces: list[tuple[int, int]] = []
     since = 0
     while time < hour(number):
         is_on = data.draw(st.booleans(), label="on")
         until = min(time + data.draw(st.integers(1, 200), label="steps") * STEP, hour(number))
-        home.live(time, until, is_on=is_on)
+        home.live(time, until, is_on=is_on, is_filled=data.draw(st.booleans(), label="filled"))
         time = until
         now = (time - BEGIN) // HOUR
         if is_on:
             oldest = min(max(since, now - memory), now)
-            # In two pieces, newest first.
-            cut = data.draw(st.integers(oldest, now), label="cut")
-            home.recorder.reconcile(home.known(cut, now), counter)
-            home.recorder.reconcile(home.known(oldest, cut), counter)
+            # In some pieces, newest first.
+            cuts = data.draw(st.lists(st.integers(oldest, now), max_size=4), label="cuts")
+            for first, last in pairwise(sorted({oldest, now, *cuts})):
+                pieces.insert(0, (first, last))
+            while pieces:
+                home.recorder.reconcile(home.known(*pieces.pop(0)), counter)
             seen |= set(range(oldest, now))
             home.assert_true(seen)
             assert home.recorder.reconcile(home.known(oldest, now), counter) == 0, "doing it again changes something"
@@ -260,6 +266,18 @@ def test_silent_for_longer_than_the_recorder_keeps_its_minutes() -> None:
     assert set(changes.values()) == {Decimal("0.7")}
     home.assert_true(range(24 * 8, 24 * 12 + 2))
     assert sum(home.recorder.changes().values()) == Decimal("0.7") * (24 * 12 + 2)
+
+
+def test_rows_that_were_filled_in_after_a_long_time() -> None:
+    home = Home([40] * 24 * 9)
+    home.live(BEGIN, hour(24), is_on=True)
+    home.recorder.reconcile(home.known(0, 24), counters)
+    home.live(hour(24), hour(24 * 8 + 5), is_on=False, is_filled=True)
+    home.live(hour(24 * 8 + 5), hour(24 * 8 + 11), is_on=True)
+    home.recorder.reconcile(home.known(24 * 8, 24 * 8 + 11), counters)
+    for day in range(7, 0, -1):
+        home.recorder.reconcile(home.known(24 * day, 24 * day + 24), counters)
+    home.assert_true(range(24 * 8 + 11))
 
 
 def test_nothing_is_known() -> None:

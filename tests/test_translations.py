@@ -15,12 +15,13 @@ from custom_components.broute.config_flow import FORMS
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.options_flow import SCHEMA as OPTIONS
 from custom_components.broute.repairs import ISSUES
-from custom_components.broute.sensor import ENERGIES, SENSORS
+from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
-DESCRIPTIONS = SENSORS + ENERGIES
+DESCRIPTIONS = SENSORS + ENERGIES + HALF_HOURS
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
+OF_ACTIONS = {"history_failed", "wrong_days"}
 NEVER_IN_A_FORM = {"timeout", "starting"}
 
 
@@ -65,7 +66,7 @@ def test_a_text_is_there_and_names_the_same_things(key: str) -> None:
 
 
 def test_every_failure_has_its_texts_and_no_other() -> None:
-    assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING
+    assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING | OF_ACTIONS
     assert below("config.error") == FAILURES - NEVER_IN_A_FORM | {f"invalid_{field}" for field in FORMS}
     assert all(error_key(kind("")) in FAILURES for kind in ERROR_KEYS)
 
@@ -73,7 +74,7 @@ def test_every_failure_has_its_texts_and_no_other() -> None:
 def test_placeholders_of_failures_are_filled() -> None:
     for key, text in ENGLISH.items():
         if key.startswith("exceptions."):
-            assert set(re.findall(r"{(\w+)}", text)) <= {"port", "error"}, key
+            assert set(re.findall(r"{(\w+)}", text)) <= {"port", "error", "days"}, key
 
 
 def test_every_issue_has_its_texts_and_no_other() -> None:
@@ -110,6 +111,6 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
 
 def test_icons_belong_to_entities() -> None:
     icons = json.loads((INTEGRATION / "icons.json").read_text())
-    assert icons.keys() == {"entity"}
+    assert icons.keys() == {"entity", "services"}
     assert icons["entity"].keys() == {"sensor"}
     assert icons["entity"]["sensor"].keys() <= {description.translation_key for description in DESCRIPTIONS}

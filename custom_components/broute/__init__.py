@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.helpers import config_validation as cv
 
+from .actions import async_setup_actions
 from .const import CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
 from .history_import import HistoryImport, async_store
@@ -23,7 +24,8 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
-    """Watch for dongles that are plugged in."""
+    """Register the actions, and watch for dongles that are plugged in."""
+    async_setup_actions(hass)
     async_watch_ports(hass)
     return True
 
@@ -36,9 +38,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, coordinator.async_stop))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
+    coordinator.history = HistoryImport(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     if entry.options.get(CONF_IMPORT_HISTORY, True):
-        HistoryImport(hass, entry).async_start()
+        coordinator.history.async_start()
     return True
 
 

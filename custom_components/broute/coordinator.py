@@ -1,7 +1,7 @@
 """The owner of the connection; what goes wrong with it becomes Home Assistant's words here."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
@@ -53,9 +53,12 @@ from .journal import async_journal
 from .repairs import Issues
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from homeassistant.core import Event, HomeAssistant
 
     from .aiobroute import ModuleInfo, SmartMeter
+    from .history_import import HistoryImport
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -117,6 +120,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     """As the meter told at the last connect; not there before the first."""
     module: ModuleInfo
     """As `profile`."""
+    history: HistoryImport
+    """Set by whoever sets the entry up."""
 
     def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:
         """Connect at the first refresh, not yet."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Self
 
 from .aiobroute import (
@@ -13,6 +14,7 @@ from .aiobroute import (
     JST,
     MINUTE_ENERGY,
     AnyProperty,
+    Counters,
     FixedTimeCount,
     MeterProfile,
     Property,
@@ -21,6 +23,7 @@ from .aiobroute import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
 DETAILS: Final[tuple[AnyProperty, ...]] = (
@@ -37,6 +40,7 @@ DETAILS_INTERVAL: Final = 300.0
 """Seconds."""
 
 MINUTE: Final = timedelta(minutes=1)
+HALF_HOUR: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,9 @@ class Details:
     minute_in: Energy | None = None
     """The counter at the last full minute; only meters of the second generation tell it."""
     minute_out: Energy | None = None
+    half_hour_in: Energy | None = None
+    """What flowed in the last half-hour that is over, and when that began."""
+    half_hour_out: Energy | None = None
 
     def asked(self, values: Values, profile: MeterProfile, now: datetime) -> Self:
         """Return what is known after an answer, which came now."""
@@ -77,12 +84,31 @@ class Details:
     def told(self, values: Values, profile: MeterProfile) -> Self:
         """Return what is known after a notification."""
         is_faulty = values.read(FAULT_STATUS)
+        fixed_in = _fixed(values, FIXED_TIME_IN, profile)
+        fixed_out = _fixed(values, FIXED_TIME_OUT, profile)
         return replace(
             self,
             is_faulty=self.is_faulty if is_faulty is None else is_faulty,
-            fixed_in=_fixed(values, FIXED_TIME_IN, profile) or self.fixed_in,
-            fixed_out=_fixed(values, FIXED_TIME_OUT, profile) or self.fixed_out,
+            fixed_in=fixed_in or self.fixed_in,
+            fixed_out=fixed_out or self.fixed_out,
+            half_hour_in=_half_hour(self.fixed_in, fixed_in, self.half_hour_in),
+            half_hour_out=_half_hour(self.fixed_out, fixed_out, self.half_hour_out),
         )
+
+    def remembered(self, counters: Sequence[Counters]) -> Self:
+        """Return what is known after a history was read, in order of time."""
+        known = self
+        for before, after in pairwise(counters[-2:]):
+            known = replace(
+                self,
+                half_hour_in=_half_hour(
+                    Energy(before.start, before.energy_in), Energy(after.start, after.energy_in), self.half_hour_in
+                ),
+                half_hour_out=_half_hour(
+                    Energy(before.start, before.energy_out), Energy(after.start, after.energy_out), self.half_hour_out
+                ),
+            )
+        return known
 
     def unanswered(self) -> Self:
         """Return what stays true without an answer: what has a time of its own."""
@@ -100,6 +126,17 @@ class Details:
 def _fixed(values: Values, row: Property[FixedTimeCount], profile: MeterProfile) -> Energy | None:
     fixed = values.read(row)
     return None if fixed is None else Energy(fixed.time, profile.energy(fixed.count))
+
+
+def _half_hour(before: Energy | None, after: Energy | None, known: Energy | None) -> Energy | None:
+    """Return the newest half-hour that lies between two counters of the meter."""
+    if before is None or after is None or after.time - before.time != HALF_HOUR:
+        return known
+    if before.energy is None or after.energy is None or before.energy > after.energy:
+        return known
+    if known is not None and known.time > before.time:
+        return known
+    return Energy(before.time, after.energy - before.energy)
 
 
 def _newest(read: Decimal | None, fixed: Energy | None) -> Decimal | None:

@@ -4,6 +4,7 @@ The recorder keeps a row for each hour: the counter's state at its end, and a su
 dashboard is its sum less the sum of the row before.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -50,7 +51,9 @@ class Recorded:
     """What the recorder has of one counter, in order of time."""
 
     rows: Sequence[Row]
-    """Hours: the last one that ends at the first known counter or before, and all later ones."""
+    """Hours: from some days before the first known counter on; the recorder fills in what it missed while it was off,
+    with a state that may be older than what was imported, and makes a negative bar of it.
+    """
     running: Sequence[Row]
     """Five minutes each; the recorder counts on from the last one."""
     compiled: datetime
@@ -170,39 +173,38 @@ class _Course:
 
 def _course(recorded: Recorded, known: Mapping[datetime, Decimal], counter: Counter, *, overrule: bool) -> _Course:
     """Count on from the row before: by the meter, and by the recorder's own states where it has no value."""
-    first = min(known)
-    before = next((row for row in reversed(recorded.rows) if row.end <= first), None)
-    rows = {row.end: row for row in recorded.rows if before is None or row.start >= before.start}
-    last: _Point | None = None
     total = Decimal(0)
-    if before is not None:
-        total = before.sum
-        last = _Point(before.end, before.state, before.sum)
-    if counter.since is not None:
-        rows = {end: row for end, row in rows.items() if end > counter.since}
-        if last is not None and last.time <= counter.since:
-            last = None  # Another meter's: its sum goes on, its state does not.
+    rows: dict[datetime, Row] = {}
+    for row in recorded.rows:
+        if counter.since is not None and row.end <= counter.since:
+            total = row.sum  # Another meter's: its sum goes on, its state does not.
+        else:
+            rows[row.end] = row
+    last: _Point | None = None
+    for end in sorted(rows)[:1]:
+        if end <= min(known):
+            total = rows[end].sum
+            last = _Point(end, rows[end].state, total)
     corrections = {} if overrule else _corrections(rows.values())
-    coming = sorted(known, reverse=True)
+    times = sorted(known)
     points = []
     for time in sorted({*rows, *known}):
-        while coming and coming[-1] <= time:
-            coming.pop()
         is_known = time in known
         state = known[time] if is_known else rows[time].state
         slack = timedelta(0) if is_known and last is not None and last.is_known else HOUR
         energy = Decimal(0) if last is None else counter.rise(last.state, state, time - last.time + slack)
-        is_likely = is_known or (
-            energy is not None
-            and (not coming or counter.rise(state, known[coming[-1]], coming[-1] - time + HOUR) is not None)
-        )
-        if time in corrections:
-            total += corrections[time]
-        elif is_likely:
-            total += energy or 0
+        following = times[bisect_right(times, time) :][:1]
+        if not is_known and any(counter.rise(state, known[end], end - time + HOUR) is None for end in following):
+            energy = None
+        is_likely = is_known or energy is not None
+        if not is_likely and last is not None:
+            state = last.state
+        total += corrections.get(time, energy or Decimal(0))
         point = _Point(time, state, total, is_known, is_likely)
         points.append(point)
-        last = point if is_likely else last
+        # A state that has not changed may be as old as its first row.
+        if is_known or last is None or state != last.state:
+            last = point
     return _Course(points, rows)
 
 

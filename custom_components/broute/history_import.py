@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 import logging
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -28,7 +29,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import EnergyConverter
 from sqlalchemy import func, select
 
-from .aiobroute import HALF_HOURS, HISTORY_IN, JST, BRouteError, Counters, PropertyRefusedError
+from .aiobroute import HALF_HOURS, HISTORY_IN, JST, BRouteError, Counters, HistoryError, PropertyRefusedError
 from .const import DOMAIN
 from .history import HOUR, Counter, Plan, Recorded, Row, plan
 
@@ -63,6 +64,10 @@ SAVE_DELAY: Final = 10
 PERIOD: Final = timedelta(minutes=5)
 """What the recorder compiles at a time."""
 
+FILLED: Final = timedelta(days=12)
+"""The recorder fills in rows with the last state for the time in which it was off: ten days of it, by default."""
+
+HALF_HOUR: Final = timedelta(minutes=30)
 SECOND: Final = timedelta(seconds=1)
 
 type Known = dict[datetime, Decimal]
@@ -175,11 +180,6 @@ class HistoryImport:
         self._is_joined = True
         self._newest: dict[str, Known] = {}
 
-    @property
-    def oldest(self) -> datetime | None:
-        """Return the start of the oldest hour that was imported."""
-        return self._memory.oldest
-
     @callback
     def async_start(self) -> None:
         """Look after every connect and once an hour, until the entry is unloaded."""
@@ -198,6 +198,70 @@ class HistoryImport:
             self._hass.bus.async_listen(EVENT_RECORDER_5MIN_STATISTICS_GENERATED, self._recorder_compiled)
         )
         self._updated()
+
+    async def async_import(self, first: date, last: date) -> dict[str, int]:
+        """Compare days again, whatever was compared or corrected by hand; return what was done.
+
+        Raises:
+            HistoryError: there is no connection to the meter, or no recorder.
+            BRouteError: the meter did not answer.
+
+        """
+        if DATA_INSTANCE not in self._hass.data:
+            raise HistoryError("there is no recorder")
+        tally = Tally()
+        asked = 0
+        for day in reversed(_days(first, last)):
+            async with self._turn:
+                top = _full_hour(dt_util.utcnow())
+                start, end = _midnight(day), min(_midnight(day + timedelta(days=1)), top)
+                found = await self._async_days(day, day + timedelta(days=1))
+                asked += len(self._statistic_ids()) * max((end - start) // HOUR, 0)
+                if start < end:
+                    await self._async_take(found, start, end, tally, overrule=True)
+        return {
+            "hours_read": tally.read,
+            "imported": tally.imported,
+            "corrected": tally.corrected,
+            "without_value": asked - tally.read,
+        }
+
+    async def async_half_hours(self, first: date, last: date) -> list[dict[str, Any]]:
+        """Return what flowed in each half-hour of some days, in order of time, in kWh.
+
+        Raises:
+            HistoryError: there is no connection to the meter.
+            BRouteError: the meter did not answer.
+
+        """
+        found = []
+        for day in _days(first, last):
+            async with self._turn:
+                found += await self._async_days(day)
+        if last < dt_util.utcnow().astimezone(JST).date():
+            async with self._turn:
+                found += await self._async_days(last + timedelta(days=1))
+        return [
+            {
+                "start": before.start.isoformat(),
+                **{key: _difference(getattr(before, key), getattr(after, key)) for key in KEYS},
+            }
+            for before, after in pairwise(found)
+            if after.start - before.start == HALF_HOUR and before.start.date() <= last
+        ]
+
+    async def _async_days(self, *days: date) -> list[Counters]:
+        """Return what the meter remembers of some days; nothing of those that it has forgotten or not seen."""
+        meter = self._coordinator.meter
+        if meter is None:
+            raise HistoryError("the meter is not connected")
+        found = []
+        for day in days:
+            try:
+                found += await meter.history.day(day)
+            except PropertyRefusedError as err:
+                _LOGGER.debug("Nothing of %s: %s", day, err)
+        return found
 
     @callback
     def _updated(self) -> None:
@@ -219,8 +283,7 @@ class HistoryImport:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                async with self._turn:
-                    await self._async_look()
+                await self._async_look()
             except BRouteError as err:
                 _LOGGER.debug("The history waits: %s", err)
 
@@ -237,10 +300,12 @@ class HistoryImport:
             )
             self._memory = _Memory(since=since, oldest=self._memory.oldest)
         self._memory.meter = meter
+        self._tell_oldest()
 
     async def _async_look(self) -> None:
         if not self._is_joined:
-            await self._async_reconcile(self._newest, Tally())
+            async with self._turn:
+                await self._async_reconcile(self._newest, Tally())
         meter = self._coordinator.meter
         if meter is None or not meter.profile.has(HISTORY_IN) or meter.profile.unit is None:
             return
@@ -254,16 +319,18 @@ class HistoryImport:
         tally = Tally()
         empty = 0
         while (gap := self._memory.newest_gap(floor, top)) is not None:
-            start, end = gap
-            begin, found = await self._async_read(meter, start, end, is_recent=end == top)
-            empty = 0 if found else empty + 1
-            if end == top:
-                # What the meter does not show yet is looked for in an hour: its clock may be a little late.
-                end = top = min(top, max((_full_hour(counters.start) for counters in found), default=begin))
-            elif empty == EMPTY_DAYS:
-                begin = start
-            if begin < end:
-                await self._async_take(found, begin, end, tally)
+            async with self._turn:
+                start, end = gap
+                begin, found = await self._async_read(meter, start, end, is_recent=end == top)
+                empty = 0 if found else empty + 1
+                if end == top:
+                    # What the meter does not show yet is looked for in an hour: its clock may be a little late.
+                    end = top = min(top, max((_full_hour(counters.start) for counters in found), default=begin))
+                    self._coordinator.async_remembered(found)
+                elif empty == EMPTY_DAYS:
+                    begin = start
+                if begin < end:
+                    await self._async_take(found, begin, end, tally)
         if is_first:
             _LOGGER.info("Imported %s hours; the history goes back to %s", tally.imported, self._memory.oldest)
 
@@ -279,18 +346,10 @@ class HistoryImport:
                 _LOGGER.debug("Asking for the day instead: %s", err)
         day = _day_start(end - HOUR)
         try:
-            return max(start, day), await self._async_day(meter, day)
+            return max(start, day), await meter.history.day(day.astimezone(JST).date())
         except PropertyRefusedError as err:
             _LOGGER.debug("Nothing older: %s", err)
             return start, []
-
-    async def _async_day(self, meter: SmartMeter, day: datetime) -> list[Counters]:
-        number = (await meter.history.today() - day.astimezone(JST).date()).days
-        found: list[Counters] = []
-        if 0 <= number <= DAYS:
-            async for counters in meter.history.days([number]):
-                found = counters
-        return found
 
     async def _async_take(
         self, found: Iterable[Counters], start: datetime, end: datetime, tally: Tally, *, overrule: bool = False
@@ -306,13 +365,20 @@ class HistoryImport:
                 if value is not None and counters.start.minute == 0 and start <= counters.start <= end:
                     known[key][counters.start.astimezone(UTC)] = value
         await self._async_reconcile(known, tally, overrule=overrule)
+        # What is noted as compared has to be in the database: nobody would look at it again.
+        await get_instance(self._hass).async_block_till_done()
         self._memory.cover(Covered(start, end, {key: states.get(start) for key, states in known.items()}))
         self._newest = {key: {max(states): states[max(states)]} for key, states in known.items() if states}
         oldest = min((min(states) for states in known.values() if states), default=None)
         if oldest is not None and (self._memory.oldest is None or oldest < self._memory.oldest):
             self._memory.oldest = oldest
-            self._coordinator.async_update_listeners()
+            self._tell_oldest()
         self._store.async_delay_save(self._memory.as_dict, SAVE_DELAY)
+
+    @callback
+    def _tell_oldest(self) -> None:
+        self._coordinator.history_start = self._memory.oldest
+        self._coordinator.async_update_listeners()
 
     async def _async_reconcile(self, known: Mapping[str, Known], tally: Tally, *, overrule: bool = False) -> None:
         """Bring the recorder's rows into line with the meter's counters."""
@@ -356,9 +422,22 @@ def _full_hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), JST).astimezone(UTC)
+
+
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def _difference(before: Decimal | None, after: Decimal | None) -> float | None:
+    """Return the energy between two counters; `None` where a counter is missing, or has begun again."""
+    return None if before is None or after is None or after < before else float(after - before)
+
+
 def _day_start(at: datetime) -> datetime:
     """Return the midnight in Japan before a time."""
-    return datetime.combine(at.astimezone(JST).date(), time(), JST).astimezone(UTC)
+    return _midnight(at.astimezone(JST).date())
 
 
 def _read(hass: HomeAssistant, statistic_id: str, first: datetime) -> tuple[str, Recorded]:
@@ -372,8 +451,9 @@ def _read(hass: HomeAssistant, statistic_id: str, first: datetime) -> tuple[str,
         number, about = metadata
         unit = about["unit_of_measurement"] or UnitOfEnergy.KILO_WATT_HOUR
         to_kwh = EnergyConverter.converter_factory(unit, UnitOfEnergy.KILO_WATT_HOUR)
-        before = _rows(session, Statistics, number, to_kwh, last_before=first - HOUR + SECOND)
-        rows = before + _rows(session, Statistics, number, to_kwh, since=first - HOUR + SECOND)
+        begin = first - FILLED
+        before = _rows(session, Statistics, number, to_kwh, last_before=begin)
+        rows = before + _rows(session, Statistics, number, to_kwh, since=begin)
         running = []
         if rows:
             running = _rows(session, StatisticsShortTerm, number, to_kwh, since=rows[-1].start)

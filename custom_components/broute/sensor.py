@@ -46,6 +46,7 @@ class MeterSensorDescription(SensorEntityDescription):
     """A sensor and what it shows of the meter."""
 
     value_fn: Callable[[MeterCoordinator], Decimal | float | datetime | None]
+    last_reset_fn: Callable[[MeterCoordinator], datetime | None] = lambda _: None
     is_optional: bool = False
     """Whether there are meters without it."""
 
@@ -125,7 +126,39 @@ SENSORS: tuple[MeterSensorDescription, ...] = (
         value_fn=lambda meter: None if (fixed := meter.details.fixed_in) is None else fixed.time,
         is_optional=True,
     ),
+    MeterSensorDescription(
+        key="history_start",
+        translation_key="history_start",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda meter: meter.history_start,
+        is_optional=True,
+    ),
 )
+
+
+def _half_hour(key: str, value_fn: Callable[[Details], Energy | None]) -> MeterSensorDescription:
+    """Return what flowed in the last half-hour: tariffs that follow the market are settled by it."""
+
+    def energy(meter: MeterCoordinator) -> Decimal | None:
+        found = value_fn(meter.details)
+        return None if found is None else found.energy
+
+    def begin(meter: MeterCoordinator) -> datetime | None:
+        found = value_fn(meter.details)
+        return None if found is None else found.time
+
+    return MeterSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.ENERGY,
+        entity_registry_enabled_default=False,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        value_fn=energy,
+        last_reset_fn=begin,
+        is_optional=True,
+    )
 
 
 def _energy(key: str, value_fn: Callable[[MeterCoordinator], Decimal | None]) -> MeterSensorDescription:
@@ -168,7 +201,13 @@ ENERGIES: tuple[MeterSensorDescription, ...] = (
     _timed_energy("minute_in", lambda details: details.minute_in),
     _timed_energy("minute_out", lambda details: details.minute_out),
 )
-"""Sensors of a meter that tells the unit of its counters; without it, a value would be wrong by powers of ten."""
+"""Counters of a meter that tells their unit; without it, a value would be wrong by powers of ten."""
+
+HALF_HOURS: tuple[MeterSensorDescription, ...] = (
+    _half_hour("half_hour_in", lambda details: details.half_hour_in),
+    _half_hour("half_hour_out", lambda details: details.half_hour_out),
+)
+"""Differences of counters, of the same meters."""
 
 
 async def async_setup_entry(
@@ -177,7 +216,7 @@ async def async_setup_entry(
     """Add a sensor for everything that this meter measures."""
     coordinator = entry.runtime_data
     registry = er.async_get(hass)
-    missing = list(SENSORS + (ENERGIES if coordinator.profile.unit is not None else ()))
+    missing = list(SENSORS + (ENERGIES + HALF_HOURS if coordinator.profile.unit is not None else ()))
 
     def is_there(description: MeterSensorDescription) -> bool:
         """Return whether the meter has it, or once had: a value may be missing for a moment."""
@@ -206,21 +245,30 @@ class MeterSensor(MeterEntity, SensorEntity):
 
     entity_description: MeterSensorDescription
 
+    def __init__(self, coordinator: MeterCoordinator, description: MeterSensorDescription) -> None:
+        """Show energies with the meter's own number of decimals."""
+        super().__init__(coordinator, description)
+        unit = coordinator.profile.unit
+        if description.device_class is SensorDeviceClass.ENERGY and unit is not None:
+            self._attr_suggested_display_precision = max(0, -int(unit.as_tuple().exponent))
+
     @property
     @override
     def native_value(self) -> Decimal | float | datetime | None:
         return self.entity_description.value_fn(self.coordinator)
+
+    @property
+    @override
+    def last_reset(self) -> datetime | None:
+        return self.entity_description.last_reset_fn(self.coordinator)
 
 
 class EnergySensor(MeterSensor, RestoreEntity):
     """A counter; what it cannot have reached is not shown until the meter says it twice."""
 
     def __init__(self, coordinator: MeterCoordinator, description: MeterSensorDescription) -> None:
-        """Show the meter's own number of decimals."""
+        """Believe nothing yet."""
         super().__init__(coordinator, description)
-        unit = coordinator.profile.unit
-        if unit is not None:
-            self._attr_suggested_display_precision = max(0, -int(unit.as_tuple().exponent))
         self._counter = Counter(coordinator.profile)
         self._meter = coordinator.config_entry.unique_id
         self._value: Decimal | None = None

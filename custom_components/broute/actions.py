@@ -1,0 +1,73 @@
+"""Actions: the meter's half-hours as data, and days compared anew."""
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.const import ATTR_CONFIG_ENTRY_ID
+from homeassistant.core import SupportsResponse, callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_get_config_entry
+from homeassistant.util import dt as dt_util
+import probatio
+
+from .aiobroute import JST, BRouteError
+from .const import DOMAIN
+from .history_import import DAYS
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+
+    from .coordinator import MeterConfigEntry
+    from .history_import import HistoryImport
+
+ATTR_FIRST: Final = "first_day"
+ATTR_LAST: Final = "last_day"
+
+SCHEMA: Final = probatio.Schema(
+    {
+        probatio.Optional(ATTR_CONFIG_ENTRY_ID): str,
+        probatio.Required(ATTR_FIRST): cv.date,
+        probatio.Required(ATTR_LAST): cv.date,
+    }
+)
+
+
+@callback
+def async_setup_actions(hass: HomeAssistant) -> None:
+    """Register the actions, whether there is a meter or not."""
+
+    async def get_history(call: ServiceCall) -> ServiceResponse:
+        history, first, last = _asked(hass, call)
+        try:
+            return {"half_hours": list(await history.async_half_hours(first, last))}
+        except BRouteError as err:
+            raise _failed(err) from err
+
+    async def import_history(call: ServiceCall) -> ServiceResponse:
+        history, first, last = _asked(hass, call)
+        try:
+            return {**await history.async_import(first, last)}
+        except BRouteError as err:
+            raise _failed(err) from err
+
+    hass.services.async_register(DOMAIN, "get_history", get_history, SCHEMA, SupportsResponse.ONLY)
+    hass.services.async_register(DOMAIN, "import_history", import_history, SCHEMA, SupportsResponse.OPTIONAL)
+
+
+def _asked(hass: HomeAssistant, call: ServiceCall) -> tuple[HistoryImport, date, date]:
+    """Return whose history is wanted, and of which days."""
+    entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    first, last = call.data[ATTR_FIRST], call.data[ATTR_LAST]
+    today = dt_util.utcnow().astimezone(JST).date()
+    if not today - timedelta(days=DAYS) <= first <= last <= today:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="wrong_days", translation_placeholders={"days": str(DAYS)}
+        )
+    return entry.runtime_data.history, first, last
+
+
+def _failed(err: BRouteError) -> HomeAssistantError:
+    return HomeAssistantError(
+        translation_domain=DOMAIN, translation_key="history_failed", translation_placeholders={"error": str(err)}
+    )

@@ -1,0 +1,295 @@
+"""The meter's history in a real recorder, read back through Home Assistant's own public commands."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.recorder import get_instance
+import pytest
+import time_machine
+
+from .aiobroute.virtual_time import START, VirtualTimeLoop, clock
+from .recorder import bars
+from .simulator import scenarios
+from .simulator.meter import Gap, MeterSettings
+from .simulator.scenarios import Scenario
+from .simulator.transport import SimulatedPort, simulated_port
+from .soak.energy import energy_soak
+from .soak.installation import Installation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
+IMPORT = "sensor.smart_meter_energy_import"
+EXPORT = "sensor.smart_meter_energy_export"
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+MINUTE = 60.0
+
+type Home = tuple[Installation, SimulatedPort]
+
+
+@asynccontextmanager
+async def house(folder: Path, scenario: Scenario = scenarios.SOLAR, **options: Any) -> AsyncIterator[Home]:
+    """Run Home Assistant with a recorder on a file; not started yet."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    with time_machine.travel(clock(), tick=False) as wall, simulated_port(scenario, speed=1, clock=clock) as sim:
+        loop.wall = wall
+        home = Installation(folder, sim, lambda _: None, folder / "statistics.db", options)
+        try:
+            yield home, sim
+        finally:
+            if home.is_running:
+                await home.stop()
+            loop.wall = loop.settle = None
+
+
+def live(story: Callable[[], Coroutine[Any, Any, None]], start: datetime = START) -> None:
+    """Run a story that begins at some time."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        loop.now = (start - START).total_seconds()
+        runner.run(story())
+
+
+async def assert_true(home: Installation, sim: SimulatedPort, *, hours: int, first: datetime | None = None) -> None:
+    """Hold all bars to the meter."""
+    for entity_id, counter in ((IMPORT, sim.meter.energy_in), (EXPORT, sim.meter.energy_out)):
+        shown = await bars(home.hass, entity_id, START - 120 * DAY)
+        assert len(shown) >= hours
+        for hour, bar in shown.items():
+            if first is None or hour >= first:
+                assert bar == counter(hour + HOUR) - counter(hour), hour
+        assert max(shown) - min(shown) == HOUR * (len(shown) - 1), "there are holes"
+
+
+def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            caplog.set_level("INFO", "custom_components.broute")
+            await home.start()
+            await asyncio.sleep(25)
+            # Yesterday is there within seconds.
+            shown = await bars(home.hass, IMPORT, START - 120 * DAY)
+            assert min(shown) <= START.replace(hour=0, minute=0, second=0) - DAY
+            await asyncio.sleep(15 * MINUTE)
+            await assert_true(home, sim, hours=24 * 98 + 14)
+            told = [record.getMessage() for record in caplog.records if "history_import" in record.name]
+            assert [text.split()[0] for text in told] == ["Importing", "Imported"]
+            oldest = home.hass.states.get("sensor.smart_meter_history_imported_back_to")
+            assert oldest is not None
+            midnight = START.replace(hour=0, minute=0, second=0)
+            assert datetime.fromisoformat(oldest.state) == midnight - 98 * DAY
+            # And every hour from now on, as soon as it is over.
+            await asyncio.sleep(180 * MINUTE)
+            await assert_true(home, sim, hours=24 * 98 + 17)
+            asked = len(sim.record.datagrams_from_client)
+            await asyncio.sleep(60 * MINUTE)
+            # The polls, what is asked beside them, and one hour of both directions.
+            assert len(sim.record.datagrams_from_client) - asked <= 60 + 12 + 2 + 1
+
+    live(story)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        START.replace(hour=23, minute=59, second=50),
+        START.replace(hour=0, minute=0, second=10),
+        START.replace(minute=29, second=58),
+        START.replace(minute=59, second=55),
+        START.replace(minute=0, second=5),
+    ],
+    ids=lambda start: f"{start:%H:%M:%S}",
+)
+def test_an_installation_at_any_time(tmp_path: Path, start: datetime) -> None:
+    async def story() -> None:
+        async with house(tmp_path, replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))) as (
+            home,
+            sim,
+        ):
+            await home.start()
+            await asyncio.sleep(130 * MINUTE)
+            await assert_true(home, sim, hours=24 + 2)
+
+    live(story, start)
+
+
+def test_after_an_outage(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=14))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(60 * MINUTE)
+            read = count_days(sim)
+            await home.stop()
+            await asyncio.sleep(53 * 60 * MINUTE)
+            await home.start()
+            await asyncio.sleep(30 * MINUTE)
+            await assert_true(home, sim, hours=24 * 12 + 53)
+            # Only the days of the outage were asked for; the recorder was off, too.
+            assert count_days(sim) - read == 3
+            sim.unplug()
+            await asyncio.sleep(4 * 60 * MINUTE)
+            sim.plug()
+            await asyncio.sleep(30 * MINUTE)
+            await assert_true(home, sim, hours=24 * 12 + 57)
+            assert count_days(sim) - read == 3, "the twelve half-hours of one answer are enough"
+
+    live(story)
+
+
+def count_days(sim: SimulatedPort) -> int:
+    """Return how many days were asked for (E2 alone)."""
+    return sum(data[10:] == bytes.fromhex("6201E200") for data in sim.record.datagrams_from_client)
+
+
+def test_while_the_meter_had_no_power(tmp_path: Path) -> None:
+    begin = START.replace(hour=3, minute=0, second=0) - 2 * DAY
+
+    async def story() -> None:
+        gap = Gap(start=begin, end=begin + 4 * HOUR)
+        scenario = replace(scenarios.NORMAL, meter=MeterSettings(history_days=5, gaps=(gap,)))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(15 * MINUTE)
+            shown = await bars(home.hass, IMPORT, START - 120 * DAY)
+            counter = sim.meter.energy_in
+            assert sum(shown.values()) == counter(max(shown) + HOUR) - counter(min(shown))
+            wrong = [hour for hour, bar in shown.items() if bar != counter(hour + HOUR) - counter(hour)]
+            # What flowed meanwhile is in the last hour of the gap.
+            assert all(begin - HOUR <= hour <= begin + 4 * HOUR for hour in wrong)
+
+    live(story)
+
+
+def test_through_the_public_commands(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))
+        async with house(tmp_path, scenario) as (home, _):
+            await home.start()
+            await asyncio.sleep(70 * MINUTE)
+            hass = home.hass
+            recorder = get_instance(hass)
+            from homeassistant.components.recorder.statistics import (  # noqa: PLC0415
+                list_statistic_ids,
+                validate_statistics,
+            )
+
+            found = await recorder.async_add_executor_job(list_statistic_ids, hass)
+            assert {row["statistic_id"] for row in found if row["has_sum"]} == {IMPORT, EXPORT}
+            assert {row["statistics_unit_of_measurement"] for row in found if row["has_sum"]} == {"kWh"}
+            assert not (await recorder.async_add_executor_job(validate_statistics, hass))
+
+    live(story)
+
+
+def test_the_option_switches_it_off(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, import_history=False) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            assert not await bars(home.hass, IMPORT, START - 120 * DAY)
+            assert count_days(sim) == 0
+
+    live(story)
+
+
+def test_a_meter_without_history(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, scenarios.NO_UNIT) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            assert count_days(sim) == 0
+
+    live(story)
+
+
+async def call(home: Installation, action: str, first: datetime, last: datetime, **data: Any) -> Any:
+    return await home.hass.services.async_call(
+        "broute",
+        action,
+        {"first_day": first.date().isoformat(), "last_day": last.date().isoformat(), **data},
+        blocking=True,
+        return_response=True,
+    )
+
+
+def test_the_actions(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=5))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            answer = await call(home, "get_history", START - 2 * DAY, START - DAY)
+            rows = answer["half_hours"]
+            assert len(rows) == 96
+            for row in rows:
+                begin = datetime.fromisoformat(row["start"])
+                end = begin + timedelta(minutes=30)
+                assert Decimal(str(round(row["energy_in"], 3))) == sim.meter.energy_in(end) - sim.meter.energy_in(begin)
+            assert rows[0]["start"] == "2026-11-21T00:00:00+09:00"
+            today = await call(home, "get_history", START, START)
+            assert len(today["half_hours"]) == 28
+            # Somebody corrects a bar by hand; only the action takes it back.
+            corrected = (START - 2 * DAY).replace(hour=10, minute=0, second=0)
+            recorder = get_instance(home.hass)
+            recorder.async_adjust_statistics(IMPORT, corrected, -0.2, "kWh")
+            await asyncio.sleep(61 * MINUTE)
+            counter = sim.meter.energy_in
+            shown = await bars(home.hass, IMPORT, START - 120 * DAY)
+            assert shown[corrected] == counter(corrected + HOUR) - counter(corrected) - Decimal("0.2")
+            done = await call(home, "import_history", START - 2 * DAY, START - 2 * DAY)
+            assert done["hours_read"] == 48
+            assert done["corrected"] >= 1
+            assert done["imported"] == done["without_value"] == 0
+            await assert_true(home, sim, hours=24 * 4)
+            # What the meter has forgotten is no error.
+            assert (await call(home, "import_history", START - 50 * DAY, START - 49 * DAY))["without_value"] == 96
+            with pytest.raises(ServiceValidationError):
+                await call(home, "get_history", START, START - DAY)
+            with pytest.raises(ServiceValidationError):
+                await call(home, "get_history", START, START, config_entry_id="nobody")
+            sim.unplug()
+            await asyncio.sleep(2 * MINUTE)
+            for action in ("get_history", "import_history"):
+                with pytest.raises(HomeAssistantError, match="could not be read"):
+                    await call(home, action, START, START)
+
+    live(story)
+
+
+def test_the_last_half_hour(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await asyncio.sleep(MINUTE)
+            registry = er.async_get(home.hass)
+            entity_id = "sensor.smart_meter_energy_import_in_the_last_half_hour"
+            registry.async_update_entity(entity_id, disabled_by=None)
+            for minutes in (2, 30, 30):
+                await asyncio.sleep(minutes * MINUTE)
+                state = home.hass.states.get(entity_id)
+                assert state is not None
+                begin = state.attributes["last_reset"]
+                begin = datetime.fromisoformat(begin) if isinstance(begin, str) else begin
+                end = begin + timedelta(minutes=30)
+                assert Decimal(state.state) == sim.meter.energy_in(end) - sim.meter.energy_in(begin)
+                assert timedelta() <= clock() - end < timedelta(minutes=31)
+
+    live(story)
+
+
+@pytest.mark.timeout(300)
+def test_a_month_in_which_this_and_that_is_off() -> None:
+    result = energy_soak(10, seed=1)
+    assert not result.failures
+    assert result.hours > 500
