@@ -1,5 +1,7 @@
 """Actions: the meter's half-hours as data, and days compared anew."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -39,17 +41,13 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
     async def get_history(call: ServiceCall) -> ServiceResponse:
         history, first, last = _asked(hass, call)
-        try:
+        with _told_to_a_person():
             return {"half_hours": list(await history.async_half_hours(first, last))}
-        except BRouteError as err:
-            raise _failed(err) from err
 
     async def import_history(call: ServiceCall) -> ServiceResponse:
         history, first, last = _asked(hass, call)
-        try:
+        with _told_to_a_person():
             return {**await history.async_import(first, last)}
-        except BRouteError as err:
-            raise _failed(err) from err
 
     hass.services.async_register(DOMAIN, "get_history", get_history, SCHEMA, SupportsResponse.ONLY)
     hass.services.async_register(DOMAIN, "import_history", import_history, SCHEMA, SupportsResponse.OPTIONAL)
@@ -67,7 +65,11 @@ def _asked(hass: HomeAssistant, call: ServiceCall) -> tuple[HistoryImport, date,
     return entry.runtime_data.history, first, last
 
 
-def _failed(err: BRouteError) -> HomeAssistantError:
-    return HomeAssistantError(
-        translation_domain=DOMAIN, translation_key="history_failed", translation_placeholders={"error": str(err)}
-    )
+@contextmanager
+def _told_to_a_person() -> Iterator[None]:
+    try:
+        yield
+    except BRouteError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN, translation_key="history_failed", translation_placeholders={"error": str(err)}
+        ) from err

@@ -10,6 +10,7 @@ import sys
 import custom_components  # noqa: F401
 from tests.simulator.dongle import MODULES
 
+from .energy import EnergyResult, energy_soak
 from .run import LIMIT, Result, soak
 
 
@@ -21,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--module", choices=MODULES, default="bp35c2", help="what is in the dongle (bp35c2)")
     parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds that a recovery may take ({LIMIT:g})")
     parser.add_argument("--debug", action="store_true", help="log everything to stderr")
+    parser.add_argument(
+        "--energy", action="store_true", help="compare the bars of the Energy dashboard, with a recorder"
+    )
+    parser.add_argument("--history-days", type=int, default=30, help="that the meter remembers, with --energy (30)")
     options = parser.parse_args(arguments)
     if options.debug:
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
@@ -29,12 +34,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = secrets.randbelow(100_000) if options.seed is None else options.seed
     command = f"scripts/soak --hours {options.hours:g} --seed {seed} --module {options.module}"
     print(command, flush=True)
+    if options.energy:
+        command += f" --energy --history-days {options.history_days}"
+        energy = energy_soak(options.hours / 24, seed, module=options.module, history_days=options.history_days)
+        print(*_energy_report(energy), sep="\n")
+        return _verdict(energy.failures, command)
     result = soak(options.hours, seed, options.module, options.limit)
     print(*_report(result), sep="\n")
-    if not result.failures:
+    return _verdict(result.failures, command)
+
+
+def _verdict(failures: Sequence[str], command: str) -> int:
+    if not failures:
         return 0
-    print("", "FAILED", *result.failures, f"Again: {command}", sep="\n")
+    print("", "FAILED", *failures, f"Again: {command}", sep="\n")
     return 1
+
+
+def _energy_report(result: EnergyResult) -> list[str]:
+    return [
+        "",
+        *(f"{count:6}  {name}" for name, count in sorted(result.outages.items())),
+        "",
+        f"days              {result.days:g}",
+        f"hours checked     {result.hours}, wrong {len(result.wrong)}",
+        f"energy lost       {result.lost} kWh",
+        f"warnings          {result.warnings.total()}",
+    ]
 
 
 def _report(result: Result) -> list[str]:
