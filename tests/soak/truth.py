@@ -24,6 +24,8 @@ SHOWN = NEW + timedelta(seconds=101)
 MINUTE = timedelta(minutes=1)
 
 COUNTERS = ("energy_in", "energy_out")
+MEASURED = ("power", "current", "current_r", "current_t", *COUNTERS)
+"""What is compared."""
 
 RESET = Decimal("0.9")
 """Statistics take a fall to less than this part for a new counter, and a smaller one for what it is."""
@@ -125,7 +127,8 @@ class Truth:
             or state.state in {STATE_UNAVAILABLE, STATE_UNKNOWN}
         ):
             return None
-        return entity.unique_id.partition("_")[2]
+        key = entity.unique_id.partition("_")[2]
+        return key if key in MEASURED else None
 
     def _check(self, key: str, state: State, age: timedelta) -> None:
         now = self.sim.clock()
@@ -152,13 +155,15 @@ def _is_true(key: str, shown: Decimal, meter: Meter, now: datetime, age: timedel
 
 
 def _shown(key: str, meter: Meter, at: datetime) -> Decimal:
-    match key:
-        case "energy_in":
-            return meter.energy_in(at)
-        case "energy_out":
-            return meter.energy_out(at)
-        case "power":
-            return Decimal(meter.power(at))
+    """Return what a sensor has to show."""
     total = meter.power(at) // 10
     phase_r = total * meter.counters.share(at) // 100
-    return Decimal(phase_r if key == "current_r" else total - phase_r) / 10
+    values = {
+        "power": Decimal(meter.power(at)),
+        "current": Decimal(max(phase_r, total - phase_r, key=abs)) / 10,
+        "current_r": Decimal(phase_r) / 10,
+        "current_t": Decimal(total - phase_r) / 10,
+        "energy_in": meter.energy_in(at),
+        "energy_out": meter.energy_out(at),
+    }
+    return values[key]
