@@ -35,6 +35,9 @@ NEXT_PORTS = 100
 SET_UP = 180.0
 """Seconds; a scan of all channels and two joins take one minute."""
 
+SPEED = 4.0
+"""Of the radio: a month of history is there within a minute."""
+
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
@@ -91,7 +94,7 @@ async def _show(folder: Path, *, lang: str, module: str, port: int) -> None:
     """Let a person look until Ctrl-C."""
     async with AsyncExitStack() as stack:
         with step("the simulator offers a dongle"):
-            meter = await stack.enter_async_context(simulator(folder, module=module))
+            meter = await stack.enter_async_context(simulator(folder, module=module, speed=SPEED))
         while await _run(folder, meter, lang=lang, port=port) == RESTART:
             say("          Home Assistant wants to start again")
 

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 import json
 from pathlib import Path
 
@@ -27,6 +28,12 @@ SPEED = 20.0
 
 REPLY = timedelta(seconds=15)
 """The longest time between the meter's look at its counters and the new state in Home Assistant."""
+
+DAYS = 30
+HOUR = timedelta(hours=1)
+MINUTE = 60
+STEP = Decimal("0.1")
+"""kWh, of the meter's counters."""
 
 POLL = timedelta(seconds=60)
 PERIOD = timedelta(minutes=5)
@@ -93,6 +100,45 @@ async def accepted(client: Client, *, is_compiled: bool) -> None:
     tolerated = set() if is_compiled else {"statistics_not_defined"}
     if worse := [issue for issue in issues if issue["type"] not in tolerated]:
         raise StepError.unexpected("energy/validate complains", worse)
+
+
+async def remembered(client: Client, meter: Simulator) -> str:
+    """Wait for a month of bars before the set-up, and compare each with the meter; return how many there are."""
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    sensors = {key: sensor for key, sensor in (await find_sensors(client)).items() if key in ENERGIES}
+    counters = {now - number * HOUR: await meter.truth(now - number * HOUR) for number in range(24 * DAYS + 1)}
+    reason = "there are no bars"
+
+    async def ask() -> bool:
+        nonlocal reason
+        rows: Mapping[str, list[Json]] = await client.command(
+            "recorder/statistics_during_period",
+            start_time=(now - 24 * DAYS * HOUR).isoformat(),
+            statistic_ids=[sensor.entity_id for sensor in sensors.values()],
+            period="hour",
+            units={"energy": "kWh"},
+            types=["change"],
+        )
+        for key, sensor in sensors.items():
+            bars = {
+                datetime.fromtimestamp(row["start"] / 1000, UTC): row["change"]
+                for row in rows.get(sensor.entity_id, [])
+            }
+            for (hour, begin), (_, end) in pairwise(sorted(counters.items())):
+                if hour >= now - HOUR:
+                    break  # Home Assistant may not have compiled the newest one yet.
+                true = getattr(end, key) - getattr(begin, key)
+                if hour not in bars or abs(Decimal(str(bars[hour])) - true) > STEP / 1000:
+                    reason = f"{key} of {hour:%m-%d %H:%M} is {bars.get(hour)}, but the meter says {true}"
+                    return False
+        return True
+
+    try:
+        async with asyncio.timeout(MINUTE):
+            await until(ask, pause=0.5)
+    except TimeoutError:
+        raise StepError(f"after {MINUTE} s: {reason}") from None
+    return f"{24 * DAYS * len(sensors)} bars"
 
 
 async def compiled(client: Client, meter: Simulator) -> str:
@@ -195,6 +241,8 @@ async def _first_start(start: Start, meter: Simulator, *, with_statistics: bool)
         with step("the recorder and the Energy dashboard accept the sensors"):
             await choose_for_energy(client, await find_sensors(client))
             await accepted(client, is_compiled=False)
+        with step("a month of bars before the set-up agrees with the meter") as details:
+            details.append(await remembered(client, meter))
         if with_statistics:
             with step("Home Assistant's own statistics agree with the meter") as details:
                 details.append(await compiled(client, meter))
@@ -218,6 +266,8 @@ async def _second_start(start: Start, meter: Simulator) -> None:
             hass = await stack.enter_async_context(start())
         with step("the sensors agree with the meter") as details:
             details.append(await agree(hass.client, meter, since=begin))
+        with step("there is no step in the bars"):
+            await remembered(hass.client, meter)
         await _end(stack, hass, meter)
 
 

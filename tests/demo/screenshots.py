@@ -4,7 +4,6 @@ import argparse
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .browser import DESKTOP, PHONE, browser, find_chromium
+from .check import remembered
 from .home_assistant import NAMES, HomeAssistant, home_assistant
 from .integration import DOMAIN, choose_for_energy, find_entry, find_sensors
 from .process import StepError, tail
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 SPEED = 2.0
 """Slow enough to see the progress, fast enough not to be bored."""
-
-HOUR = timedelta(hours=1)
-HISTORY = 72
-"""Hours of which the Energy dashboard shows bars."""
 
 SETTLE = 1.5
 """Seconds until animations are over; the frontend tells nobody when they are."""
@@ -100,31 +96,6 @@ async def _submit(dialog: Locator) -> None:
     await dialog.locator("ha-button[slot=primaryAction]").click()
 
 
-async def import_history(hass: HomeAssistant, meter: Simulator) -> None:
-    """Give the Energy dashboard the hours before, as the meter's counters were."""
-    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    hours = [now - number * HOUR for number in range(HISTORY, -1, -1)]
-    truths = [await meter.truth(hour) for hour in hours]
-    for key, sensor in (await find_sensors(hass.client)).items():
-        if sensor.device_class != "energy":
-            continue
-        counters = [float(getattr(truth, key)) for truth in truths]
-        rows = [
-            {"start": start.isoformat(), "state": end, "sum": end - counters[0]}
-            for start, end in zip(hours[:-1], counters[1:], strict=True)
-        ]
-        metadata = {
-            "mean_type": 0,
-            "has_sum": True,
-            "name": None,
-            "source": "recorder",
-            "statistic_id": sensor.entity_id,
-            "unit_class": "energy",
-            "unit_of_measurement": "kWh",
-        }
-        await hass.client.command("recorder/import_statistics", metadata=metadata, stats=rows)
-
-
 async def pages(camera: Photographer, hass: HomeAssistant) -> None:
     """Look at everything that is there after the set-up."""
     page = camera.page
@@ -162,7 +133,7 @@ async def photograph(folder: Path, lang: str) -> None:
                     await config_flow(camera, meter)
                 with step(f"{lang}: the pages"):
                     await choose_for_energy(hass.client, await find_sensors(hass.client))
-                    await import_history(hass, meter)
+                    await remembered(hass.client, meter)
                     await pages(camera, hass)
             except StepError:
                 await page.screenshot(path=folder / f"{lang}-failure.png")
