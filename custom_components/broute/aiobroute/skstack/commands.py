@@ -6,7 +6,7 @@ that time is over it is sent `None`. A `Fail` never reaches it: that ends a comm
 """
 
 from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..module import ALL_CHANNELS, JoinOutcome
 from .dialects import Dialect
@@ -36,7 +36,8 @@ class Command[T]:
 
     name: str
     """What a log may show of it."""
-    data: bytes
+    data: bytes = field(repr=False)
+    """May hold a credential."""
     replies: Callable[[], Replies[T]]
     timeout: float = 2.0
     """Seconds until the answer must be complete."""
