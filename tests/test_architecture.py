@@ -20,12 +20,14 @@ BELOW = {
     "session": {"errors", "module"},
     "probe": {"errors", "j11", "module", "port", "skstack"},
     "module": set(),
+    "link": {"command", "errors", "port"},
+    "command": set(),
     "port": {"errors"},
     "errors": set(),
-    "skstack": {"errors", "module"},
-    "skstack.module": {"errors", "module", "port", "skstack"},
-    "j11": {"errors", "module"},
-    "j11.module": {"errors", "module", "port", "j11"},
+    "skstack": {"command", "errors", "module"},
+    "skstack.module": {"errors", "link", "module", "port", "skstack"},
+    "j11": {"command", "errors", "module"},
+    "j11.module": {"errors", "j11", "link", "module", "port"},
     "echonet": {"errors"},
 }
 """What each file or folder of aiobroute may import of aiobroute; "" is its public face."""

@@ -31,7 +31,7 @@ from custom_components.broute.aiobroute.port import open_port
 from custom_components.broute.aiobroute.session import REASONS, TRANSITIONS, State
 from custom_components.broute.aiobroute.skstack.commands import sksreg_read
 from custom_components.broute.aiobroute.skstack.dialects import ONE_SIDE, dialect_of
-from custom_components.broute.aiobroute.skstack.module import SkLink, SkModule, identify
+from custom_components.broute.aiobroute.skstack.module import SkModule, identify, link_to
 from tests.simulator import scenarios
 from tests.simulator.radio import Sending
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
@@ -247,7 +247,7 @@ def test_a_module_that_nobody_knows() -> None:
 def test_a_register_that_a_module_lacks_means_no_restriction() -> None:
     async def main() -> None:
         with simulated_port(scenarios.NORMAL, module="rl7023", speed=1, clock=clock) as sim:
-            link = SkLink(await open_port(sim.url))
+            link = link_to(await open_port(sim.url))
             with pytest.raises(ModuleError, match="ER06"):
                 await link.run(sksreg_read("SFA"))
             module = SkModule(link, ONE_SIDE, "1.2.10")

@@ -1,13 +1,9 @@
-"""One function per SK command: its bytes, and what its answer looks like.
+"""One function per SK command: its bytes, and what its answer looks like (see `command.py`)."""
 
-A reply script is a generator that is sent every message that arrives, whoever it is for, and returns the answer. It
-yields how long it is content to wait for the next message in seconds, or `None` to leave that to the command; when
-that time is over it is sent `None`. A `Fail` never reaches it: that ends a command at any stage (SK 3.1).
-"""
+from collections.abc import Callable, Collection
 
-from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass, field
-
+from ..command import Command, Script
+from ..errors import ModuleError
 from ..module import ALL_CHANNELS, JoinOutcome
 from .dialects import Dialect
 from .messages import (
@@ -15,6 +11,7 @@ from .messages import (
     PANA_PORT,
     Event,
     EventNumber,
+    Fail,
     Line,
     Message,
     Ok,
@@ -22,7 +19,8 @@ from .messages import (
     ReceivedUdp,
 )
 
-type Replies[T] = Generator[float | None, Message | None, T]
+type SkCommand[T] = Command[Message, T]
+type Replies[T] = Script[Message, T]
 
 CRLF = b"\r\n"
 
@@ -30,58 +28,45 @@ BLOCK_GRACE = 1.0
 """Seconds; an EPANDESC block can come up to 0.7 s after its EVENT 20, even after EVENT 22."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command[T]:
-    """The bytes of a command, and how to read its answer."""
-
-    name: str
-    """What a log may show of it."""
-    data: bytes = field(repr=False)
-    """May hold a credential."""
-    replies: Callable[[], Replies[T]]
-    timeout: float = 2.0
-    """Seconds until the answer must be complete."""
-
-
-def skreset() -> Command[None]:
+def skreset() -> SkCommand[None]:
     """Set the module back to its defaults; it forgets session and credentials (SK 3.25)."""
-    return Command("SKRESET", b"SKRESET\r\n", _ok, 3.0)
+    return _command("SKRESET", b"SKRESET\r\n", _ok, 3.0)
 
 
-def skver(timeout: float) -> Command[str]:
+def skver(timeout: float) -> SkCommand[str]:
     """Ask for the firmware version (SK 3.23)."""
-    return Command("SKVER", b"SKVER\r\n", _line("EVER "), timeout)
+    return _command("SKVER", b"SKVER\r\n", _line("EVER "), timeout)
 
 
-def skinfo() -> Command[str]:
+def skinfo() -> SkCommand[str]:
     """Ask for addresses and settings; return the whole line (SK 3.2)."""
 
     def replies() -> Replies[str]:
         return "EINFO " + (yield from _line("EINFO ")())
 
-    return Command("SKINFO", b"SKINFO\r\n", replies)
+    return _command("SKINFO", b"SKINFO\r\n", replies)
 
 
-def sksreg(register: str, value: str) -> Command[None]:
+def sksreg(register: str, value: str) -> SkCommand[None]:
     """Write a volatile register (SK 3.1)."""
     line = f"SKSREG {register} {value}"
-    return Command(line, line.encode() + CRLF, _ok)
+    return _command(line, line.encode() + CRLF, _ok)
 
 
-def sksreg_read(register: str) -> Command[str]:
+def sksreg_read(register: str) -> SkCommand[str]:
     """Read a register (SK 3.1)."""
     line = f"SKSREG {register}"
-    return Command(line, line.encode() + CRLF, _line("ESREG "))
+    return _command(line, line.encode() + CRLF, _line("ESREG "))
 
 
-def sksetpwd(password: str) -> Command[None]:
+def sksetpwd(password: str) -> SkCommand[None]:
     """Set the Route-B password (SK 3.16)."""
-    return Command("SKSETPWD", f"SKSETPWD {len(password):X} {password}".encode() + CRLF, _ok)
+    return _command("SKSETPWD", f"SKSETPWD {len(password):X} {password}".encode() + CRLF, _ok)
 
 
-def sksetrbid(route_b_id: str) -> Command[None]:
+def sksetrbid(route_b_id: str) -> SkCommand[None]:
     """Set the Route-B ID; its last eight characters become the pairing ID of scans (SK 3.17)."""
-    return Command("SKSETRBID", f"SKSETRBID {route_b_id}".encode() + CRLF, _ok)
+    return _command("SKSETRBID", f"SKSETRBID {route_b_id}".encode() + CRLF, _ok)
 
 
 def scan_seconds(channels: Collection[int], duration: int) -> float:
@@ -89,7 +74,7 @@ def scan_seconds(channels: Collection[int], duration: int) -> float:
     return 0.0096 * ((1 << duration) + 1) * len(channels)
 
 
-def skscan(dialect: Dialect, channels: Collection[int], duration: int) -> Command[list[PanDescriptor]]:
+def skscan(dialect: Dialect, channels: Collection[int], duration: int) -> SkCommand[list[PanDescriptor]]:
     """Listen for meters with our pairing ID (SK 3.9)."""
 
     def replies() -> Replies[list[PanDescriptor]]:
@@ -111,10 +96,10 @@ def skscan(dialect: Dialect, channels: Collection[int], duration: int) -> Comman
 
     mask = sum(1 << (channel - min(ALL_CHANNELS)) for channel in channels)
     line = f"SKSCAN 2 {mask:08X} {duration:X}{dialect.side}"
-    return Command(line, line.encode() + CRLF, replies, scan_seconds(channels, duration) + 5.0)
+    return _command(line, line.encode() + CRLF, replies, scan_seconds(channels, duration) + 5.0)
 
 
-def skjoin(address: str) -> Command[JoinOutcome]:
+def skjoin(address: str) -> SkCommand[JoinOutcome]:
     """Authenticate with the meter (SK 3.4)."""
 
     def replies() -> Replies[JoinOutcome]:
@@ -132,10 +117,10 @@ def skjoin(address: str) -> Command[JoinOutcome]:
                     outcome = JoinOutcome.REFUSED if heard else JoinOutcome.UNHEARD
         return outcome
 
-    return Command("SKJOIN", f"SKJOIN {address}".encode() + CRLF, replies, 60.0)
+    return _command("SKJOIN", f"SKJOIN {address}".encode() + CRLF, replies, 60.0)
 
 
-def skterm() -> Command[None]:
+def skterm() -> SkCommand[None]:
     """End the session (SK 3.6)."""
 
     def replies() -> Replies[None]:
@@ -147,10 +132,10 @@ def skterm() -> Command[None]:
                 case Event(EventNumber.ENDED | EventNumber.END_UNANSWERED):
                     ended = True
 
-    return Command("SKTERM", b"SKTERM\r\n", replies, 15.0)
+    return _command("SKTERM", b"SKTERM\r\n", replies, 15.0)
 
 
-def sksendto(dialect: Dialect, address: str, data: bytes) -> Command[bool]:
+def sksendto(dialect: Dialect, address: str, data: bytes) -> SkCommand[bool]:
     """Send one encrypted datagram; return whether the meter's radio took it (SK 3.7)."""
 
     def replies() -> Replies[bool]:
@@ -167,11 +152,28 @@ def sksendto(dialect: Dialect, address: str, data: bytes) -> Command[bool]:
 
     # Security 1: encrypted or not at all, so that a lost session shows at once.
     head = f"SKSENDTO 1 {address} {ECHONET_PORT:04X} 1{dialect.side} {len(data):04X} ".encode()
-    return Command("SKSENDTO", head + data, replies, 10.0)
+    return _command("SKSENDTO", head + data, replies, 10.0)
 
 
 ADDRESS_RESOLUTION = 4.0
 """Seconds in which EVENT 21 follows OK; 0.34 was the longest seen, without neighbour solicitation."""
+
+
+def _command[T](name: str, data: bytes, replies: Callable[[], Replies[T]], timeout: float = 2.0) -> SkCommand[T]:
+    """Return a command that a FAIL ends at any stage (SK 3.1)."""
+
+    def guarded() -> Replies[T]:
+        script = replies()
+        patience = next(script)
+        while not isinstance(message := (yield patience), Fail):
+            try:
+                patience = script.send(message)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+        raise ModuleError(f"{name} failed with {message.code}", message.code)
+
+    return Command(name, data, guarded, timeout)
 
 
 def _ok() -> Replies[None]:

@@ -1,11 +1,10 @@
 """An SK module behind a port."""
 
-import asyncio
 from collections.abc import Callable, Collection
 import logging
-from typing import Any
 
-from ..errors import ModuleError, ModuleTimeoutError, PortError
+from ..errors import ModuleError
+from ..link import Link
 from ..module import (
     ALL_CHANNELS,
     Beacon,
@@ -19,8 +18,6 @@ from ..module import (
 from ..port import Port
 from .commands import (
     CRLF,
-    Command,
-    Replies,
     scan_seconds,
     skinfo,
     skjoin,
@@ -40,7 +37,6 @@ from .messages import (
     ECHONET_PORT,
     Event,
     EventNumber,
-    Fail,
     Message,
     PanDescriptor,
     ReceivedUdp,
@@ -64,139 +60,10 @@ MODULE_EVENTS = {
 }
 
 
-class SkLink:
-    """A port on which one SK command at a time is carried out."""
-
-    def __init__(self, port: Port) -> None:
-        """Listen to the port from now on."""
-        self._port = port
-        self._decoder = Decoder()
-        self._turn = asyncio.Lock()
-        self._exchange: _Exchange[Any] | None = None
-        self.on_message: Callable[[Message], None] = _nobody
-        self.on_lost: Callable[[], None] = _nothing
-        port.attach(on_data=self._receive, on_lost=self._lost)
-
-    async def run[T](self, command: Command[T]) -> T:
-        """Carry out one command.
-
-        Raises:
-            ModuleError: the module refused it.
-            ModuleTimeoutError: the answer was not complete in time; the port is closed.
-            PortError: the port is, or was, closed.
-
-        """
-        try:
-            return await self.attempt(command)
-        except TimeoutError:
-            self.abandon()
-            raise ModuleTimeoutError(f"{command.name} was not answered") from None
-
-    async def attempt[T](self, command: Command[T]) -> T:
-        """Carry out one command, but leave the port open if there is no answer.
-
-        Raises:
-            TimeoutError: the answer was not complete in time.
-            ModuleError: the module refused it.
-            PortError: the port is, or was, closed.
-
-        """
-        async with self._turn:
-            _LOGGER.debug("> %s", command.name)
-            answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-            self._port.write(command.data)
-            self._exchange = exchange = _Exchange(command.name, command.replies(), answer)
-            try:
-                async with asyncio.timeout(command.timeout):
-                    return await answer
-            except asyncio.CancelledError:
-                # A half-read answer must not be left for the next command.
-                self.abandon()
-                raise
-            finally:
-                exchange.end()
-                self._exchange = None
-
-    def write(self, data: bytes) -> None:
-        """Send bytes that belong to no command."""
-        self._port.write(data)
-
-    def abandon(self) -> None:
-        """Close the port and tell whoever listens."""
-        on_lost = self.on_lost
-        self.close()
-        on_lost()
-
-    def close(self) -> None:
-        """Close the port."""
-        self.on_message, self.on_lost = _nobody, _nothing
-        self._port.close()
-        if self._exchange is not None:
-            self._exchange.fail(PortError(f"{self._port.url} was closed"))
-
-    async def wait_closed(self) -> None:
-        """Return when the port can be opened again."""
-        await self._port.wait_closed()
-
-    def _receive(self, data: bytes) -> None:
-        for message in self._decoder.receive(data):
-            _LOGGER.debug("< %s", message)
-            if self._exchange is not None:
-                self._exchange.receive(message)
-            self.on_message(message)
-
-    def _lost(self, error: PortError) -> None:
-        if self._exchange is not None:
-            self._exchange.fail(error)
-        self.abandon()
-
-
-class _Exchange[T]:
-    """A command that is being carried out."""
-
-    def __init__(self, name: str, replies: Replies[T], answer: asyncio.Future[T]) -> None:
-        self._name = name
-        self._replies = replies
-        self._answer = answer
-        self._silence: asyncio.TimerHandle | None = None
-        next(replies)
-
-    def receive(self, message: Message | None) -> None:
-        """Let the reply script have a message, or the end of its patience."""
-        self._end_silence()
-        if self._answer.done():
-            return
-        if isinstance(message, Fail):
-            self.fail(ModuleError(f"{self._name} failed with {message.code}", message.code))
-            return
-        try:
-            patience = self._replies.send(message)
-        except StopIteration as end:
-            self._answer.set_result(end.value)
-            return
-        if patience is not None:
-            self._silence = asyncio.get_running_loop().call_later(patience, self.receive, None)
-
-    def fail(self, error: ModuleError | PortError) -> None:
-        """End with an error."""
-        if not self._answer.done():
-            self._answer.set_exception(error)
-
-    def end(self) -> None:
-        """Leave nothing behind."""
-        self._end_silence()
-        self._replies.close()
-
-    def _end_silence(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-
-
 class SkModule:
     """A Wi-SUN module that speaks SK commands."""
 
-    def __init__(self, link: SkLink, dialect: Dialect, firmware: str) -> None:
+    def __init__(self, link: Link[Message], dialect: Dialect, firmware: str) -> None:
         """Take over a link on which `identify` found the module."""
         self._link = link
         self._dialect = dialect
@@ -295,6 +162,11 @@ class SkModule:
         self._on_event(ModuleEvent.PORT_LOST)
 
 
+def link_to(port: Port) -> Link[Message]:
+    """Return a link on which SK commands can be carried out."""
+    return Link(port, Decoder().receive, _LOGGER)
+
+
 async def identify(port: Port, *, patience: float) -> SkModule | None:
     """Ask whether an SK module is on the port, which stays open if none is.
 
@@ -303,7 +175,7 @@ async def identify(port: Port, *, patience: float) -> SkModule | None:
         PortError: the port was closed.
 
     """
-    link = SkLink(port)
+    link = link_to(port)
     # Ends a line that somebody left half-written; its FAIL costs the first try.
     link.write(CRLF)
     for _ in range(2):
@@ -326,7 +198,3 @@ def _beacon(descriptor: PanDescriptor) -> Beacon:
 
 def _nobody(_: object) -> None:
     """Take what nobody listens to."""
-
-
-def _nothing() -> None:
-    """Do nothing."""
