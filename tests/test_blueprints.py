@@ -142,7 +142,7 @@ async def test_a_person_can_choose_the_right_entities_only(hass: HomeAssistant) 
                             and not entity.disabled
                         }
     assert offered == {
-        "currents": {"current_r", "current_t"},
+        "currents": {"current", "current_r", "current_t"},
         "power": {"power"},
         "energy_in": {"energy_in", "energy_out"},
         "energy_out": {"energy_in", "energy_out"},
