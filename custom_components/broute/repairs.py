@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from .aiobroute import Pan, Reading
 
-HELP_URL: Final = "https://github.com/broute-smart-meter/home-assistant-broute#if-it-does-not-work"
+README: Final = "https://github.com/broute-smart-meter/home-assistant-broute/blob/main"
+HELP_URLS: Final[Mapping[str, str]] = {"ja": f"{README}/README.ja.md#修復"}
+HELP_URL: Final = f"{README}/README.md#repairs"
+"""The section that explains them, in the language of the installation where there is one."""
 
 UNHEARD: Final = 3600
 """Seconds; shorter silences are a matter of the radio and pass by themselves."""
@@ -118,7 +121,7 @@ class Issues:
             f"{issue}_{self._entry.entry_id}",
             data=data,
             is_fixable=data is not None,
-            learn_more_url=HELP_URL,
+            learn_more_url=HELP_URLS.get(self._hass.config.language, HELP_URL),
             severity=ir.IssueSeverity.WARNING,
             translation_key=issue,
             translation_placeholders={"title": self._entry.title, **placeholders},
