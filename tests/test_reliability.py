@@ -2,6 +2,8 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import ConfigEntryState
@@ -12,6 +14,7 @@ import pytest
 from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
 from .home import PAN, dongle, elapse, entry_of, now, set_up, state, state_of, until
+from .recorder import bars
 from .simulator import scenarios
 from .simulator.radio import RadioSettings, Renewal, Sending
 from .simulator.scenarios import Scenario
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from .simulator.transport import SimulatedPort
 
 POWER = "sensor.smart_meter_power"
+HOUR = timedelta(hours=1)
 
 
 async def seconds_to_start(home: Installation) -> float:
@@ -264,3 +268,24 @@ async def test_the_meter_is_listened_for_on_its_own_channel_before_the_password_
         # One channel, of 28; 0.0096 s * (2 ** 6 + 1) = 0.6 s (SK 3.9).
         assert scans == ["SKSCAN 2 00010000 6 0"]
         assert sum(command.startswith("SKJOIN") for command in sim.record.commands) == 2
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("imports", [True, False])
+def test_an_exchanged_meter_makes_no_spike(*, imports: bool) -> None:
+    async def live(home: Installation, sim: SimulatedPort) -> None:
+        began, old = sim.clock(), sim.meter
+        await asyncio.sleep(3 * 3600)
+        sim.exchange_meter()
+        exchanged, new = sim.clock(), sim.meter
+        await until(lambda: home.exchange_issue is not None, 10)
+        await home.confirm_exchange()
+        await asyncio.sleep(3 * 3600)
+        shown = await bars(home.hass, "sensor.smart_meter_energy_import", began)
+        truth = old.energy_in(exchanged) - old.energy_in(began) + new.energy_in(max(shown) + HOUR)
+        assert len(shown) >= 5
+        assert all(0 <= bar < 3 for bar in shown.values()), "no household draws more in an hour of this one"
+        # What the old meter counted after its last reading, nobody can read any more.
+        assert abs(sum(shown.values()) - truth) < Decimal("0.5")
+
+    in_a_house(scenarios.NORMAL, live, has_recorder=True, import_history=imports)

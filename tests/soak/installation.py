@@ -187,7 +187,13 @@ class Unexpected(logging.Handler):
             self.texts[self.format(record)] += 1
 
 
-def in_a_house(scenario: Scenario, live: Callable[[Installation, SimulatedPort], Coroutine[Any, Any, None]]) -> None:
+def in_a_house(
+    scenario: Scenario,
+    live: Callable[[Installation, SimulatedPort], Coroutine[Any, Any, None]],
+    *,
+    has_recorder: bool = False,
+    **options: Any,
+) -> None:
     """Let a Home Assistant live that can be stopped and started again."""
 
     async def main() -> None:
@@ -198,14 +204,15 @@ def in_a_house(scenario: Scenario, live: Callable[[Installation, SimulatedPort],
             TemporaryDirectory() as folder,
             simulated_port(scenario, speed=1, clock=clock) as sim,
         ):
-            home = Installation(Path(folder), sim, lambda _: None)
+            database = Path(folder) / "statistics.db" if has_recorder else None
+            home = Installation(Path(folder), sim, lambda _: None, database, options)
             await home.start()
             await asyncio.sleep(600)
             try:
                 await live(home, sim)
             finally:
                 await home.stop()
-        loop.wall = None
+        loop.wall = loop.settle = None
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         runner.run(main())
