@@ -1,0 +1,171 @@
+"""What is fuzzed; each function takes one example and fails if something is not as it should be."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from custom_components.broute.aiobroute import (
+    PROPERTIES,
+    BRouteError,
+    Credentials,
+    FrameError,
+    MeterProfile,
+    Pan,
+    Values,
+    connect,
+)
+from custom_components.broute.aiobroute.echonet.frame import Frame
+from custom_components.broute.aiobroute.skstack.decoder import Decoder
+from tests.aiobroute.virtual_time import clock, run
+from tests.simulator import scenarios
+from tests.simulator.faults import Fault
+from tests.simulator.radio import Sending
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+from tests.simulator.transport import SimulatedPort, simulated_port
+
+METER: Final = "FE80:0000:0000:0000:021C:6400:03D2:A1B7"
+DONGLE: Final = "FE80:0000:0000:0000:021D:1291:1234:5678"
+PAN: Final = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
+PROFILE: Final = MeterProfile.from_raw({"E1": "01", "D7": "06"})
+
+PATIENCE: Final = 3600.0
+"""Seconds of simulated time after which a connection hangs."""
+
+_numbers = st.integers(0, 255).map(lambda number: f"{number:02X}")
+_codes = st.sampled_from(sorted(PROPERTIES)) | st.integers(0, 255)
+_properties = st.lists(st.tuples(_codes, st.binary(max_size=20)), max_size=4)
+
+
+def _echonet(tid: int, esv: int, properties: list[tuple[int, bytes]]) -> bytes:
+    body = b"".join(bytes((code, len(data))) + data for code, data in properties)
+    return b"\x10\x81" + tid.to_bytes(2) + bytes.fromhex("02880105FF01") + bytes((esv, len(properties))) + body
+
+
+def _erxudp(payload: bytes, secured: int, cut: int) -> bytes:
+    line = f"ERXUDP {METER} {DONGLE} 0E1A 0E1A 001C640003D2A1B7 {secured} 0 {len(payload):04X} {payload.hex().upper()}"
+    return line.encode()[: len(line) - cut] + b"\r\n"
+
+
+services = st.sampled_from([0x50, 0x51, 0x52, 0x53, 0x61, 0x62, 0x71, 0x72, 0x73, 0x74, 0x7A]) | st.integers(0, 255)
+frames = st.builds(_echonet, st.integers(0, 9), services, _properties) | st.binary(max_size=60)
+messages = st.one_of(
+    st.builds(_erxudp, frames, st.integers(0, 1), st.integers(0, 3)),
+    st.builds(lambda number, parameter: f"EVENT {number} {METER} 0 {parameter}\r\n".encode(), _numbers, _numbers),
+    _numbers.map(lambda number: f"FAIL ER{number}\r\n".encode()),
+    st.sampled_from(
+        [
+            b"OK\r\n",
+            b"OK 01\r",
+            b"EVER 1.5.2\r\n",
+            b"EINFO FE80::1 0 21 FFFF 0\r\n",
+            b"EPANDESC\r\n  Channel:31\r\n",
+            b"EPANDESC\r\n  Channel:31\r\n  Channel Page:09\r\n  Pan ID:8A3C\r\n  Addr:001C640003D2A1B7\r\n",
+            b"ERXUDP ",
+            b"\r\n",
+        ]
+    ),
+    st.binary(max_size=40),
+)
+"""What a module may print, or might be taken for it."""
+
+happenings = st.sampled_from(
+    [
+        "end_session",
+        "drop_session",
+        "expire",
+        "restrict",
+        "release",
+        "mute",
+        "heard",
+        "unplug",
+        "plug",
+        "silent",
+        "answering",
+        *Sending,
+        *Fault,
+    ]
+)
+steps = st.lists(st.tuples(st.floats(0, 30), messages | happenings), max_size=12)
+
+
+def serial_input(chunks: Sequence[bytes]) -> None:
+    """Feed a decoder; whatever comes, a whole message behind it arrives."""
+    decoder = Decoder()
+    for chunk in chunks:
+        list(decoder.receive(chunk))
+    # A payload that was announced may still be waited for; nothing is longer.
+    found = [message for _ in range(60) for message in decoder.receive(b"EVENT 25 " + METER.encode() + b"\r\n")]
+    assert found, "the decoder does not find its way back"
+
+
+def frame(data: bytes) -> None:
+    """Decode a frame and its properties."""
+    try:
+        decoded = Frame.decode(data)
+        values = Values({code: data for code, data in decoded.properties if data})
+    except FrameError:
+        return
+    for code, row in PROPERTIES.items():
+        value = row.decode(edt) if (edt := values.data.get(code)) else None
+        if row.unit == "kWh" and isinstance(value, int):
+            assert 0 <= (PROFILE.energy(value) or 0) < 10_000_000
+
+
+def conversation(module: str, planned: Sequence[tuple[float, bytes | str | Sending | Fault]]) -> None:
+    """Let something happen at any point of a connection: it ends in an answer or in an error of ours, never hangs."""
+
+    async def main() -> None:
+        with simulated_port(scenarios.SOLAR, module=module, speed=1, clock=clock) as sim:
+            meddling = asyncio.ensure_future(_meddle(sim, planned))
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await _use(sim)
+            except BRouteError:
+                pass
+            finally:
+                meddling.cancel()
+                await asyncio.gather(meddling, return_exceptions=True)
+            assert sim.record.opens == sim.record.closes, "the port is still open"
+
+    run(main())
+
+
+async def _use(sim: SimulatedPort) -> None:
+    credentials = Credentials(ROUTE_B_ID, PASSWORD)
+    async with await connect(sim.url, credentials, pan=PAN, profile=PROFILE) as meter:
+        await meter.read()
+        async for _ in meter.history.days([1]):
+            pass
+        await meter.read()
+        await meter.leave()
+
+
+async def _meddle(sim: SimulatedPort, planned: Sequence[tuple[float, bytes | str | Sending | Fault]]) -> None:
+    for pause, what in planned:
+        await asyncio.sleep(pause)
+        match what:
+            case bytes():
+                sim.inject(what)
+            case Sending():
+                sim.air.sendings.append(what)
+            case Fault():
+                sim.air.faults.append(what)
+            case _:
+                HAPPENINGS[what](sim)
+
+
+HAPPENINGS: Final[Mapping[str, Callable[[SimulatedPort], Any]]] = {
+    "end_session": lambda sim: sim.air.end_session(),
+    "drop_session": lambda sim: sim.air.drop_session(),
+    "expire": lambda sim: sim.air.expire(),
+    "restrict": lambda sim: sim.air.restrict(),
+    "release": lambda sim: sim.air.restrict(False),
+    "mute": lambda sim: setattr(sim.line, "is_mute", True),
+    "heard": lambda sim: setattr(sim.line, "is_mute", False),
+    "unplug": lambda sim: sim.unplug(),
+    "plug": lambda sim: sim.plug(),
+    "silent": lambda sim: setattr(sim.air, "is_answering", False),
+    "answering": lambda sim: setattr(sim.air, "is_answering", True),
+}
