@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 import getpass
 import json
+import os
 import signal
 import sys
 from typing import Any
@@ -196,6 +197,15 @@ def test_history_ends_where_the_meter_refuses(capsys: pytest.CaptureFixture[str]
         assert lines[1].startswith("2026-11-22T00:00:00+09:00,")
         assert lines[1].endswith(",")
         assert run(sim, "history", "--date", "2026-11-20") == 1
+
+
+def test_somebody_who_has_seen_enough(sim: SimulatedPort, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w") as out:  # noqa: PTH123  # no path, but a pipe
+        monkeypatch.setattr(sys, "stdout", out)
+        assert run(sim, "history", "--csv", "--pan", PAN) == 0
+    assert sim.record.opens == sim.record.closes == 1
 
 
 def test_set_installation_location(sim: SimulatedPort) -> None:

@@ -58,10 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.debug:
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
     try:
-        return asyncio.run(_until_signal(options.command(options)))
+        status = asyncio.run(_until_signal(options.command(options)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Such as `head`, which has seen enough. Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except BRouteError as err:
         print(f"{type(err).__name__.removesuffix('Error')}: {err}", file=sys.stderr)
         return 1
+    return status
 
 
 async def _until_signal(command: Coroutine[None, None, None]) -> int:
