@@ -152,6 +152,72 @@ def count_days(sim: SimulatedPort) -> int:
     return sum(data[10:] == bytes.fromhex("6201E200") for data in sim.record.datagrams_from_client)
 
 
+def test_whatever_was_off_the_bars_are_those_of_a_home_that_was_always_on(tmp_path: Path) -> None:
+    scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=14))
+    begin = START.replace(hour=0, minute=0, second=0) - 5 * DAY
+    found: list[dict[str, dict[datetime, Decimal]]] = []
+
+    def lived(name: str, between: Callable[[Installation, SimulatedPort], Coroutine[Any, Any, None]]) -> None:
+        async def story() -> None:
+            folder = tmp_path / name
+            folder.mkdir()
+            async with house(folder, scenario) as (home, sim):
+                await home.start()
+                await asyncio.sleep(60 * MINUTE)
+                await between(home, sim)
+                await asyncio.sleep(START.timestamp() + 80 * 60 * MINUTE - clock().timestamp())
+                found.append({each: await bars(home.hass, each, begin) for each in (IMPORT, EXPORT)})
+
+        live(story)
+
+    async def always_on(_: Installation, __: SimulatedPort) -> None:
+        """Nothing happens."""
+
+    async def with_outages(home: Installation, sim: SimulatedPort) -> None:
+        await home.stop()
+        await asyncio.sleep(27.4 * 60 * MINUTE)
+        await home.start()
+        await asyncio.sleep(100)
+        await home.kill()
+        await asyncio.sleep(3 * 60 * MINUTE)
+        await home.start()
+        await asyncio.sleep(2 * 60 * MINUTE)
+        sim.unplug()
+        await asyncio.sleep(7.7 * 60 * MINUTE)
+        sim.plug()
+        await asyncio.sleep(90 * MINUTE)
+        sim.air.is_reachable = False
+        await asyncio.sleep(13.2 * 60 * MINUTE)
+        sim.air.is_reachable = True
+
+    lived("on", always_on)
+    lived("off", with_outages)
+    on, off = found
+    assert len(on[IMPORT]) >= 5 * 24 + 92
+    assert on == off
+
+
+def test_a_recorder_that_is_behind(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualTimeLoop)
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            recorder, settle = get_instance(home.hass), loop.settle
+            for hours in (0.5, 3):
+                # Nothing is written meanwhile, as during a backup; what is to be written waits.
+                await recorder.lock_database()
+                loop.settle = None
+                await asyncio.sleep(hours * 60 * MINUTE)
+                loop.settle = settle
+                assert recorder.unlock_database()
+                await asyncio.sleep(70 * MINUTE)
+                await assert_true(home, sim, hours=24 + 14)
+
+    live(story)
+
+
 def test_while_the_meter_had_no_power(tmp_path: Path) -> None:
     begin = START.replace(hour=3, minute=0, second=0) - 2 * DAY
 
