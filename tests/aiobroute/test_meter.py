@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 import logging
 from typing import Any
@@ -415,6 +416,24 @@ def test_requests_wait_for_airtime() -> None:
             assert not reading.done()
             sim.air.restrict(False)
             assert (await reading).power is not None
+            assert not meter.restricted
+
+    run(main())
+
+
+def test_a_release_that_nobody_heard_of() -> None:
+    async def main() -> None:
+        async with connected() as (meter, sim):
+            sim.air.restrict()
+            await asyncio.sleep(0.1)
+            # Waiting anew does not begin the hour anew.
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1800):
+                    await meter.read()
+            sim.air.is_restricted = False
+            begin = clock()
+            assert (await meter.read()).power is not None
+            assert timedelta(minutes=29) < clock() - begin < timedelta(minutes=31)
             assert not meter.restricted
 
     run(main())

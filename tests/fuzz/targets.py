@@ -30,8 +30,8 @@ DONGLE: Final = "FE80:0000:0000:0000:021D:1291:1234:5678"
 PAN: Final = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
 PROFILE: Final = MeterProfile.from_raw({"E1": "01", "D7": "06"})
 
-PATIENCE: Final = 3600.0
-"""Seconds of simulated time after which a connection hangs."""
+PATIENCE: Final = 4 * 3600.0
+"""Seconds of simulated time after which a connection hangs; a restriction, of which there may be some, is an hour."""
 
 _numbers = st.integers(0, 255).map(lambda number: f"{number:02X}")
 _codes = st.sampled_from(sorted(PROPERTIES)) | st.integers(0, 255)

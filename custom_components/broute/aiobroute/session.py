@@ -79,6 +79,9 @@ SCAN_PASSES = ((ODD_CHANNELS, 6), (ALL_CHANNELS, 6), (ALL_CHANNELS, 7), (ALL_CHA
 
 LISTEN_DURATION = 6
 
+AIRTIME_HOUR = 3600.0
+"""Seconds over which the airtime is summed up (ARIB STD-T108): no restriction is longer."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanPass:
@@ -105,6 +108,7 @@ class Session:
         self._module = module
         self._timing = timing
         self._address = ""
+        self._restricted_until = 0.0
         self._changed = asyncio.Event()
         self._on_event = on_event or _nobody
         self._on_datagram: Callable[[Datagram], None] = _nobody
@@ -192,14 +196,19 @@ class Session:
         await self._module.wait_closed()
 
     async def _may_send(self) -> None:
-        while self.state is State.EXPIRED or (self.state is State.JOINED and self.restricted):
+        loop = asyncio.get_running_loop()
+        while (renewing := self.state is State.EXPIRED) or (self.state is State.JOINED and self.restricted):
             self._changed.clear()
-            limit = self._timing.reauthentication if self.state is State.EXPIRED else None
+            until = loop.time() + self._timing.reauthentication if renewing else self._restricted_until
             try:
-                async with asyncio.timeout(limit):
+                async with asyncio.timeout_at(until):
                     await self._changed.wait()
             except TimeoutError:
-                self._lose("the session was not renewed in time")
+                if renewing:
+                    self._lose("the session was not renewed in time")
+                else:
+                    _LOGGER.debug("nobody told that airtime is available again; it is by now")
+                    self._event_received(ModuleEvent.RELEASED)
         if self.state is not State.JOINED:
             raise SessionLostError(self._reason or "there is no session")
 
@@ -218,6 +227,7 @@ class Session:
         self._on_event(event)
         if event in (ModuleEvent.RESTRICTED, ModuleEvent.RELEASED):
             self.restricted = event is ModuleEvent.RESTRICTED
+            self._restricted_until = asyncio.get_running_loop().time() + AIRTIME_HOUR
         state = TRANSITIONS.get((self.state, event), self.state)
         _LOGGER.debug("%s: %s -> %s", event.name, self.state.name, state.name)
         if state is State.LOST:
