@@ -152,6 +152,7 @@ def count_days(sim: SimulatedPort) -> int:
     return sum(data[10:] == bytes.fromhex("6201E200") for data in sim.record.datagrams_from_client)
 
 
+@pytest.mark.timeout(600)  # Twice eighty hours of polls.
 def test_whatever_was_off_the_bars_are_those_of_a_home_that_was_always_on(tmp_path: Path) -> None:
     scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=14))
     begin = START.replace(hour=0, minute=0, second=0) - 5 * DAY
@@ -161,7 +162,7 @@ def test_whatever_was_off_the_bars_are_those_of_a_home_that_was_always_on(tmp_pa
         async def story() -> None:
             folder = tmp_path / name
             folder.mkdir()
-            async with house(folder, scenario) as (home, sim):
+            async with house(folder, scenario, interval=300) as (home, sim):
                 await home.start()
                 await asyncio.sleep(60 * MINUTE)
                 await between(home, sim)
