@@ -100,6 +100,9 @@ async def accepted(client: Client, *, is_compiled: bool) -> None:
     tolerated = set() if is_compiled else {"statistics_not_defined"}
     if worse := [issue for issue in issues if issue["type"] not in tolerated]:
         raise StepError.unexpected("energy/validate complains", worse)
+    complaints = await client.command("recorder/validate_statistics")
+    if ours := {statistic_id: complaints[statistic_id] for statistic_id in wanted & complaints.keys()}:
+        raise StepError.unexpected("recorder/validate_statistics complains", ours)
 
 
 async def remembered(client: Client, meter: Simulator) -> str:
