@@ -1,21 +1,23 @@
 """The meter's history in a real recorder, read back through Home Assistant's own public commands."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
+from homeassistant.setup import async_setup_component
 import pytest
 import time_machine
 
 from .aiobroute.virtual_time import START, VirtualTimeLoop, clock
-from .recorder import bars
+from .recorder import ask, bars
 from .simulator import scenarios
 from .simulator.meter import Gap, MeterSettings
 from .simulator.scenarios import Scenario
@@ -31,6 +33,17 @@ EXPORT = "sensor.smart_meter_energy_export"
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 MINUTE = 60.0
+
+NOTHING_PAID = dict.fromkeys(
+    (
+        "stat_cost",
+        "stat_compensation",
+        "entity_energy_price",
+        "number_energy_price",
+        "entity_energy_price_export",
+        "number_energy_price_export",
+    )
+)
 
 type Home = tuple[Installation, SimulatedPort]
 
@@ -244,17 +257,77 @@ def test_through_the_public_commands(tmp_path: Path) -> None:
         async with house(tmp_path, scenario) as (home, _):
             await home.start()
             await asyncio.sleep(70 * MINUTE)
-            hass = home.hass
-            recorder = get_instance(hass)
-            from homeassistant.components.recorder.statistics import (  # noqa: PLC0415
-                list_statistic_ids,
-                validate_statistics,
-            )
+            found = await ask(home.hass, "recorder/list_statistic_ids", statistic_type="sum")
+            assert {row["statistic_id"] for row in found} == {IMPORT, EXPORT}
+            assert {row["statistics_unit_of_measurement"] for row in found} == {"kWh"}
+            assert not await ask(home.hass, "recorder/validate_statistics")
+            assert await async_setup_component(home.hass, "energy", {})
+            grid = {"type": "grid", "stat_energy_from": IMPORT, "stat_energy_to": EXPORT, "cost_adjustment_day": 0}
+            await ask(home.hass, "energy/save_prefs", energy_sources=[{**NOTHING_PAID, **grid}])
+            assert (await ask(home.hass, "energy/validate"))["energy_sources"] == [[]]
 
-            found = await recorder.async_add_executor_job(list_statistic_ids, hass)
-            assert {row["statistic_id"] for row in found if row["has_sum"]} == {IMPORT, EXPORT}
-            assert {row["statistics_unit_of_measurement"] for row in found if row["has_sum"]} == {"kWh"}
-            assert not (await recorder.async_add_executor_job(validate_statistics, hass))
+    live(story)
+
+
+def lose_database(folder: Path) -> None:
+    for file in folder.glob("statistics.db*"):
+        file.unlink()
+
+
+def rename_table(folder: Path, before: str, after: str) -> None:
+    with closing(connect(folder / "statistics.db")) as database:
+        database.execute(f"alter table {before} rename to {after}")
+
+
+def test_another_database(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=5))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await home.stop()
+            # Home Assistant begins a new one when the old one is damaged, or was not in the backup.
+            lose_database(tmp_path)
+            await asyncio.sleep(100 * MINUTE)
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await assert_true(home, sim, hours=24 * 4 + 15)
+
+    live(story)
+
+
+def test_a_sensor_that_is_switched_on_later(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            registry = er.async_get(home.hass)
+            registry.async_update_entity(EXPORT, disabled_by=er.RegistryEntryDisabler.USER)
+            await asyncio.sleep(200 * MINUTE)
+            registry.async_update_entity(EXPORT, disabled_by=None)
+            await asyncio.sleep(20 * MINUTE)
+            await assert_true(home, sim, hours=24 * 2 + 16)
+            # From now on nothing is missing.
+            read = count_days(sim)
+            await home.hass.config_entries.async_reload(home.entry.entry_id)
+            await asyncio.sleep(20 * MINUTE)
+            assert count_days(sim) == read
+
+    live(story)
+
+
+def test_a_database_that_cannot_be_read_for_a_while(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep((60 - START.minute + 5) * MINUTE)
+            rename_table(tmp_path, "statistics", "mislaid")
+            await asyncio.sleep(2 * MINUTE)
+            rename_table(tmp_path, "mislaid", "statistics")
+            assert "cannot be read" in caplog.text
+            await asyncio.sleep(60 * MINUTE)
+            await assert_true(home, sim, hours=24 * 2 + 15)
 
     live(story)
 

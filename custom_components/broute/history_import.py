@@ -10,7 +10,12 @@ import logging
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from homeassistant.components.recorder.const import DOMAIN as RECORDER_DOMAIN
-from homeassistant.components.recorder.db_schema import Statistics, StatisticsRuns, StatisticsShortTerm
+from homeassistant.components.recorder.db_schema import (
+    Statistics,
+    StatisticsMeta,
+    StatisticsRuns,
+    StatisticsShortTerm,
+)
 from homeassistant.components.recorder.models import (
     StatisticData,
     StatisticMeanType,
@@ -28,6 +33,7 @@ from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import EnergyConverter
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from .aiobroute import HALF_HOURS, HISTORY_IN, JST, BRouteError, Counters, HistoryError, PropertyRefusedError
 from .const import DOMAIN
@@ -71,6 +77,9 @@ HALF_HOUR: Final = timedelta(minutes=30)
 SECOND: Final = timedelta(seconds=1)
 
 type Known = dict[datetime, Decimal]
+
+type FirstRows = dict[str, datetime | None]
+"""When the recorder's rows of each counter begin; `None` without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,7 @@ class _Memory:
     since: datetime | None = None
     oldest: datetime | None = None
     covered: list[Covered] = field(default_factory=list)
+    rows: FirstRows = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -123,6 +133,7 @@ class _Memory:
             "since": self.since and self.since.isoformat(),
             "oldest": self.oldest and self.oldest.isoformat(),
             "covered": [covered.as_dict() for covered in self.covered],
+            "rows": {key: first and first.isoformat() for key, first in self.rows.items()},
         }
 
     @classmethod
@@ -132,6 +143,17 @@ class _Memory:
             stored["since"] and datetime.fromisoformat(stored["since"]),
             stored["oldest"] and datetime.fromisoformat(stored["oldest"]),
             [Covered.from_dict(covered) for covered in stored["covered"]],
+            {key: first and datetime.fromisoformat(first) for key, first in stored["rows"].items()},
+        )
+
+    def lacks(self, rows: FirstRows) -> bool:
+        """Return whether the recorder has less than was compared.
+
+        It may have another database, or a sensor may have been switched off until now.
+        """
+        return any(
+            key not in self.rows or ((before := self.rows[key]) is not None and (first is None or first > before))
+            for key, first in rows.items()
         )
 
     def cover(self, new: Covered) -> None:
@@ -278,23 +300,30 @@ class HistoryImport:
             self._wanted.set()
 
     async def _async_run(self) -> None:
-        await self._async_load()
+        is_loaded = False
         while True:
             await self._wanted.wait()
             self._wanted.clear()
             try:
+                if not is_loaded:
+                    await self._async_load()
+                    is_loaded = True
                 await self._async_look()
             except BRouteError as err:
                 _LOGGER.debug("The history waits: %s", err)
+            except SQLAlchemyError as err:
+                _LOGGER.warning("The history waits, the recorder's database cannot be read: %s", err)
 
     async def _async_load(self) -> None:
         stored = await self._store.async_load()
         if stored is not None:
             self._memory = _Memory.from_dict(stored)
+        recorder = await self._async_recorder()
+        if self._memory.lacks(await recorder.async_add_executor_job(_first_rows, self._hass, self._statistic_ids())):
+            self._memory.covered.clear()
         meter = self._entry.unique_id
         if self._memory.meter not in (None, meter):
             # Another meter took the place of the one that the recorder's rows are of.
-            recorder = await self._async_recorder()
             since = await recorder.async_add_executor_job(
                 _end_of_rows, self._hass, list(self._statistic_ids().values())
             )
@@ -366,7 +395,8 @@ class HistoryImport:
                     known[key][counters.start.astimezone(UTC)] = value
         await self._async_reconcile(known, tally, overrule=overrule)
         # What is noted as compared has to be in the database: nobody would look at it again.
-        await get_instance(self._hass).async_block_till_done()
+        recorder = await self._async_recorder()
+        self._memory.rows |= await recorder.async_add_executor_job(_first_rows, self._hass, self._statistic_ids())
         self._memory.cover(Covered(start, end, {key: states.get(start) for key, states in known.items()}))
         self._newest = {key: {max(states): states[max(states)]} for key, states in known.items() if states}
         oldest = min((min(states) for states in known.values() if states), default=None)
@@ -487,6 +517,19 @@ def _rows(
 def _exact(energy: float) -> Decimal:
     """Return the decimal number that a binary one stands for."""
     return Decimal(repr(round(energy, 6)))
+
+
+def _first_rows(hass: HomeAssistant, statistic_ids: Mapping[str, str]) -> FirstRows:
+    with session_scope(hass=hass, read_only=True) as session:
+        found = session.execute(
+            select(StatisticsMeta.statistic_id, func.min(Statistics.start_ts))
+            .join(Statistics, Statistics.metadata_id == StatisticsMeta.id)
+            .where(StatisticsMeta.statistic_id.in_(statistic_ids.values()))
+            .group_by(StatisticsMeta.statistic_id)
+        )
+        begins = dict(found.tuples().all())
+    firsts = {key: begins.get(statistic_id) for key, statistic_id in statistic_ids.items()}
+    return {key: None if first is None else dt_util.utc_from_timestamp(first) for key, first in firsts.items()}
 
 
 def _end_of_rows(hass: HomeAssistant, statistic_ids: Iterable[str]) -> datetime | None:

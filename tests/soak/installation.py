@@ -93,7 +93,7 @@ class Installation:
         assert await bootstrap.async_load_base_functionality(hass)
         if self._database is not None:
             await start_recorder(hass, self._database)
-        for component in ("homeassistant", "usb", "repairs", DOMAIN):
+        for component in ("homeassistant", "websocket_api", "usb", "repairs", DOMAIN):
             assert await async_setup_component(hass, component, {})
         usb.async_register_serial_port_scanner(hass, self._scan)
         self._hass = hass
