@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from sqlite3 import connect
@@ -84,6 +84,11 @@ async def assert_true(home: Installation, sim: SimulatedPort, *, hours: int, fir
         assert max(shown) - min(shown) == HOUR * (len(shown) - 1), "there are holes"
 
 
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what the integration has logged."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("custom_components.broute")]
+
+
 def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         async with house(tmp_path) as (home, sim):
@@ -95,7 +100,7 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             assert min(shown) <= START.replace(hour=0, minute=0, second=0) - DAY
             await asyncio.sleep(15 * MINUTE)
             await assert_true(home, sim, hours=24 * 98 + 14)
-            told = [record.getMessage() for record in caplog.records if "history_import" in record.name]
+            told = messages(caplog)
             assert [text.split()[0] for text in told] == ["Importing", "Imported"]
             oldest = home.hass.states.get("sensor.smart_meter_history_imported_back_to")
             assert oldest is not None
@@ -265,6 +270,41 @@ def test_through_the_public_commands(tmp_path: Path) -> None:
             grid = {"type": "grid", "stat_energy_from": IMPORT, "stat_energy_to": EXPORT, "cost_adjustment_day": 0}
             await ask(home.hass, "energy/save_prefs", energy_sources=[{**NOTHING_PAID, **grid}])
             assert (await ask(home.hass, "energy/validate"))["energy_sources"] == [[]]
+
+    live(story)
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "hour", "wrong"),
+    [(1, 10, "00000001"), (1, 10, "000E0000"), (1, 0, "00000001"), (0, 22, "00000001"), (0, 14, "000E0000")],
+    ids=["falls", "rises too fast", "falls at midnight", "is of the future", "is the newest one"],
+)
+def test_a_wrong_value_in_the_history(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, days_ago: int, hour: int, wrong: str
+) -> None:
+    begin = START.replace(hour=hour, minute=0, second=0) - days_ago * DAY
+
+    async def story() -> None:
+        meter = MeterSettings(solar=True, history_days=4, misremembered={begin: wrong})
+        async with house(tmp_path, replace(scenarios.SOLAR, meter=meter)) as (home, sim):
+            caplog.set_level("DEBUG", "custom_components.broute")
+            await home.start()
+            await asyncio.sleep(25 * MINUTE)
+            for entity_id, counter in ((IMPORT, sim.meter.energy_in), (EXPORT, sim.meter.energy_out)):
+                shown = await bars(home.hass, entity_id, START - 120 * DAY)
+                assert len(shown) >= 24 * 3 + 12
+                energies = {each: counter(each + HOUR) - counter(each) for each in shown}
+                # What it spoils is the hour before and the one after, not what flowed in both.
+                spoilt = {begin - HOUR, begin}
+                assert {each: bar for each, bar in shown.items() if each not in spoilt} == {
+                    each: energy for each, energy in energies.items() if each not in spoilt
+                }
+                both = sum(energies[each] for each in spoilt & energies.keys())
+                assert sum(shown[each] for each in spoilt & shown.keys()) == both
+            told = [text for text in messages(caplog) if "left out" in text.lower()]
+            # Of a time in the future both directions are left out at once, otherwise each on its own.
+            assert len(told) == (1 if begin > START else 2)
+            assert all(str(begin) in text or str(begin.astimezone(UTC)) in text for text in told)
 
     live(story)
 

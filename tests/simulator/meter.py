@@ -65,6 +65,8 @@ class MeterSettings:
     release: Literal["F", "R"] = "F"
     history_days: int = 99
     gaps: tuple[Gap, ...] = ()
+    misremembered: Mapping[datetime, str] = field(default_factory=dict)
+    """What the history has of both directions at some times, in hexadecimal, whether they are over or not."""
     installed: datetime | None = None
     """The counters begin here at zero; nothing is known of the time before."""
     clock_offset: timedelta = timedelta()
@@ -135,6 +137,9 @@ class Counters:
 
     def remembered(self, shown: datetime) -> tuple[bytes, bytes]:
         """Return the registers of both directions when the meter's clock showed a time."""
+        if shown in self._settings.misremembered:
+            wrong = bytes.fromhex(self._settings.misremembered[shown])
+            return wrong, wrong
         if not self._is_known(shown):
             return NO_ENERGY, NO_ENERGY
         return self.encoded(shown - self._settings.clock_offset)

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from datetime import timedelta
 import logging
 import secrets
 import sys
@@ -9,6 +10,7 @@ import sys
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
 from tests.simulator.dongle import MODULES
+from tests.simulator.meter import UNITS, MeterSettings
 
 from .energy import EnergyResult, energy_soak
 from .run import LIMIT, Result, soak
@@ -25,7 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--energy", action="store_true", help="compare the bars of the Energy dashboard, with a recorder"
     )
-    parser.add_argument("--history-days", type=int, default=30, help="that the meter remembers, with --energy (30)")
+    parser.add_argument(
+        "--history-days", type=int, choices=(14, 30, 99), help="that the meter remembers, with --energy (by chance)"
+    )
     options = parser.parse_args(arguments)
     if options.debug:
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
@@ -35,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = f"scripts/soak --hours {options.hours:g} --seed {seed} --module {options.module}"
     print(command, flush=True)
     if options.energy:
-        command += f" --energy --history-days {options.history_days}"
+        command += " --energy" + (f" --history-days {options.history_days}" if options.history_days else "")
         energy = energy_soak(options.hours / 24, seed, module=options.module, history_days=options.history_days)
         print(*_energy_report(energy), sep="\n")
         return _verdict(energy.failures, command)
@@ -57,10 +61,24 @@ def _energy_report(result: EnergyResult) -> list[str]:
         *(f"{count:6}  {name}" for name, count in sorted(result.outages.items())),
         "",
         f"days              {result.days:g}",
+        f"meter             {_meter(result.meter)}",
         f"hours checked     {result.hours}, wrong {len(result.wrong)}",
         f"energy lost       {result.lost} kWh",
         f"warnings          {result.warnings.total()}",
     ]
+
+
+def _meter(meter: MeterSettings) -> str:
+    return ", ".join(
+        (
+            f"remembers {meter.history_days} days",
+            f"counts {UNITS[meter.unit]} kWh",
+            "with export" if meter.solar else "no export",
+            f"clock off by {meter.clock_offset / timedelta(minutes=1):g} min",
+            f"days begin {meter.roll_over / timedelta(minutes=1):g} min late",
+            f"another controller interferes {meter.rival_turns} times",
+        )
+    )
 
 
 def _report(result: Result) -> list[str]:

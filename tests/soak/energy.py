@@ -26,13 +26,14 @@ from .installation import DOMAIN, Installation
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from homeassistant.core import HomeAssistant
-
     from tests.simulator.meter import Meter
     from tests.simulator.transport import SimulatedPort
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+
+SPAN: Final = Decimal(100_000)
+"""kWh after which the counters begin again at zero."""
 
 NEW_MAC: Final = "001C640003D2FFFF"
 
@@ -57,12 +58,13 @@ class EnergyResult:
     """What a run found."""
 
     days: float
+    meter: MeterSettings
     outages: Counter[str] = field(default_factory=Counter)
     hours: int = 0
     """Bars that were compared, of both directions."""
     wrong: list[str] = field(default_factory=list)
     lost: Decimal = Decimal(0)
-    """kWh by which the sums over everything differ, in either direction."""
+    """kWh by which the sums from the first to the last hour of each meter differ, in either direction."""
     warnings: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -113,17 +115,18 @@ class House:
         number, (installed, meter) = len(self.meters) - 1, self.meters[-1]
         # In the first minutes the history is read; a day older may be gone by then.
         oldest = begin.astimezone(JST).replace(hour=0, minute=0, second=0, microsecond=0)
-        oldest -= DAY * (min(meter.settings.history_days, 99) - 2)
+        oldest -= DAY * (meter.settings.history_days - 2)
         hour = max(oldest, installed.replace(minute=0, second=0, microsecond=0) + HOUR)
         end = clock() - HOUR - timedelta(minutes=10)
         while hour < end:
             self.knowable.add((number, hour))
             hour += HOUR
 
-    def true(self, key: str, number: int, hour: datetime) -> Decimal:
-        """Return what a meter counted in an hour."""
-        counter = getattr(self.meters[number][1], key)
-        return Decimal(counter(hour + HOUR) - counter(hour))
+    def true(self, key: str, number: int, begin: datetime, end: datetime) -> Decimal:
+        """Return what a meter counted between two times that its own clock showed."""
+        meter = self.meters[number][1]
+        counter, offset = getattr(meter, key), meter.settings.clock_offset
+        return Decimal((counter(end - offset) - counter(begin - offset)) % SPAN)
 
 
 async def _off(house: House) -> None:
@@ -175,29 +178,49 @@ OUTAGES: Final[Mapping[str, Callable[[House], Awaitable[None]]]] = {
 }
 
 
-def energy_soak(days: float, seed: int, *, module: str = "bp35c2", history_days: int = 30) -> EnergyResult:
+def meter_of(chance: random.Random) -> MeterSettings:
+    """Return one of the kinds of meters that there are."""
+    unit, digits = chance.choice(((0x01, 6), (0x02, 7)))
+    return MeterSettings(
+        unit=unit,
+        digits=digits,
+        solar=chance.random() < 0.7,
+        history_days=chance.choice((14, 30, 99)),
+        clock_offset=timedelta(minutes=chance.choice((-4, 0, 0, 3))),
+        roll_over=timedelta(minutes=chance.choice((0, 0, 10))),
+        rival_day=3,
+        rival_turns=chance.choice((0, 0, 20)),
+    )
+
+
+def energy_soak(days: float, seed: int, *, module: str = "bp35c2", history_days: int | None = None) -> EnergyResult:
     """Let days pass as quickly as the machine can, with a real recorder; the same seed brings the same outages."""
+    chance = random.Random(seed)
+    meter = meter_of(chance)
+    if history_days is not None:
+        meter = replace(meter, history_days=history_days)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_run(days, seed, module, history_days))
+        return runner.run(_run(days, seed, module, meter, chance))
 
 
-async def _run(days: float, seed: int, module: str, history_days: int) -> EnergyResult:
+async def _run(days: float, seed: int, module: str, meter: MeterSettings, chance: random.Random) -> EnergyResult:
     random.seed(seed)  # Home Assistant staggers its polls by chance, too.
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
-    result, warnings = EnergyResult(days=days), _Warnings()
-    scenario = Scenario(summary="", meter=MeterSettings(solar=True, history_days=history_days))
+    result, warnings = EnergyResult(days=days, meter=meter), _Warnings()
     logging.getLogger().addHandler(warnings)
     try:
         with (
             time_machine.travel(clock(), tick=False) as loop.wall,
             TemporaryDirectory() as folder,
-            simulated_port(scenario, module=module, speed=1, clock=clock) as sim,
+            simulated_port(Scenario(summary="", meter=meter), module=module, speed=1, clock=clock) as sim,
         ):
+            # The counter begins again at zero within some weeks.
+            sim.meter.counters.set(energy_in=SPAN - 400)
             config = Path(folder) / "config"
             config.mkdir()
             home = Installation(config, sim, lambda _: None, config / "statistics.db", {"interval": 300})
-            house = House(sim, home, random.Random(seed), [(START - 200 * DAY, sim.meter)])
+            house = House(sim, home, chance, [(START - 200 * DAY, sim.meter)])
             await home.start()
             await _live(house, result, START + days * DAY)
             await _compare(house, result)
@@ -223,24 +246,24 @@ async def _live(house: House, result: EnergyResult, end: datetime) -> None:
 
 
 async def _compare(house: House, result: EnergyResult) -> None:
-    hass = house.home.hass
-    for key in ("energy_in", "energy_out"):
-        shown = await bars(hass, _entity_id(hass, house, key), START - 120 * DAY)
+    for key in ("energy_in", "energy_out") if result.meter.solar else ("energy_in",):
+        shown = await bars(house.home.hass, _entity_id(house, key), START - 120 * DAY)
         for number, hour in sorted(house.knowable):
             result.hours += 1
-            true = house.true(key, number, hour)
+            true = house.true(key, number, hour, hour + HOUR)
             if shown.get(hour) != true:
                 result.wrong.append(f"{hour:%Y-%m-%d %H} {key} {shown.get(hour)}, in truth {true}")
         result.wrong.extend(f"{hour:%Y-%m-%d %H} {key} {bar}" for hour, bar in shown.items() if bar < 0)
-        if len(house.meters) == 1:
-            first, last = min(shown), max(shown) + HOUR
-            counter = getattr(house.sim.meter, key)
-            # The newest bars may be of the last poll before the hour was over.
-            result.lost += max(abs(sum(shown.values()) - (counter(last) - counter(first))) - Decimal("0.1"), Decimal(0))
+        for number in range(len(house.meters)):
+            hours = [hour for each, hour in house.knowable if each == number]
+            if hours:
+                first, last = min(hours), max(hours)
+                energy = sum(bar for hour, bar in shown.items() if first <= hour <= last)
+                result.lost += abs(energy - house.true(key, number, first, last + HOUR))
 
 
-def _entity_id(hass: HomeAssistant, house: House, key: str) -> str:
+def _entity_id(house: House, key: str) -> str:
     unique_id = f"{house.home.entry.unique_id}_{key}"
-    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, unique_id)
+    entity_id = er.async_get(house.home.hass).async_get_entity_id("sensor", DOMAIN, unique_id)
     assert entity_id is not None
     return entity_id
