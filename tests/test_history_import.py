@@ -99,6 +99,7 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             shown = await bars(home.hass, IMPORT, START - 120 * DAY)
             assert min(shown) <= START.replace(hour=0, minute=0, second=0) - DAY
             await asyncio.sleep(15 * MINUTE)
+            assert home.entry.runtime_data.readings >= 15, "a poll had to wait"
             await assert_true(home, sim, hours=24 * 98 + 14)
             told = messages(caplog)
             assert [text.split()[0] for text in told] == ["Importing", "Imported"]
@@ -470,6 +471,6 @@ def test_the_last_half_hour(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_month_in_which_this_and_that_is_off() -> None:
-    result = energy_soak(4, seed=1)
+    result = energy_soak(30, seed=22)
     assert not result.failures
     assert result.hours > 500
