@@ -471,6 +471,6 @@ def test_the_last_half_hour(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_month_in_which_this_and_that_is_off() -> None:
-    result = energy_soak(30, seed=22)
+    result = energy_soak(30, seed=33)
     assert not result.failures
-    assert result.hours > 500
+    assert result.hours > 2500
