@@ -83,6 +83,7 @@ async def test_what_happened_and_when(hass: HomeAssistant) -> None:
         "join",
         "event JOIN_FAILED",
         "scan: pass 1 of 4",
+        "event BEACON",
         "join",
         "event JOINED",
         "read",

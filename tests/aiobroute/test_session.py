@@ -33,6 +33,7 @@ from custom_components.broute.aiobroute.skstack.commands import sksreg_read
 from custom_components.broute.aiobroute.skstack.dialects import ONE_SIDE, dialect_of
 from custom_components.broute.aiobroute.skstack.module import SkModule, identify, link_to
 from tests.simulator import scenarios
+from tests.simulator.dongle import MODULES
 from tests.simulator.radio import Sending
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 from tests.simulator.transport import simulated_port
@@ -66,6 +67,27 @@ def test_a_record_can_be_kept_of_what_happens() -> None:
                 await asyncio.sleep(10)
         happened = [ModuleEvent.JOINED, ModuleEvent.NOT_SENT, ModuleEvent.EXPIRED, ModuleEvent.JOINED]
         assert events == happened
+
+    run(main())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_network_that_is_heard_is_told_at_once(module: str) -> None:
+    async def main() -> None:
+        heard: list[float] = []
+        loop = asyncio.get_running_loop()
+
+        def happened(event: ModuleEvent) -> None:
+            if event is ModuleEvent.BEACON:
+                heard.append(loop.time())
+
+        with simulated_port(scenarios.STRANGERS, module=module, speed=1, clock=clock) as sim:
+            began = loop.time()
+            async with await connect(sim.url, CREDENTIALS, on_event=happened):
+                assert len(heard) == 2
+                # Not at the end of the scan, which takes nine seconds and is followed by a join of four.
+                assert all(at - began < 9 for at in heard)
+                assert heard[0] < heard[1]
 
     run(main())
 

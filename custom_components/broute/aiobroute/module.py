@@ -71,8 +71,10 @@ class Datagram:
 
 
 class ModuleEvent(Enum):
-    """What a module tells unasked about the session."""
+    """What a module tells unasked about scan and session."""
 
+    BEACON = auto()
+    """Somebody answered a scan that is still going on; who it is comes with the result."""
     JOINED = auto()
     JOIN_FAILED = auto()
     ENDED_BY_METER = auto()

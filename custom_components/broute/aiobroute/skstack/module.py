@@ -49,6 +49,7 @@ NO_SESSION = "ER10"
 """The error code of a command that needs a session (SK 7)."""
 
 MODULE_EVENTS = {
+    EventNumber.BEACON_RECEIVED: ModuleEvent.BEACON,
     EventNumber.JOINED: ModuleEvent.JOINED,
     EventNumber.JOIN_FAILED: ModuleEvent.JOIN_FAILED,
     EventNumber.ENDED_BY_METER: ModuleEvent.ENDED_BY_METER,
