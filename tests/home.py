@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components import usb
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -75,3 +76,24 @@ async def until(is_so: Callable[[], bool], step: float = 0.1) -> None:
     """Let time pass in small steps until something is so."""
     while not is_so():  # noqa: ASYNC110  # nobody tells when it is so
         await asyncio.sleep(step)
+
+
+def stick(path: str, *, serial: str | None = "DN01ABCD", resolved: str = "/dev/ttyUSB0") -> usb.USBDevice:
+    """Return what the platform knows of an RS-WSUHA-P."""
+    return usb.USBDevice(
+        device=path,
+        resolved_device=resolved,
+        vid="0403",
+        pid="6015",
+        serial_number=serial,
+        manufacturer="FTDI",
+        description="FT230X Basic UART",
+    )
+
+
+async def look_for_sticks(hass: HomeAssistant, *sticks: usb.USBDevice) -> None:
+    """Let the platform notice which sticks there are."""
+    remove = usb.async_register_serial_port_scanner(hass, lambda _: sticks)
+    await hass.data["usb"]._async_scan_serial()
+    remove()
+    await hass.async_block_till_done()

@@ -7,7 +7,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, STATE_UNAVAILABLE
 import pytest
 
-from .home import dongle, elapse, entry_of, now, set_up, state, state_of, until
+from .home import dongle, elapse, entry_of, look_for_sticks, now, set_up, state, state_of, stick, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,26 +17,6 @@ if TYPE_CHECKING:
     from .simulator.transport import SimulatedPort
 
 POWER = "sensor.smart_meter_power"
-
-
-def stick(path: str, *, serial: str | None = "DN01ABCD", resolved: str = "/dev/ttyUSB0") -> usb.USBDevice:
-    return usb.USBDevice(
-        device=path,
-        resolved_device=resolved,
-        vid="0403",
-        pid="6015",
-        serial_number=serial,
-        manufacturer="FTDI",
-        description="FT230X Basic UART",
-    )
-
-
-async def look_for_sticks(hass: HomeAssistant, *sticks: usb.USBDevice) -> None:
-    """Let the platform notice which sticks there are."""
-    remove = usb.async_register_serial_port_scanner(hass, lambda _: sticks)
-    await hass.data["usb"]._async_scan_serial()
-    remove()
-    await hass.async_block_till_done()
 
 
 async def test_the_port_of_a_stick_that_is_back_is_opened_at_once(hass: HomeAssistant) -> None:

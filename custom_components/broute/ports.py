@@ -26,7 +26,7 @@ def async_watch_ports(hass: HomeAssistant) -> None:
 
     @callback
     def ports_changed(added: set[usb.USBDevice], _: set[usb.USBDevice]) -> None:
-        for entry in hass.config_entries.async_entries(DOMAIN):
+        for entry in hass.config_entries.async_entries(DOMAIN, include_ignore=False):
             hass.async_create_task(_async_look_for(hass, entry, added), f"{DOMAIN} ports")
 
     usb.async_register_port_event_callback(hass, ports_changed)
