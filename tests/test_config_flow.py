@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 import math
+import re
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
@@ -20,8 +21,22 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import serialx
 
-from .home import CREDENTIALS, DOMAIN, MAC, PAN, dongle, elapse, entry_of, now, set_up, state_of, until
+from .aiobroute.virtual_time import clock
+from .home import (
+    CREDENTIALS,
+    DOMAIN,
+    MAC,
+    PAN,
+    dongle,
+    elapse,
+    entry_of,
+    now,
+    set_up,
+    state_of,
+    until,
+)
 from .simulator import scenarios
+from .simulator.meter import MeterSettings
 from .simulator.radio import Network, RadioSettings
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 
@@ -41,11 +56,21 @@ async def start(hass: HomeAssistant) -> ConfigFlowResult:
     return flow
 
 
-async def submit(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, str]) -> ConfigFlowResult:
+async def connect(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, str]) -> ConfigFlowResult:
+    """Fill in a form and wait for the connection."""
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"], typed)
     if flow["type"] is FlowResultType.SHOW_PROGRESS:
         await hass.async_block_till_done()
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+        await hass.async_block_till_done()
+    return flow
+
+
+async def submit(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, str]) -> ConfigFlowResult:
+    """Fill in a form, wait for the connection, and agree to what the last form offers."""
+    flow = await connect(hass, flow, typed)
+    if flow["type"] is FlowResultType.FORM and flow["step_id"] == "finish":
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
         await hass.async_block_till_done()
     return flow
 
@@ -85,10 +110,12 @@ async def test_a_meter_is_set_up(hass: HomeAssistant) -> None:
     [
         ("0123 4567 89AB CDEF 0123 4567 89AB CDEF", "0123 4567 89AB"),
         (" 01234567-89abcdef-01234567-89abcdef\t", f" {PASSWORD}\n"),
+        # Letters that look like digits, and that no ID has.
+        ("Oi23456789ABCDEFol23456789ABCDEF", PASSWORD),
         ("０１２３４５６７８９ＡＢＣＤＥＦ　０１２３４５６７８９ａｂｃｄｅｆ", "０１２３　４５６７　８９ＡＢ"),  # noqa: RUF001
     ],
 )
-async def test_spaces_case_and_full_width_letters_are_forgiven(
+async def test_spaces_case_full_width_and_misread_letters_are_forgiven(
     hass: HomeAssistant, route_b_id: str, password: str
 ) -> None:
     with dongle() as sim:
@@ -103,7 +130,7 @@ async def test_spaces_case_and_full_width_letters_are_forgiven(
     [
         ({"route_b_id": ROUTE_B_ID[:-1]}, {"route_b_id": "invalid_route_b_id"}),
         ({"route_b_id": ROUTE_B_ID + "0"}, {"route_b_id": "invalid_route_b_id"}),
-        ({"route_b_id": ROUTE_B_ID[:-1] + "O"}, {"route_b_id": "invalid_route_b_id"}),
+        ({"route_b_id": ROUTE_B_ID[:-1] + "G"}, {"route_b_id": "invalid_route_b_id"}),
         ({"password": PASSWORD[:-1]}, {"password": "invalid_password"}),
         ({"password": PASSWORD + "C"}, {"password": "invalid_password"}),
         ({"password": PASSWORD[:-1] + "あ"}, {"password": "invalid_password"}),
@@ -302,6 +329,10 @@ class Browser:
             self.last = flow = await self.hass.config_entries.flow.async_configure(event.data["flow_id"])
         except UnknownFlow:
             return
+        self.show(flow)
+
+    def show(self, flow: ConfigFlowResult) -> None:
+        """Look at what a request was answered with."""
         if flow["type"] is FlowResultType.SHOW_PROGRESS:
             step = (flow["progress_action"], dict(flow["description_placeholders"] or {}))
             if step not in self.shown:
@@ -317,14 +348,16 @@ async def test_the_browser_shows_how_far_it_is(hass: HomeAssistant) -> None:
     browser.open()
     with dongle(scenarios.WEAK_RADIO) as sim:
         flow = await start(hass)
-        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        browser.show(await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim)))
         await hass.async_block_till_done()
-    assert [action for action, _ in browser.shown] == ["probe", "scan", "scan", "scan", "join"]
-    assert [placeholders for _, placeholders in browser.shown][1:4] == [
-        {"number": "1", "of": "4", "seconds": "9"},
-        {"number": "2", "of": "4", "seconds": "17"},
-        {"number": "3", "of": "4", "seconds": "35"},
+    assert list(dict.fromkeys(action for action, _ in browser.shown)) == ["probe", "scan", "join"]
+    scans = [placeholders for action, placeholders in browser.shown if action == "scan" and placeholders]
+    assert [(scan["number"], scan["seconds"]) for scan in scans if scan["heard"] == "0"] == [
+        *(("1", seconds) for seconds in ("10", "5")),
+        *(("2", seconds) for seconds in ("20", "15", "10", "5")),
+        *(("3", seconds) for seconds in ("35", "30", "25", "20", "15")),
     ]
+    assert {scan["of"] for scan in scans} == {"4"}
     assert browser.last is not None
     assert browser.last["errors"] == {"base": "join_unanswered"}
     assert min(browser.ring) == 0
@@ -333,16 +366,27 @@ async def test_the_browser_shows_how_far_it_is(hass: HomeAssistant) -> None:
     assert len(browser.ring) > 60
 
 
-async def test_the_browser_sees_the_entry_made(hass: HomeAssistant) -> None:
+async def test_the_browser_shows_what_is_heard(hass: HomeAssistant) -> None:
+    browser = Browser(hass)
+    browser.open()
+    with dongle(scenarios.STRANGERS) as sim:
+        flow = await start(hass)
+        browser.show(await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim)))
+        await hass.async_block_till_done()
+    scans = [placeholders["heard"] for action, placeholders in browser.shown if action == "scan" and placeholders]
+    assert list(dict.fromkeys(scans)) == ["0", "1", "2"]
+
+
+async def test_the_browser_sees_the_first_reading(hass: HomeAssistant) -> None:
     browser = Browser(hass)
     browser.open()
     with dongle() as sim:
         flow = await start(hass)
-        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        browser.show(await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim)))
         await hass.async_block_till_done()
-    assert [action for action, _ in browser.shown] == ["probe", "scan", "join", "read"]
+    assert list(dict.fromkeys(action for action, _ in browser.shown)) == ["probe", "scan", "join", "read"]
     assert browser.last is not None
-    assert browser.last["type"] is FlowResultType.CREATE_ENTRY
+    assert browser.last["step_id"] == "finish"
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02, 3, 10, 12.5, 14, 15])
@@ -357,6 +401,61 @@ async def test_cancelling_at_any_time_frees_the_port(hass: HomeAssistant, second
         assert not hass.config_entries.async_entries(DOMAIN)
         flow = await submit(hass, await start(hass), typed(sim))
     assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+# The last form
+
+
+async def test_the_last_form_shows_the_first_reading(hass: HomeAssistant) -> None:
+    with dongle(scenarios.SOLAR) as sim:
+        flow = await connect(hass, await start(hass), typed(sim))
+        assert flow["type"] is FlowResultType.FORM
+        assert flow["step_id"] == "finish"
+        shown = flow["description_placeholders"]
+        assert shown is not None
+        assert shown == {
+            "power": f"{sim.meter.power(clock())} W",
+            "energy": f"{sim.meter.energy_in(clock())} kWh",
+            "rssi": shown["rssi"],
+            "meter": "Toshiba S18012345678",
+        }
+        assert re.fullmatch(r"-4\d dBm", shown["rssi"])
+        # There is no Energy dashboard to be offered.
+        assert not suggested(flow)
+        # The port is free for as long as the person looks.
+        assert sim.record.opens == sim.record.closes == 1
+        assert not hass.config_entries.async_entries(DOMAIN)
+
+
+async def test_what_a_meter_does_not_tell_has_a_dash(hass: HomeAssistant) -> None:
+    values = {0xE0: "FFFFFFFE", 0xE7: "7FFFFFFE", 0x8A: "", 0x8D: ""}
+    with dongle(Scenario(summary="", meter=MeterSettings(values=values)), module="bp35a1") as sim:
+        flow = await connect(hass, await start(hass), typed(sim))
+        assert flow["description_placeholders"] is not None
+        assert {flow["description_placeholders"][name] for name in ("power", "energy", "meter")} == {"—"}
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+        await hass.async_block_till_done()
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_last_form_that_is_closed_leaves_nothing_behind(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        flow = await connect(hass, await start(hass), typed(sim))
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+        assert not hass.config_entries.async_entries(DOMAIN)
+        flow = await submit(hass, await start(hass), typed(sim))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_refusal_names_the_characters_that_may_have_been_misread(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        for password, places in (("wXO4l67e9fB1", "3, 5, 11, 12"), ("wXk4m67e9fhj", "—")):
+            flow = await submit(hass, await start(hass), typed(sim, password=password))
+            assert flow["errors"] == {CONF_PASSWORD: "join_refused"}
+            assert flow["description_placeholders"] == {"alike": places}
+
+
+# One meter, one entry
 
 
 async def test_the_same_meter_is_not_set_up_twice(hass: HomeAssistant) -> None:
@@ -450,6 +549,19 @@ async def test_another_meter_does_not_take_the_place_of_the_old_one(hass: HomeAs
         assert flow["errors"] == {"base": "other_meter"}
         assert data_of(entry) == {**typed(sim), "pan": PAN}
         assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_an_error_at_a_field_that_the_form_does_not_have_is_shown_above_it(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        sim.unplug()
+        entry.add_to_hass(hass)
+        flow = await submit(hass, await entry.start_reauth_flow(hass), CREDENTIALS)
+        assert flow["step_id"] == "reauth_confirm"
+        assert flow["errors"] == {"base": "port_missing"}
+        sim.plug()
+        flow = await submit(hass, flow, CREDENTIALS)
+        assert flow["reason"] == "reauth_successful"
 
 
 async def test_new_credentials(hass: HomeAssistant) -> None:

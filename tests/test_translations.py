@@ -11,8 +11,8 @@ import pytest
 
 from custom_components.broute.aiobroute import Stage
 from custom_components.broute.binary_sensor import FAULT
-from custom_components.broute.config_flow import FORMS
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
+from custom_components.broute.credentials import FORMS
 from custom_components.broute.options_flow import SCHEMA as OPTIONS
 from custom_components.broute.repairs import ISSUES
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
@@ -84,11 +84,11 @@ def test_every_issue_has_its_texts_and_no_other() -> None:
 
 
 def test_every_step_has_its_texts_and_no_other() -> None:
-    assert below("config.step") == {"user", "reconfigure", "reauth_confirm"}
-    assert set(keywords("step_id")) <= {"connect", *below("options.step")}
+    assert below("config.step") == {"user", "reconfigure", "reauth_confirm", "finish"}
+    assert set(keywords("step_id")) <= {"connect", "finish", *below("options.step")}
     assert below("config.progress") == {stage.name.lower() for stage in Stage}
     for step in below("config.step"):
-        assert below(f"config.step.{step}") == {"title", "description", "data", "data_description"}
+        assert below(f"config.step.{step}") - {"submit"} == {"title", "description", "data", "data_description"}
         assert below(f"config.step.{step}.data") == below(f"config.step.{step}.data_description")
     assert below("options.step") == {"init"}
     assert below("options.step.init") == {"title", "description", "data", "data_description"}

@@ -8,6 +8,7 @@ from homeassistant.helpers import config_validation as cv
 from .actions import async_setup_actions
 from .const import CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
+from .energy_dashboard import async_grant_wish
 from .history_import import HistoryImport, async_store
 from .ports import async_watch_ports
 from .repairs import async_forget
@@ -40,6 +41,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     entry.runtime_data = coordinator
     coordinator.history = HistoryImport(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    await async_grant_wish(hass, entry)
     if entry.options.get(CONF_IMPORT_HISTORY, True):
         coordinator.history.async_start()
     return True

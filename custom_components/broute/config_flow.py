@@ -6,9 +6,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from itertools import count
 import logging
-import re
 from typing import TYPE_CHECKING, Any, override
-import unicodedata
 
 from homeassistant.components import usb
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigFlow
@@ -17,6 +15,7 @@ from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     SerialPortSelector,
     TextSelector,
     TextSelectorConfig,
@@ -25,15 +24,20 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.translation import async_get_translations
 import probatio
 
-from .aiobroute import BRouteError, Credentials, Pan, Progress, Stage, connect
-from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
+from .aiobroute import BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
+from .connecting import Connecting
+from .const import CONF_ENERGY, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
+from .credentials import alike, checked
+from .energy_dashboard import async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+
+    from .aiobroute import MeterProfile, Reading
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,9 +50,6 @@ CREDENTIALS_SCHEMA = probatio.Schema(
 )
 SCHEMA = probatio.Schema({probatio.Required(CONF_DEVICE): SerialPortSelector()}).extend(CREDENTIALS_SCHEMA.schema)
 
-FORMS = {CONF_ROUTE_B_ID: re.compile("[0-9A-F]{32}"), CONF_PASSWORD: re.compile("[!-~]{12}")}
-"""What the credentials look like, without the spaces that may have been typed."""
-
 FIELDS = {
     "port_missing": CONF_DEVICE,
     "port_busy": CONF_DEVICE,
@@ -59,8 +60,9 @@ FIELDS = {
 }
 """The field that is likely wrong; other errors concern the whole form."""
 
-SECONDS = {Stage.PROBE: 2.0, Stage.JOIN: 4.0, Stage.READ: 3.0}
-"""How long the steps of connecting usually take; a scan tells it itself."""
+
+UNKNOWN = "—"
+"""Shown for what a meter does not tell."""
 
 
 class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -74,9 +76,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._typed: dict[str, Any] = {}
         self._data: dict[str, Any] = {}
         self._errors: dict[str, str] = {}
-        self._connecting: asyncio.Task[dict[str, Any]] | None = None
-        self._progress = Progress(Stage.PROBE)
-        self._progress_start = 0.0
+        self._summary: dict[str, str] = {}
+        self._counts = False
+        self._task: asyncio.Task[dict[str, Any]] | None = None
+        self._connecting = Connecting(self._time, Progress(Stage.PROBE))
+        self._shown: tuple[str, dict[str, str]] | None = None
 
     @staticmethod
     @callback
@@ -107,7 +111,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._form = form
         if user_input is not None:
             self._typed = user_input
-            self._data, self._errors = _checked(user_input)
+            self._data, self._errors = checked(user_input)
             if not self._errors:
                 if CONF_DEVICE in self._data:
                     # /dev/ttyUSB0 may be another dongle after the next start.
@@ -117,29 +121,27 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_form(
             step_id=form,
             data_schema=self.add_suggested_values_to_schema(schema, {**self._known, **self._typed}),
-            errors=self._errors,
+            # An error at a field that is not there would not be seen.
+            errors={field if field in schema.schema else "base": key for field, key in self._errors.items()},
+            description_placeholders={"alike": alike(self._data.get(CONF_PASSWORD, ""))},
         )
 
     async def async_step_connect(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show how far the connecting is; called again whenever something has changed."""
-        if self._connecting is None:
-            self._connecting = self.hass.async_create_task(self._async_connect(), eager_start=False)
-        if not self._connecting.done():
-            scan = self._progress.scan
+        if self._task is None:
+            self._task = self.hass.async_create_task(self._async_connect(), eager_start=False)
+        if not self._task.done():
+            self._shown = action, placeholders = self._connecting.text
             return self.async_show_progress(
                 step_id="connect",
-                progress_action=self._progress.stage.name.lower(),
-                description_placeholders={
-                    "number": str(scan.number if scan else 0),
-                    "of": str(scan.of if scan else 0),
-                    "seconds": f"{self._expected_seconds:.0f}",
-                },
-                progress_task=self._connecting,
+                progress_action=action,
+                description_placeholders=placeholders,
+                progress_task=self._task,
             )
-        self._errors, self._connecting = self._connecting.result(), None
+        self._errors, self._task = self._task.result(), None
         return self.async_show_progress_done(next_step_id=self._form if self._errors else "finish")
 
-    async def async_step_finish(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+    async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Make or change the entry of the meter that was joined."""
         if self.source == SOURCE_REAUTH:
             return self.async_update_reload_and_abort(self._get_reauth_entry(), data_updates=self._data)
@@ -148,7 +150,18 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
         await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
         self._abort_if_unique_id_configured()
-        return self.async_create_entry(title=await self._async_title(), data=self._data)
+        if user_input is None:
+            return await self._async_show_reading()
+        wish = {CONF_ENERGY: True} if user_input.get(CONF_ENERGY) else {}
+        return self.async_create_entry(title=await self._async_title(), data={**self._data, **wish})
+
+    async def _async_show_reading(self) -> ConfigFlowResult:
+        """Show what the meter has told, and offer it a place in the Energy dashboard."""
+        schema = probatio.Schema({})
+        if self._counts and has_dashboard(self.hass):
+            is_first = not await async_has_grid(self.hass)
+            schema = probatio.Schema({probatio.Required(CONF_ENERGY, default=is_first): BooleanSelector()})
+        return self.async_show_form(step_id="finish", data_schema=schema, description_placeholders=self._summary)
 
     async def _async_title(self) -> str:
         """Return what a meter is called in the language of the installation; the second one gets a number."""
@@ -183,7 +196,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
                 pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
                 on_progress=self._progressed,
+                on_event=self._happened,
             ) as meter:
+                self._summary = _summary(meter.profile, await meter.read())
+                # Without a unit there are no counters to show.
+                self._counts = meter.profile.unit is not None
                 self._data |= {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
         except BRouteError as err:
             key = error_key(err)
@@ -201,19 +218,28 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     def _progressed(self, progress: Progress) -> None:
-        self._progress, self._progress_start = progress, self.hass.loop.time()
-        self.async_update_progress(0)
-        self.async_notify_flow_changed()
+        self._connecting.begin(progress)
+        self._tell()
+
+    @callback
+    def _happened(self, event: ModuleEvent) -> None:
+        if event is ModuleEvent.BEACON:
+            self._connecting.heard += 1
+            self._tell()
 
     @callback
     def _tick(self, _: datetime) -> None:
-        elapsed = self.hass.loop.time() - self._progress_start
-        self.async_update_progress(min(elapsed / self._expected_seconds, 1))
+        self._tell()
 
-    @property
-    def _expected_seconds(self) -> float:
-        scan = self._progress.scan
-        return scan.seconds if scan else SECONDS[self._progress.stage]
+    @callback
+    def _tell(self) -> None:
+        """Have the text read again if it has changed, and turn the ring, which then has forgotten where it was."""
+        if self._connecting.text != self._shown:
+            self.async_notify_flow_changed()
+        self.async_update_progress(self._connecting.part)
+
+    def _time(self) -> float:
+        return self.hass.loop.time()
 
     @property
     def _known(self) -> Mapping[str, Any]:
@@ -223,10 +249,17 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._get_reconfigure_entry().data if self.source == SOURCE_RECONFIGURE else {}
 
 
-def _checked(typed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what was meant, and an error for each field that cannot be right."""
-    # A Japanese keyboard may have typed full-width letters, and the letters from the utility print blocks of four.
-    data = {key: re.sub(r"\s", "", unicodedata.normalize("NFKC", text)) for key, text in typed.items()}
-    data[CONF_ROUTE_B_ID] = data[CONF_ROUTE_B_ID].replace("-", "").upper()
-    errors = {key: f"invalid_{key}" for key, form in FORMS.items() if not form.fullmatch(data[key])}
-    return data, errors
+def _summary(profile: MeterProfile, reading: Reading) -> dict[str, str]:
+    """Return what the last form shows of the meter."""
+    rssi = None if reading.rssi is None else round(reading.rssi)
+    meter = " ".join(filter(None, (profile.manufacturer, profile.serial_number)))
+    return {
+        "power": _text(reading.power, "W"),
+        "energy": _text(reading.energy_in, "kWh"),
+        "rssi": _text(rssi, "dBm"),
+        "meter": meter or UNKNOWN,
+    }
+
+
+def _text(value: object, unit: str) -> str:
+    return UNKNOWN if value is None else f"{value} {unit}"

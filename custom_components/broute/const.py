@@ -8,6 +8,8 @@ DOMAIN: Final = "broute"
 CONF_ROUTE_B_ID: Final = "route_b_id"
 CONF_PAN: Final = "pan"
 CONF_PROFILE: Final = "profile"
+CONF_ENERGY: Final = "energy"
+"""Whether the meter is still to be added to the Energy dashboard; gone as soon as it is there."""
 
 CONF_INTERVAL: Final = "interval"
 """Option: seconds between two readings."""

@@ -19,7 +19,7 @@ from .check import answers, check
 from .client import PASSWORD, USERNAME
 from .environment import environment
 from .home_assistant import NAMES, PROGRAM, PROJECT, RESTART, HomeAssistant, free_port, home_assistant
-from .integration import add_meter, choose_for_energy, find_entry, find_sensors, has_energy
+from .integration import add_meter, choose_for_energy, find_entry, find_sensors
 from .process import StepError, tail
 from .simulator import Simulator, simulator
 from .steps import say, step
@@ -81,12 +81,11 @@ def _forget(folder: Path) -> None:
 
 
 async def _set_up(hass: HomeAssistant, meter: Simulator) -> None:
-    """Add the meter and choose it for the Energy dashboard, where an earlier run has not."""
+    """Add the meter, where an earlier run has not."""
     if not await find_entry(hass.client):
         with step("the config flow sets up the meter; the radio takes its time"):
             await hass.process.unless_ended(add_meter(hass.client, answers(meter.port)), within=SET_UP)
-    if not await has_energy(hass.client):
-        with step("the Energy dashboard shows it"):
+        with step("the Energy dashboard knows the prices"):
             await choose_for_energy(hass.client, await find_sensors(hass.client))
 
 

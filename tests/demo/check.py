@@ -16,7 +16,7 @@ from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .client import Client, Json
 from .home_assistant import PROGRAM, HomeAssistant, complaints, home_assistant, parse_log
-from .integration import Sensor, add_meter, choose_for_energy, find_entry, find_sensors
+from .integration import Sensor, add_meter, find_entry, find_sensors
 from .process import Process, StepError, until
 from .simulator import Simulator, Truth, simulator
 from .steps import step
@@ -43,8 +43,8 @@ UNITS = {"power": "W", "current": "A", "current_r": "A", "current_t": "A", "ener
 
 
 def answers(port: str) -> Mapping[str, object]:
-    """Return what a person types into the config flow."""
-    return {"device": port, "route_b_id": ROUTE_B_ID, "password": PASSWORD}
+    """Return what a person types and chooses in the config flow."""
+    return {"device": port, "route_b_id": ROUTE_B_ID, "password": PASSWORD, "energy": True}
 
 
 def difference(sensors: Mapping[str, Sensor], early: Truth, late: Truth) -> str | None:
@@ -84,6 +84,16 @@ async def agree(client: Client, meter: Simulator, *, since: datetime, within: fl
             return await until(ask, pause=0.3)
     except TimeoutError:
         raise StepError(f"after {within:g} s: {reason}") from None
+
+
+async def chosen(client: Client) -> None:
+    """See that the config flow has made the meter the one grid connection of the Energy dashboard."""
+    sensors = await find_sensors(client)
+    wanted = [sensors[key].entity_id for key in ("energy_in", "energy_out", "power")]
+    sources = (await client.command("energy/get_prefs"))["energy_sources"]
+    found = [[source[key] for key in ("stat_energy_from", "stat_energy_to", "stat_rate")] for source in sources]
+    if found != [wanted]:
+        raise StepError.unexpected("the Energy dashboard shows", sources)
 
 
 async def accepted(client: Client, *, is_compiled: bool) -> None:
@@ -241,8 +251,9 @@ async def _first_start(start: Start, meter: Simulator, *, with_statistics: bool)
             entry_id = await hass.process.unless_ended(add_meter(client, answers(meter.port)), within=60)
         with step("the sensors agree with the meter") as details:
             details.append(await agree(client, meter, since=begin))
+        with step("the Energy dashboard has got the meter"):
+            await chosen(client)
         with step("the recorder and the Energy dashboard accept the sensors"):
-            await choose_for_energy(client, await find_sensors(client))
             await accepted(client, is_compiled=False)
         with step("a month of bars before the set-up agrees with the meter") as details:
             details.append(await remembered(client, meter))
@@ -271,6 +282,8 @@ async def _second_start(start: Start, meter: Simulator) -> None:
             details.append(await agree(hass.client, meter, since=begin))
         with step("there is no step in the bars"):
             await remembered(hass.client, meter)
+        with step("the Energy dashboard has the meter still, and once"):
+            await chosen(hass.client)
         await _end(stack, hass, meter)
 
 

@@ -90,17 +90,8 @@ def _sensor(entity: Json, state: Json) -> Sensor:
     )
 
 
-async def has_energy(client: Client) -> bool:
-    """Whether the Energy dashboard has anything to show."""
-    try:
-        prefs = await client.command("energy/get_prefs")
-    except StepError:  # Nobody has chosen anything yet.
-        return False
-    return bool(prefs["energy_sources"])
-
-
 async def choose_for_energy(client: Client, sensors: Mapping[str, Sensor]) -> None:
-    """Make the meter the grid connection of the Energy dashboard."""
+    """Make the meter the grid connection of the Energy dashboard, with prices."""
     energy_in, energy_out, power = (sensors.get(key) for key in ("energy_in", "energy_out", "power"))
     if energy_in is None or power is None:
         raise StepError(f"there are no sensors of energy and power among {sorted(sensors)}")

@@ -79,9 +79,11 @@ async def config_flow(camera: Photographer, meter: Simulator) -> None:
         await dialog.locator("step-flow-progress").wait_for()
         await asyncio.sleep(3)
         await camera.shoot(f"4-progress-{number}", phone=False)
-    await dialog.locator("step-flow-create-entry").wait_for(timeout=90_000)
+    await dialog.locator("step-flow-form").wait_for(timeout=90_000)
     await asyncio.sleep(SETTLE)
     await camera.shoot("5-finish")
+    await _submit(dialog)
+    await dialog.locator("step-flow-create-entry").wait_for()
     await _submit(dialog)
     await dialog.locator("step-flow-create-entry").wait_for(state="hidden")
 

@@ -1,0 +1,73 @@
+"""A place for the meter in the Energy dashboard: added if somebody wished it, and nothing else is touched."""
+
+from typing import TYPE_CHECKING
+
+from homeassistant.components.energy.const import DOMAIN as ENERGY_DOMAIN
+from homeassistant.components.energy.data import GridSourceType, async_get_manager
+from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
+from homeassistant.helpers import entity_registry as er
+
+from .const import CONF_ENERGY, DOMAIN
+
+if TYPE_CHECKING:
+    from homeassistant.components.energy.data import SourceType
+    from homeassistant.core import HomeAssistant
+
+    from .coordinator import MeterConfigEntry
+
+
+def has_dashboard(hass: HomeAssistant) -> bool:
+    """Return whether there is an Energy dashboard."""
+    return ENERGY_DOMAIN in hass.config.components
+
+
+async def async_has_grid(hass: HomeAssistant) -> bool:
+    """Return whether the dashboard has a grid connection already."""
+    return any(source["type"] == "grid" for source in await _async_sources(hass))
+
+
+async def async_grant_wish(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
+    """Add a new meter to the dashboard, once; until that can be done, the wish stays in the entry."""
+    grid = _grid(hass, entry)
+    if not entry.data.get(CONF_ENERGY) or not has_dashboard(hass) or grid is None:
+        return
+    sources = await _async_sources(hass)
+    if not _statistics(grid) & {statistic for source in sources for statistic in _statistics(source)}:
+        manager = await async_get_manager(hass)
+        await manager.async_update({"energy_sources": [*sources, grid]})  # type: ignore[typeddict-item]  # the rest stays
+    data = {key: value for key, value in entry.data.items() if key != CONF_ENERGY}
+    hass.config_entries.async_update_entry(entry, data=data)
+
+
+async def _async_sources(hass: HomeAssistant) -> list[SourceType]:
+    manager = await async_get_manager(hass)
+    return [] if manager.data is None else manager.data["energy_sources"]
+
+
+def _statistics(source: SourceType) -> set[object]:
+    """Return what a source shows, which must be shown by no other."""
+    return {source.get(key) for key in ("stat_energy_from", "stat_energy_to", "stat_rate")} - {None}
+
+
+def _grid(hass: HomeAssistant, entry: MeterConfigEntry) -> GridSourceType | None:
+    """Return the grid connection that the meter is; its price is for a person to say."""
+    registry = er.async_get(hass)
+    energy_in, energy_out, power = (
+        registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, f"{entry.unique_id}_{key}")
+        for key in ("energy_in", "energy_out", "power")
+    )
+    if energy_in is None or power is None:
+        return None
+    return GridSourceType(
+        type="grid",
+        stat_energy_from=energy_in,
+        stat_energy_to=energy_out,
+        stat_rate=power,
+        stat_cost=None,
+        entity_energy_price=None,
+        number_energy_price=None,
+        stat_compensation=None,
+        entity_energy_price_export=None,
+        number_energy_price_export=None,
+        cost_adjustment_day=0,
+    )
