@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 import re
 from typing import TYPE_CHECKING, Any, override
 
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.config_entries import SOURCE_IGNORE, SOURCE_USB, SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import (
@@ -17,6 +17,7 @@ from homeassistant.data_entry_flow import (
     FlowResultType,
     UnknownFlow,
 )
+from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import serialx
@@ -30,9 +31,11 @@ from .home import (
     dongle,
     elapse,
     entry_of,
+    look_for_sticks,
     now,
     set_up,
     state_of,
+    stick,
     until,
 )
 from .simulator import scenarios
@@ -452,7 +455,103 @@ async def test_a_refusal_names_the_characters_that_may_have_been_misread(hass: H
         for password, places in (("wXO4l67e9fB1", "3, 5, 11, 12"), ("wXk4m67e9fhj", "—")):
             flow = await submit(hass, await start(hass), typed(sim, password=password))
             assert flow["errors"] == {CONF_PASSWORD: "join_refused"}
-            assert flow["description_placeholders"] == {"alike": places}
+            assert flow["description_placeholders"] == {"stick": "", "alike": places}
+
+
+# A stick that is found
+
+
+async def discovered(hass: HomeAssistant) -> list[ConfigFlowResult]:
+    await hass.async_block_till_done(wait_background_tasks=True)
+    return hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+
+
+async def test_a_stick_that_may_be_a_dongle_is_offered(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    with dongle() as sim:
+        await look_for_sticks(hass, stick(sim.url))
+        (card,) = await discovered(hass)
+        assert card["context"]["source"] == SOURCE_USB
+        assert card["context"]["title_placeholders"] == {"name": "FTDI FT230X Basic UART"}
+        flow = await hass.config_entries.flow.async_configure(card["flow_id"])
+        assert flow["step_id"] == "usb_confirm"
+        assert suggested(flow) == {CONF_DEVICE: sim.url, "route_b_id": None, CONF_PASSWORD: None}
+        # Nobody has said yet that it is one.
+        assert not sim.record.opens
+        flow = await submit(hass, flow, typed(sim, password="BAD456789ABC"))
+        assert flow["step_id"] == "usb_confirm"
+        assert flow["errors"] == {CONF_PASSWORD: "join_refused"}
+        flow = await submit(hass, flow, typed(sim))
+        assert flow["type"] is FlowResultType.CREATE_ENTRY
+        assert flow["result"].unique_id == MAC
+        assert flow["result"].data[CONF_DEVICE] == sim.url
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_offered"),
+    [
+        ({}, True),
+        # Chips with a name that a maker gave them, and other chips.
+        ({"description": "Something Else"}, False),
+        ({"manufacturer": "Somebody Else"}, False),
+        ({"pid": "6001"}, False),
+        ({"vid": "10C4", "pid": "EA60"}, False),
+    ],
+)
+async def test_other_sticks_are_not_offered(hass: HomeAssistant, changes: dict[str, str], *, is_offered: bool) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    await look_for_sticks(hass, replace(stick("/dev/ttyUSB0"), **changes))  # type: ignore[arg-type]
+    assert bool(await discovered(hass)) == is_offered
+
+
+async def test_a_stick_that_somebody_else_uses_is_not_offered(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    MockConfigEntry(domain="route_b_smart_meter", data={CONF_DEVICE: "/dev/ttyUSB0"}).add_to_hass(hass)
+    await look_for_sticks(hass, stick("/dev/ttyUSB0"))
+    assert not await discovered(hass)
+
+
+async def test_a_stick_is_not_offered_where_a_meter_is_set_up(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await look_for_sticks(hass, stick("/dev/ttyUSB7", serial="OTHER"))
+        assert not await discovered(hass)
+
+
+async def test_a_stick_that_is_to_be_ignored_is_not_offered_again(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    await look_for_sticks(hass, stick("/dev/ttyUSB0"))
+    (card,) = await discovered(hass)
+    await hass.config_entries.flow.async_init(
+        DOMAIN,
+        context={"source": SOURCE_IGNORE},
+        data={"unique_id": card["context"]["unique_id"], "title": "FTDI FT230X Basic UART"},
+    )
+    await look_for_sticks(hass)
+    await look_for_sticks(hass, stick("/dev/ttyUSB1"))
+    assert not await discovered(hass)
+    # But another one may be.
+    await look_for_sticks(hass, stick("/dev/ttyUSB1"), stick("/dev/ttyUSB2", serial="OTHER"))
+    assert len(await discovered(hass)) == 1
+
+
+async def test_a_card_goes_when_the_meter_is_set_up_by_hand(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    with dongle() as sim:
+        await look_for_sticks(hass, stick(sim.url))
+        other = await start(hass)
+        assert len(await discovered(hass)) == 2
+        flow = await submit(hass, await start(hass), typed(sim))
+        assert flow["type"] is FlowResultType.CREATE_ENTRY
+        # What somebody has begun by hand stays.
+        assert [flow["flow_id"] for flow in await discovered(hass)] == [other["flow_id"]]
+
+
+async def test_a_stick_that_may_be_a_dongle_is_recommended_in_the_list_of_ports(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    # What the list is made of (components/usb, `usb/list_serial_ports`).
+    matchers = hass.data["usb"].async_get_usb_matchers_for_device(stick("/dev/ttyUSB0"))
+    assert DOMAIN in {matcher["domain"] for matcher in matchers}
 
 
 # One meter, one entry

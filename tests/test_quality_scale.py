@@ -40,8 +40,6 @@ README, README_JA = (ROOT / name for name in ("README.md", "README.ja.md"))
 MEASURED = {"power", "current", "current_r", "current_t", "energy_in", "energy_out"}
 """What a household wants to know; the rest is diagnostic."""
 
-UNFINISHED = {"discovery", "discovery-update-info"}
-
 
 def content(name: str) -> Any:
     return yaml_util.load_yaml(INTEGRATION / name)
@@ -129,9 +127,6 @@ def test_the_rules_are_those_of_home_assistant() -> None:
 @pytest.mark.parametrize("rule", SCALE)
 def test_each_rule_is_done_or_has_a_reason(rule: str) -> None:
     record = SCALE[rule]
-    if rule in UNFINISHED:
-        assert record["status"] in {"todo", "done"}
-        return
     assert record.keys() == {"status", "comment"}
     assert record["status"] in {"done", "exempt"}
     assert record["comment"].endswith(".") or "/" in record["comment"] or "#" in record["comment"]
@@ -310,10 +305,8 @@ async def test_diagnostics(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 
 def test_discovery() -> None:
-    is_discovered = "usb" in MANIFEST
-    assert ("async_step_usb" in functions("config_flow.py")) == is_discovered
-    for rule in UNFINISHED:
-        assert SCALE[rule]["status"] == ("done" if is_discovered else "todo")
+    assert MANIFEST["usb"]
+    assert "async_step_usb" in functions("config_flow.py")
 
 
 def test_docs_supported_functions() -> None:

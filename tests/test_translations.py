@@ -84,7 +84,7 @@ def test_every_issue_has_its_texts_and_no_other() -> None:
 
 
 def test_every_step_has_its_texts_and_no_other() -> None:
-    assert below("config.step") == {"user", "reconfigure", "reauth_confirm", "finish"}
+    assert below("config.step") == {"user", "usb_confirm", "reconfigure", "reauth_confirm", "finish"}
     assert set(keywords("step_id")) <= {"connect", "finish", *below("options.step")}
     assert below("config.progress") == {stage.name.lower() for stage in Stage}
     for step in below("config.step"):

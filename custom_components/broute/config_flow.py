@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, override
 
 from homeassistant.components import usb
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, ConfigFlow
+from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USB, ConfigFlow
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+    from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
     from .aiobroute import MeterProfile, Reading
 
@@ -76,6 +77,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._typed: dict[str, Any] = {}
         self._data: dict[str, Any] = {}
         self._errors: dict[str, str] = {}
+        self._stick = ""
         self._summary: dict[str, str] = {}
         self._counts = False
         self._task: asyncio.Task[dict[str, Any]] | None = None
@@ -91,6 +93,25 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         return await self._async_ask("user", SCHEMA, user_input)
+
+    @override
+    async def async_step_usb(self, discovery_info: UsbServiceInfo) -> ConfigFlowResult:
+        """Offer a stick that may be a Wi-SUN dongle; nothing is sent to it before somebody says that it is."""
+        await self.async_set_unique_id(usb.usb_unique_id_from_service_info(discovery_info))
+        self._abort_if_unique_id_configured()  # Somebody does not want to be asked again.
+        if self._async_current_entries(include_ignore=False):
+            return self.async_abort(reason="already_configured")
+        ports = await usb.async_scan_serial_ports(self.hass)
+        if discovery_info.device in await usb.async_get_serial_port_consumers(self.hass, ports):
+            return self.async_abort(reason="in_use")
+        self._stick = " ".join(filter(None, (discovery_info.manufacturer, discovery_info.description)))
+        self.context["title_placeholders"] = {"name": self._stick}
+        self._typed = {CONF_DEVICE: discovery_info.device}
+        return await self.async_step_usb_confirm()
+
+    async def async_step_usb_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Take the credentials for a stick that was found."""
+        return await self._async_ask("usb_confirm", SCHEMA, user_input)
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Change port or credentials of a meter."""
@@ -123,7 +144,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             data_schema=self.add_suggested_values_to_schema(schema, {**self._known, **self._typed}),
             # An error at a field that is not there would not be seen.
             errors={field if field in schema.schema else "base": key for field, key in self._errors.items()},
-            description_placeholders={"alike": alike(self._data.get(CONF_PASSWORD, ""))},
+            description_placeholders={"stick": self._stick, "alike": alike(self._data.get(CONF_PASSWORD, ""))},
         )
 
     async def async_step_connect(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -152,6 +173,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._abort_if_unique_id_configured()
         if user_input is None:
             return await self._async_show_reading()
+        for flow in self._async_in_progress():
+            if flow["context"]["source"] == SOURCE_USB:  # The same dongle, or one that nobody needs any more.
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
         wish = {CONF_ENERGY: True} if user_input.get(CONF_ENERGY) else {}
         return self.async_create_entry(title=await self._async_title(), data={**self._data, **wish})
 
