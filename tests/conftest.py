@@ -10,6 +10,7 @@ import time_machine
 import custom_components  # noqa: F401
 
 from .aiobroute.virtual_time import VirtualTimeLoop, clock
+from .simulator import transport
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,6 +24,14 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if "hass" in fixtures and "recorder_mock" not in fixtures:
         return {"virtual": VirtualTimeLoop}
     return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture(params=["bp35c2", "j11"])
+def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test once with each kind of module in the dongles of which it says nothing."""
+    kind: str = request.param
+    monkeypatch.setattr(transport, "MODULE", kind)
+    return kind
 
 
 @pytest.fixture

@@ -44,6 +44,9 @@ CREDENTIALS = Credentials(ROUTE_B_ID, PASSWORD)
 PAN = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
 LOST = {State.LOST}
 
+both = pytest.mark.usefixtures("each_kind")
+"""For what a session does over either kind of module."""
+
 
 @given(st.lists(st.sampled_from(ModuleEvent)))
 def test_any_events_keep_the_rules(events: list[ModuleEvent]) -> None:
@@ -56,6 +59,7 @@ def test_any_events_keep_the_rules(events: list[ModuleEvent]) -> None:
         assert state is before or state is not State.LOST or event in REASONS, "whoever is lost is told why"
 
 
+@both
 def test_a_record_can_be_kept_of_what_happens() -> None:
     async def main() -> None:
         events: list[ModuleEvent] = []
@@ -109,6 +113,7 @@ def test_each_end_of_a_session_is_told_at_once(event: ModuleEvent, number: int) 
     run(main())
 
 
+@both
 def test_half_hours_are_announced() -> None:
     async def main() -> None:
         told: list[Notification] = []
@@ -129,6 +134,7 @@ def test_half_hours_are_announced() -> None:
     run(main())
 
 
+@both
 def test_a_notification_that_wants_an_answer_gets_one() -> None:
     async def main() -> None:
         told: list[Notification] = []
@@ -168,6 +174,7 @@ def test_closing_ends_a_confirmation_that_waits() -> None:
     run(main())
 
 
+@both
 def test_a_fault_is_announced() -> None:
     async def main() -> None:
         told: list[Notification] = []
@@ -180,6 +187,7 @@ def test_a_fault_is_announced() -> None:
     run(main())
 
 
+@both
 def test_what_is_not_the_meters_is_dropped_and_counted() -> None:
     async def main() -> None:
         with simulated_port(scenarios.UNENCRYPTED, speed=1, clock=clock) as sim:
@@ -190,6 +198,7 @@ def test_what_is_not_the_meters_is_dropped_and_counted() -> None:
     run(main())
 
 
+@both
 def test_a_day_of_short_sessions() -> None:
     async def main() -> None:
         with simulated_port(scenarios.SESSION_EXPIRES, speed=1, clock=clock) as sim:

@@ -83,6 +83,7 @@ class Air:
         self._story = 0
         self._refused_joins = settings.refused_joins
         self._unheard_joins = settings.unheard_joins
+        self._failing_associations = settings.failing_associations
         self._terminated: float | None = None
         self._late: list[Datagram] = []
         self.meter = meter
@@ -132,6 +133,13 @@ class Air:
         is_accepted = (route_b_id, password) == credentials and not self._refuses_join()
         end = self._joined if is_accepted else partial(self._happen, Happening.REFUSED)
         self._authenticate(end, is_accepted=is_accepted)
+
+    def takes_association(self) -> bool:
+        """Return whether the coordinator takes the module; a matter of its own where joining has two steps."""
+        if self._failing_associations:
+            self._failing_associations -= 1
+            return False
+        return True
 
     def rejoin(self) -> None:
         """Authenticate again with a living session."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from .air import Air
 from .household import JST
+from .j11 import J11Module
 from .line import Line
 from .meter import Clock, Meter, MeterSettings
 from .record import Record
 from .skstack import DIALECTS, SkModule
+from .strangers import HABITS, Stranger
 from .timeline import Calendar, Timeline
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class Dongle:
         self._calendar = Calendar(clock, is_live=not self.timeline.is_instant)
         meter = Meter(scenario.meter, clock)
         self.air = Air(scenario.radio, meter, clock, self.timeline, self._calendar, self.record)
-        self.module: Module = MODULES[module](self, module, payload)
+        self.module: Module = {**MODULES, **STRANGERS}[module](self, module, payload)
         self.is_plugged = True
         self.on_plugging: Callable[[], None] = lambda: None
         """Called when the dongle was pulled out or put in."""
@@ -119,6 +121,7 @@ class Dongle:
     def receive(self, data: bytes) -> None:
         """Take bytes from the host."""
         self._calendar.catch_up()
+        self.record.received += data
         if self._is_legible:
             self.module.receive(data)
 
@@ -142,7 +145,13 @@ class Dongle:
 
     def plug(self) -> None:
         """Put the dongle in again."""
+        if self.is_plugged:
+            return
         self.is_plugged = True
+        # Its module starts now, whoever opens it when.
+        self.timeline.start()
+        self.module.power_up()
+        self.timeline.stop()
         self.on_plugging()
 
     def exchange_meter(self, settings: MeterSettings | None = None, *, mac: str = "001C640003D2FFFF") -> None:
@@ -158,5 +167,17 @@ def _sk_module(dongle: Dongle, name: str, payload: Payload) -> Module:
     return SkModule(name, dongle.air, dongle.timeline, dongle.line, dongle.record, prints_hex=payload == "hex")
 
 
-MODULES: Mapping[str, Callable[[Dongle, str, Payload], Module]] = dict.fromkeys(DIALECTS, _sk_module)
+def _j11_module(dongle: Dongle, name: str, payload: Payload) -> Module:  # noqa: ARG001  # as its sibling
+    return J11Module(dongle.air, dongle.timeline, dongle.line, dongle.record)
+
+
+MODULES: Mapping[str, Callable[[Dongle, str, Payload], Module]] = {
+    **dict.fromkeys(DIALECTS, _sk_module),
+    "j11": _j11_module,
+}
 """What can be inside the dongle, by name."""
+
+STRANGERS: Mapping[str, Callable[[Dongle, str, Payload], Module]] = {
+    name: lambda dongle, name, _: Stranger(dongle.line, HABITS[name]) for name in HABITS
+}
+"""What may be on the port instead, by name."""

@@ -25,7 +25,7 @@ class LineSettings:
     noise: float = 0.0
     """Rubbish comes before a line."""
     unknown_events: float = 0.0
-    """An EVENT of an unknown number comes before a line."""
+    """An event of an unknown number comes before a line."""
     truncated: float = 0.0
     """A line lacks its second half, its end included."""
     lost_bytes: float = 0.0
@@ -35,7 +35,7 @@ class LineSettings:
     is_split: bool = False
     """Each byte comes on its own."""
     pan_description: Literal["whole", "cut", "late", "broken"] = "whole"
-    """The block EPANDESC: interrupted for a second within, after the scan's end, or without its second half."""
+    """What tells of the meter: interrupted within, after the scan's end, or without its second half."""
     seed: int = 1
 
 
@@ -45,6 +45,8 @@ class Line:
     def __init__(self, settings: LineSettings) -> None:
         self.settings = settings
         self.host: Callable[[bytes], None] | None = None
+        self.unknown = b"EVENT 7F FE80:0000:0000:0000:021D:1291:1234:5678\r\n"
+        """An event of an unknown number."""
         self.is_mute = False
         """Nothing gets through."""
         self._chance = Random(settings.seed)
@@ -54,7 +56,7 @@ class Line:
         if self._happens(self.settings.noise):
             self.write_raw(self._chance.choice(NOISE))
         if self._happens(self.settings.unknown_events):
-            self.write_raw(b"EVENT 7F FE80:0000:0000:0000:021D:1291:1234:5678\r\n")
+            self.write_raw(self.unknown)
         if self._happens(self.settings.truncated):
             data = data[: len(data) // 2]
         if self.settings.lost_bytes:

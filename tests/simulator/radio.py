@@ -90,6 +90,8 @@ class RadioSettings:
     """The first joins that are refused whatever the credentials are."""
     unheard_joins: int = 0
     """The first joins that nobody answers."""
+    failing_associations: int = 0
+    """The first connections of a module to the coordinator that come to nothing, where they are a step of their own."""
     rejoin_pause: float = 0.0
     """Seconds after a terminated session in which the meter refuses the next; one refusal at infinite speed."""
     lifetime: int = 86_400

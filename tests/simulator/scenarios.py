@@ -104,6 +104,10 @@ WEAK_RADIO = Scenario(
 REFUSED_ONCE = Scenario(
     summary="the first join is refused, as after a session that ended badly", radio=RadioSettings(refused_joins=1)
 )
+FAILING_ASSOCIATION = Scenario(
+    summary="a J11 module's first connection to the meter comes to nothing, as often",
+    radio=RadioSettings(failing_associations=1),
+)
 REJOIN_PAUSE = Scenario(
     summary="a join within ten seconds of SKTERM is refused", radio=RadioSettings(rejoin_pause=10.0)
 )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 NUMBERS = count(1)
 
+MODULE = "bp35c2"
+"""What is in a dongle of which nothing is said."""
+
 
 class SimulatedPort(Dongle):
     """A dongle and the URL that opens it."""
@@ -108,14 +111,16 @@ class SimTransport(serialx.BaseSerialTransport):
 def simulated_port(
     scenario: Scenario,
     *,
-    module: str = "bp35c2",
+    module: str | None = None,
     speed: float = math.inf,
     clock: Clock = real_time,
     payload: Payload = "hex",
     baud_rate: int = BAUD_RATE,
 ) -> Iterator[SimulatedPort]:
     """Offer a dongle under a URL of its own; a port still open at the end goes on working until it is closed."""
-    port = SimulatedPort(scenario, module=module, speed=speed, clock=clock, payload=payload, baud_rate=baud_rate)
+    port = SimulatedPort(
+        scenario, module=module or MODULE, speed=speed, clock=clock, payload=payload, baud_rate=baud_rate
+    )
     number = next(NUMBERS)
     port.url = f"sim://{number}"
     SimTransport.ports[port.url] = port

@@ -174,18 +174,20 @@ async def _read(options: argparse.Namespace) -> None:
 
 
 async def _watch(options: argparse.Namespace) -> None:
+    family = None
     while True:
         told: asyncio.Queue[Notification | SessionLostError] = asyncio.Queue()
         try:
             meter = await connect(
                 options.port,
                 options.credentials,
+                family=family,
                 pan=options.pan,
                 on_progress=_progress,
                 on_notification=told.put_nowait,
                 on_lost=told.put_nowait,
             )
-            options.pan = meter.pan
+            family, options.pan = meter.module.family, meter.pan
             try:
                 await _watch_meter(options, meter, told)
             except asyncio.CancelledError:

@@ -9,14 +9,26 @@ from .command import Command, Script
 from .errors import ModuleError, ModuleTimeoutError, PortError
 from .port import Port
 
+SILENCE = 1.0
+"""Seconds after which what was begun is not continued; a module gives up on a frame of ours after as many."""
+
 
 class Link[M]:
     """Commands out, messages of the kind M in."""
 
-    def __init__(self, port: Port, decode: Callable[[bytes], Iterable[M]], logger: logging.Logger) -> None:
-        """Listen to the port from now on."""
+    def __init__(
+        self,
+        port: Port,
+        decode: Callable[[bytes], Iterable[M]],
+        logger: logging.Logger,
+        *,
+        give_up: Callable[[], Iterable[M]] | None = None,
+    ) -> None:
+        """Listen to the port from now on; `give_up` says what there is if nothing follows what was begun."""
         self._port = port
         self._decode = decode
+        self._give_up = give_up
+        self._silence: asyncio.TimerHandle | None = None
         self._logger = logger
         self._turn = asyncio.Lock()
         self._exchange: _Exchange[M, Any] | None = None
@@ -77,6 +89,7 @@ class Link[M]:
     def close(self) -> None:
         """Close the port."""
         self.on_message, self.on_lost = _nobody, _nothing
+        self._end_silence()
         self._port.close()
         if self._exchange is not None:
             self._exchange.fail(PortError(f"{self._port.url} was closed"))
@@ -86,7 +99,22 @@ class Link[M]:
         await self._port.wait_closed()
 
     def _receive(self, data: bytes) -> None:
-        for message in self._decode(data):
+        self._end_silence()
+        if self._give_up is not None:
+            self._silence = asyncio.get_running_loop().call_later(SILENCE, self._fall_silent, self._give_up)
+        self._pass_on(self._decode(data))
+
+    def _fall_silent(self, give_up: Callable[[], Iterable[M]]) -> None:
+        self._silence = None
+        self._pass_on(give_up())
+
+    def _end_silence(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _pass_on(self, messages: Iterable[M]) -> None:
+        for message in messages:
             self._logger.debug("< %s", message)
             if self._exchange is not None:
                 self._exchange.receive(message)

@@ -207,6 +207,7 @@ async def connect(
     url: str,
     credentials: Credentials,
     *,
+    family: str | None = None,
     pan: Pan | None = None,
     profile: MeterProfile | None = None,
     timing: Timing | None = None,
@@ -217,9 +218,9 @@ async def connect(
 ) -> SmartMeter:
     """Open the port, find the meter, join it and read what does not change.
 
-    A PAN that is given is joined without a scan; if it does not answer, the meter is scanned for. A profile that is
-    given spares an exchange, as long as the meter has the MAC of that PAN. What the module tells of the session is
-    passed on to `on_event`, for a record.
+    A module of the family that is given is asked for first. A PAN that is given is joined without a scan; if it does
+    not answer, the meter is scanned for. A profile that is given spares an exchange, as long as the meter has the MAC
+    of that PAN. What the module tells of the session is passed on to `on_event`, for a record.
 
     Raises:
         PortError: the port cannot be opened, or went away.
@@ -234,7 +235,7 @@ async def connect(
     timing = timing or Timing()
     async with AsyncExitStack() as stack:
         on_progress(Progress(Stage.PROBE))
-        module = await probe(url, patience=timing.probe)
+        module = await probe(url, patience=timing.probe, family=family)
         session = Session(module, timing, on_event)
         stack.push_async_callback(session.close)
         await module.prepare(credentials)

@@ -101,7 +101,7 @@ class ModuleInfo:
     """What a module says about itself."""
 
     family: str
-    """`BP35A1` for modules with one radio side, `BP35C2` for those with two."""
+    """`BP35A1` for modules with one radio side, `BP35C2` for those with two, `J11` for the binary protocol."""
     firmware: str
 
 

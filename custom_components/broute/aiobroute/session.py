@@ -62,8 +62,8 @@ TRANSITIONS: Mapping[tuple[State, ModuleEvent], State] = {
 class Timing:
     """How long to wait for what, in seconds; the defaults suit real meters."""
 
-    probe: float = 0.5
-    """For a module's version when we do not know what is on the port; it needs some 10 ms."""
+    probe: float = 0.35
+    """For a module's version when we do not know what is on the port; it needs some 10 ms, and may answer late."""
     answer: float = 12.0
     """For the meter's answer before the same request is sent again."""
     tries: int = 3

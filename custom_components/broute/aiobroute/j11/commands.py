@@ -1,6 +1,6 @@
 """One function per command: its bytes, and what its answer looks like (see `command.py`)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import IntEnum
 import struct
 
@@ -103,7 +103,7 @@ def get_version(timeout: float) -> J11Command[str]:
         firmware, major, minor, revision = _unpacked(">HBBI", response)
         return f"{major}.{minor}.{revision:X} ({firmware:04X})"
 
-    return Command("GET_VERSION", Frame(Code.GET_VERSION).encode(), replies, timeout)
+    return _command(Code.GET_VERSION, b"", replies, timeout)
 
 
 def set_up(channel: int) -> J11Command[None]:
@@ -148,7 +148,7 @@ def scan(pair_id: str, channels: Collection[int], duration: int) -> J11Command[l
 
     mask = sum(1 << number_of(channel) for channel in channels)
     data = struct.pack(">BIB8s", duration, mask, WITH_PAIR_ID, pair_id.encode())
-    return Command("SCAN", Frame(Code.SCAN, data).encode(), replies, 1.5 * dwell * len(channels) + QUICK)
+    return _command(Code.SCAN, data, replies, 1.5 * dwell * len(channels) + QUICK)
 
 
 WITH_PAIR_ID = 0x01
@@ -166,7 +166,7 @@ def start_route_b() -> J11Command[Beacon | None]:
         channel, pan_id, mac, rssi = _unpacked(">BHQb", response)
         return beacon_of(channel, mac, pan_id, rssi)
 
-    return Command("START_ROUTE_B", Frame(Code.START_ROUTE_B).encode(), replies, 60.0)
+    return _command(Code.START_ROUTE_B, b"", replies, 60.0)
 
 
 def open_udp_port() -> J11Command[None]:
@@ -176,17 +176,26 @@ def open_udp_port() -> J11Command[None]:
 
 def start_pana() -> J11Command[JoinOutcome]:
     """Authenticate with the meter (UARTIF 3.4.3.2)."""
-    return _authentication(Code.START_PANA)
 
+    def replies() -> Replies[JoinOutcome]:
+        outcome, accepted = None, False
+        while not accepted or outcome is None:
+            match (yield None):
+                case Response(Code.START_PANA) as response:
+                    # The module may have begun by itself, when it lost the session.
+                    _check(response, Result.PANA_IS_RUNNING)
+                    accepted = True
+                case PanaEnded(ended):
+                    outcome = ended
+        return outcome
 
-def renew_pana() -> J11Command[JoinOutcome]:
-    """Authenticate once more in the session that there is."""
-    return _authentication(Code.RENEW_PANA, Result.PANA_IS_RUNNING)
+    return _command(Code.START_PANA, b"", replies, 60.0)
 
 
 def end_pana() -> J11Command[None]:
     """End the session, if there is one (UARTIF 3.4.3.3)."""
-    return _simple(Code.END_PANA, b"", *NO_SESSION)
+    # It may wait for a meter that does not answer.
+    return _simple(Code.END_PANA, b"", *NO_SESSION, timeout=15.0)
 
 
 def end_route_b() -> J11Command[None]:
@@ -204,31 +213,33 @@ def send(address: str, data: bytes) -> J11Command[bool]:
         return outcome & 0x0F == 0
 
     head = bytes.fromhex(address.replace(":", "")) + struct.pack(">HHH", ECHONET_PORT, ECHONET_PORT, len(data))
-    return Command("SEND", Frame(Code.SEND, head + data).encode(), replies, 15.0)
+    return _command(Code.SEND, head + data, replies, 15.0)
 
 
-def _simple(code: Code, data: bytes, *also: Result) -> J11Command[None]:
+def _simple(code: Code, data: bytes, *also: Result, timeout: float = QUICK) -> J11Command[None]:
     """Expect nothing but success, or one of these results."""
 
     def replies() -> Replies[None]:
         yield from _response(code, *also)
 
-    return Command(code.name, Frame(code, data).encode(), replies, QUICK)
+    return _command(code, data, replies, timeout)
 
 
-def _authentication(code: Code, *also: Result) -> J11Command[JoinOutcome]:
-    def replies() -> Replies[JoinOutcome]:
-        outcome, accepted = None, False
-        while not accepted or outcome is None:
-            match (yield None):
-                case Response(answered) as response if answered == code:
-                    _check(response, *also)
-                    accepted = True
-                case PanaEnded(ended):
-                    outcome = ended
-        return outcome
+def _command[T](code: Code, data: bytes, replies: Callable[[], Replies[T]], timeout: float) -> J11Command[T]:
+    """Return a command that a start of the module ends at any stage: its answer would never come."""
 
-    return Command(code.name, Frame(code).encode(), replies, 60.0)
+    def guarded() -> Replies[T]:
+        script = replies()
+        patience = next(script)
+        while not isinstance(message := (yield patience), Started):
+            try:
+                patience = script.send(message)
+            except StopIteration as end:
+                answer: T = end.value
+                return answer
+        raise ModuleError(f"the module started anew during {code.name}")
+
+    return Command(code.name, Frame(code, data).encode(), guarded, timeout)
 
 
 def _response(code: Code, *also: Result) -> Replies[Response]:

@@ -28,7 +28,6 @@ class Code(IntEnum):
     END_ROUTE_B = 0x0058
     SET_UP = 0x005F
     GET_VERSION = 0x006B
-    RENEW_PANA = 0x00D2
     RESET = 0x00D9
 
 

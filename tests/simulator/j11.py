@@ -1,0 +1,223 @@
+"""A pretend module that speaks the binary UART protocol: BP35C0-J11, BP35C1-J11, RS-WSUHA-J11 (UARTIF)."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .j11commands import COMMANDS, Code, Request, Result, ResultError
+from .radio import Happening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .air import Air
+    from .faults import Datagram
+    from .line import Line
+    from .radio import Network
+    from .record import Record
+    from .timeline import Action, Timeline
+
+MAC = "001D129134567890"
+
+REQUEST = bytes.fromhex("D0EA83FC")
+FROM_MODULE = bytes.fromhex("D0F9EE5D")
+HEAD = 12
+LONGEST = 1349
+"""Bytes of data."""
+
+RESPONSE = 0x2000
+SCANNED, RECEIVED, STARTED, CONNECTION, PANA_RESULT, UNKNOWN = 0x4051, 0x6018, 0x6019, 0x601A, 0x6028, 0x60D7
+NOT_FINISHED, BAD_HEADER, BAD_DATA, TOO_LONG = 0x13, 0xF0, 0xF1, 0xF3
+
+QUICK = 0.006
+START = 1.0
+"""Seconds from a reset or from power to the notification of the start."""
+PATIENCE = 1.0
+"""Seconds of silence within a frame (UARTIF table 34)."""
+INTERRUPTION = 0.5
+
+PANA_RESULTS: Mapping[Happening, int] = {Happening.JOINED: 0x01, Happening.REFUSED: 0x02, Happening.UNHEARD: 0x03}
+PANA_LOST = 0x04
+LOSSES = {Happening.ENDED_BY_METER, Happening.EXPIRED}
+ENDS = {Happening.TERMINATED, Happening.TERMINATED_ALONE}
+
+
+def frame(code: int, data: bytes = b"", *, unique: bytes = FROM_MODULE) -> bytes:
+    """Return a frame with its two checksums."""
+    head = unique + code.to_bytes(2) + (4 + len(data)).to_bytes(2)
+    return head + (sum(head) & 0xFFFF).to_bytes(2) + (sum(data) & 0xFFFF).to_bytes(2) + data
+
+
+def rssi_of(lqi: int) -> bytes:
+    """Return the signal strength in dBm, as one byte in two's complement."""
+    return round(0.275 * lqi - 104.27).to_bytes(1, signed=True)
+
+
+class J11Module:
+    """A module: frames in, frames out after a while; the radio is somebody else's."""
+
+    def __init__(self, air: Air, timeline: Timeline, line: Line, record: Record) -> None:
+        self.air = air
+        self.record = record
+        self.line = line
+        self._timeline = timeline
+        line.unknown = frame(UNKNOWN, b"\x01")
+        air.on_happening = self._happened
+        air.on_datagram = self._received
+        self._forget()
+
+    def power_up(self) -> None:
+        """Begin anew, with nothing in the input."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget everything but the flash memory; deaf until it has started (UARTIF 3.2.4.2)."""
+        self._forget()
+        self._is_starting = True
+        self.later(START, self._started)
+
+    def _forget(self) -> None:
+        self._input = bytearray()
+        self._silence = object()
+        self._is_starting = False
+        self.settings: bytes | None = None
+        self.credentials: tuple[str, str] | None = None
+        self.ports: set[int] = set()
+        self.network: Network | None = None
+        """Whom Route B is in operation with."""
+        self.is_authenticating = False
+        self.busy_with: Code | None = None
+        self._life = object()
+        self.air.reset()
+
+    def _started(self) -> None:
+        self._is_starting = False
+        self.notify(STARTED)
+
+    # What comes in
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the host."""
+        if self._is_starting:
+            return
+        self._input += data
+        while self._take():
+            pass
+        self._silence = silence = object()
+        if self._input:
+            self.later(PATIENCE, lambda: self._give_up() if silence is self._silence else None)
+
+    def _take(self) -> bool:
+        """Take the next frame, or what stands before it, from the input; return whether there was one."""
+        start = self._input.find(REQUEST)
+        del self._input[: start if start >= 0 else max(0, len(self._input) - len(REQUEST) + 1)]
+        if start < 0 or len(self._input) < HEAD:
+            return False
+        head = bytes(self._input[:HEAD])
+        code, size = int.from_bytes(head[4:6]), int.from_bytes(head[6:8]) - 4
+        if int.from_bytes(head[8:10]) != sum(head[:8]) & 0xFFFF:
+            return self._skip(code, BAD_HEADER)
+        if not 0 <= size <= LONGEST:
+            return self._skip(code, TOO_LONG)
+        if len(self._input) < HEAD + size:
+            return False
+        data = bytes(self._input[HEAD : HEAD + size])
+        if int.from_bytes(head[10:12]) != sum(data) & 0xFFFF:
+            return self._skip(code, BAD_DATA)
+        del self._input[: HEAD + size]
+        self._execute(Request(code, data))
+        return True
+
+    def _skip(self, code: int, result: int) -> bool:
+        del self._input[:1]
+        self.respond(code, result)
+        return True
+
+    def _give_up(self) -> None:
+        """Wait no longer for the rest of a frame."""
+        if len(self._input) >= HEAD:
+            self.respond(int.from_bytes(self._input[4:6]), NOT_FINISHED)
+        self._input.clear()
+
+    def _execute(self, request: Request) -> None:
+        name = Code(request.code).name if request.code in Code else f"{request.code:04X}"
+        self.record.commands.append(f"{name} {request.data.hex().upper()}".rstrip())
+        try:
+            self._command(request.code)(self, request)
+        except ResultError as error:
+            self.respond(request.code, error.result)
+
+    def _command(self, code: int) -> Callable[[J11Module, Request], None]:
+        if code not in COMMANDS:
+            raise ResultError(Result.UNKNOWN_COMMAND)
+        if self.busy_with is not None and code != Code.RESET:
+            raise ResultError(Result.BUSY)
+        return COMMANDS[Code(code)]
+
+    # What goes out
+
+    def later(self, delay: float, action: Action) -> None:
+        """Do something after a delay, unless the module is reset first."""
+        life = self._life
+        self._timeline.call_later(delay, lambda: action() if life is self._life else None)
+
+    def respond(self, code: int, result: int = 0x01, data: bytes = b"", *, delay: float = QUICK) -> None:
+        """Answer a request after a moment."""
+        self.later(delay, partial(self._print, frame(code + RESPONSE & 0xFFFF, bytes([result]) + data)))
+
+    def finish(self, code: int, result: int = 0x01, data: bytes = b"") -> None:
+        """Answer the request that keeps the module busy."""
+        self.busy_with = None
+        self._print(frame(code + RESPONSE, bytes([result]) + data))
+
+    def notify(self, code: int, data: bytes = b"") -> None:
+        """Tell something unasked."""
+        self._print(frame(code, data))
+
+    def notify_scanned(self, data: bytes) -> None:
+        """Tell what was heard on a channel; what befalls a description befalls this frame."""
+        whole = frame(SCANNED, data)
+        kind = "whole" if len(data) == 2 else self.line.settings.pan_description
+        first = len(whole) if kind == "whole" else len(whole) // 2
+        self._print(whole[:first])
+        if kind in {"cut", "late"}:
+            self.later(INTERRUPTION, partial(self._print, whole[first:]))
+
+    def _print(self, data: bytes) -> None:
+        self.line.write(data)
+
+    def _happened(self, happening: Happening) -> None:
+        """Tell what this kind of module tells; of its airtime it says nothing."""
+        if happening in PANA_RESULTS:
+            self.is_authenticating = False
+            self.notify(PANA_RESULT, bytes([PANA_RESULTS[happening]]) + self._peer)
+        elif happening in LOSSES:
+            if self.busy_with is Code.END_PANA:
+                self.finish(Code.END_PANA)
+            self.notify(CONNECTION, bytes([PANA_LOST]) + self._peer + rssi_of(self.air.network.lqi))
+        elif happening in ENDS:
+            self.finish(Code.END_PANA)
+
+    @property
+    def _peer(self) -> bytes:
+        return bytes.fromhex((self.network or self.air.network).mac)
+
+    def _received(self, datagram: Datagram) -> None:
+        """Print a datagram for a port that is open (UARTIF 3.2.5.1)."""
+        if datagram.port not in self.ports:
+            return
+        self.notify(
+            RECEIVED,
+            link_local(datagram.mac)
+            + datagram.port.to_bytes(2) * 2
+            + self.air.network.pan_id.to_bytes(2)
+            + bytes([datagram.to_all, 0x02 if datagram.is_secured else 0x01])
+            + rssi_of(datagram.lqi)
+            + len(datagram.data).to_bytes(2)
+            + datagram.data,
+        )
+
+
+def link_local(mac: str) -> bytes:
+    """Return the address that belongs to a MAC."""
+    first, *rest = bytes.fromhex(mac)
+    return bytes.fromhex("FE80000000000000") + bytes([first ^ 0x02, *rest])
