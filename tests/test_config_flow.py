@@ -39,8 +39,10 @@ from .home import (
     until,
 )
 from .simulator import scenarios
+from .simulator.dongle import STRANGERS
 from .simulator.meter import MeterSettings
 from .simulator.radio import Network, RadioSettings
+from .simulator.record import SCAN
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 
 if TYPE_CHECKING:
@@ -83,8 +85,8 @@ def typed(sim: SimulatedPort, **changes: str) -> dict[str, str]:
 
 
 def data_of(entry: MockConfigEntry) -> dict[str, Any]:
-    """Return an entry's data without what it remembers of the meter."""
-    return {key: value for key, value in entry.data.items() if key != "profile"}
+    """Return an entry's data without what it remembers of the meter and the dongle."""
+    return {key: value for key, value in entry.data.items() if key not in {"profile", "module"}}
 
 
 def suggested(flow: ConfigFlowResult) -> dict[str, Any]:
@@ -92,12 +94,13 @@ def suggested(flow: ConfigFlowResult) -> dict[str, Any]:
     return {str(key): (key.description or {}).get("suggested_value") for key in flow["data_schema"].schema}
 
 
-async def test_a_meter_is_set_up(hass: HomeAssistant) -> None:
+async def test_a_meter_is_set_up(hass: HomeAssistant, each_kind: str) -> None:
     with dongle() as sim:
         flow = await submit(hass, await start(hass), typed(sim))
         assert flow["type"] is FlowResultType.CREATE_ENTRY
         assert flow["title"] == "Smart meter"
-        assert {**flow["data"], "profile": None} == {**typed(sim), "pan": PAN, "profile": None}
+        module = "BP35C2" if each_kind == "bp35c2" else "J11"
+        assert {**flow["data"], "profile": None} == {**typed(sim), "module": module, "pan": PAN, "profile": None}
         assert flow["data"]["profile"]["E1"] == "01"
         entry = flow["result"]
         assert entry.unique_id == MAC
@@ -105,7 +108,7 @@ async def test_a_meter_is_set_up(hass: HomeAssistant) -> None:
         # The flow closed the port before the entry opened it, and the entry knew where to find the meter.
         assert sim.record.opens == 2
         assert sim.record.closes == 1
-        assert len([command for command in sim.record.commands if command.startswith("SKSCAN")]) == 1
+        assert sim.record.count(SCAN) == 1
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ FAILURES = {
     "busy": Failure({CONF_DEVICE: "port_busy"}, prepare=lambda sim: sim.open(Nobody()), seconds=1),
     "unknown scheme": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "nonsense://1"}, seconds=1),
     "not loaded yet": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "esphome-hass://1"}, seconds=1),
-    "something else": Failure({CONF_DEVICE: "no_module"}, prepare=mute, seconds=10),
+    "something else": Failure({CONF_DEVICE: "no_module"}, prepare=mute, seconds=5),
     "nobody heard": Failure({"route_b_id": "no_meter"}, prepare=unreachable, seconds=180),
     "wrong id": Failure({"route_b_id": "no_meter"}, changes={"route_b_id": "F" * 32}, seconds=180),
     "id of the same end": Failure({"password": "join_refused"}, changes={"route_b_id": "F" * 24 + ROUTE_B_ID[-8:]}),
@@ -220,7 +223,11 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
-async def test_each_failure_has_its_own_message_and_can_be_put_right(hass: HomeAssistant, failure: Failure) -> None:
+async def test_each_failure_has_its_own_message_and_can_be_put_right(
+    hass: HomeAssistant, failure: Failure, each_kind: str
+) -> None:
+    if each_kind == "j11" and failure.prepare is restricted:
+        pytest.skip("a J11 module says nothing of its airtime")
     with dongle(failure.scenario) as sim:
         flow = await start(hass)
         failure.prepare(sim)
@@ -235,6 +242,19 @@ async def test_each_failure_has_its_own_message_and_can_be_put_right(hass: HomeA
         assert sim.record.opens == sim.record.closes
         flow = await submit(hass, flow, typed(sim))
     assert flow["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_a_device_that_is_no_wi_sun_module_is_named_within_five_seconds(
+    hass: HomeAssistant, stranger: str
+) -> None:
+    with dongle(module=stranger) as sim:
+        flow = await start(hass)
+        began = now()
+        flow = await submit(hass, flow, typed(sim))
+        assert flow["errors"] == {CONF_DEVICE: "no_module"}
+        assert now() - began < 5
+        assert sim.record.opens == sim.record.closes
 
 
 async def test_a_module_that_refuses_a_command(hass: HomeAssistant) -> None:
@@ -392,6 +412,7 @@ async def test_the_browser_sees_the_first_reading(hass: HomeAssistant) -> None:
     assert browser.last["step_id"] == "finish"
 
 
+@pytest.mark.usefixtures("each_kind")
 @pytest.mark.parametrize("seconds", [0, 0.02, 3, 10, 12.5, 14, 15])
 async def test_cancelling_at_any_time_frees_the_port(hass: HomeAssistant, seconds: float) -> None:
     with dongle() as sim:

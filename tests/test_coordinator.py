@@ -8,16 +8,27 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.helpers import entity_registry as er
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
 from .home import DOMAIN, MAC, PAN, dongle, elapse, entry_of, set_up, until
 from .simulator import scenarios
+from .simulator.j11 import REQUEST
+from .simulator.record import JOIN, SCAN
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID
+from .simulator.transport import SimTransport
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from .simulator.scenarios import Scenario
     from .simulator.transport import SimulatedPort
+
+
+pytestmark = pytest.mark.usefixtures("each_kind")
+once = pytest.mark.parametrize("each_kind", ["bp35c2"], indirect=True)
+"""For what only SK modules tell."""
 
 
 def value(hass: HomeAssistant, key: str) -> str | None:
@@ -100,10 +111,11 @@ async def test_a_lost_session_is_back_within_seconds(hass: HomeAssistant) -> Non
         sim.air.end_session()
         await elapse(hass, 12)
         assert value(hass, "power") != STATE_UNAVAILABLE
-        assert sum(command.startswith("SKJOIN") for command in sim.record.commands) == 1
-        assert not [command for command in sim.record.commands if command.startswith("SKSCAN")]
+        assert sim.record.count(JOIN) == 1
+        assert not sim.record.count(SCAN)
 
 
+@once
 async def test_a_session_that_is_lost_during_a_poll_is_made_anew_once(hass: HomeAssistant) -> None:
     with dongle() as sim:
         await set_up(hass, entry_of(sim))
@@ -139,6 +151,7 @@ async def test_a_dongle_that_is_unplugged_comes_back(hass: HomeAssistant) -> Non
         assert value(hass, "power") != STATE_UNAVAILABLE
 
 
+@once
 async def test_used_up_airtime_is_told(hass: HomeAssistant) -> None:
     with dongle() as sim:
         entry = entry_of(sim)
@@ -181,3 +194,54 @@ async def test_nothing_old_is_shown_while_the_meter_is_looked_for(hass: HomeAssi
         assert value(hass, "power") == STATE_UNAVAILABLE
         await elapse(hass, 90)
         assert value(hass, "power") == shown
+
+
+@once
+async def test_both_kinds_of_dongle_live_side_by_side(hass: HomeAssistant) -> None:
+    other = replace(scenarios.SOLAR.radio, network=replace(scenarios.SOLAR.radio.network, mac="001C640003D2FFFF"))
+    with dongle() as sk, dongle(replace(scenarios.SOLAR, radio=other), module="j11") as j11:
+        first, second = entry_of(sk), entry_of(j11)
+        await set_up(hass, first)
+        hass.config_entries.async_update_entry(first, title="Smart meter")
+        second = MockConfigEntry(
+            domain=DOMAIN,
+            title="Smart meter 2",
+            unique_id="001C640003D2FFFF",
+            data={**second.data, "pan": {**PAN, "mac": "001C640003D2FFFF"}},
+        )
+        await set_up(hass, second)
+        await elapse(hass, 600)
+        for entry, sim, module in ((first, sk, "BP35C2"), (second, j11, "J11")):
+            assert entry.state is ConfigEntryState.LOADED
+            assert entry.data["module"] == module
+            about = await async_get_config_entry_diagnostics(hass, entry)
+            assert about["module"]["family"] == module
+            assert about["module"]["firmware"]
+            entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{entry.unique_id}_energy_in")
+            assert entity_id is not None
+            shown = hass.states.get(entity_id)
+            assert shown is not None
+            assert float(shown.state) == pytest.approx(true_energy(sim), abs=0.2)
+            assert (sim.record.opens, sim.record.closes) == (1, 0)
+
+
+@once
+@pytest.mark.parametrize(("before", "after"), [("bp35c2", "j11"), ("j11", "bp35c2")])
+async def test_a_dongle_of_another_kind_is_noticed_by_itself(hass: HomeAssistant, before: str, after: str) -> None:
+    families = {"bp35c2": "BP35C2", "j11": "J11"}
+    with dongle(module=before) as sim, dongle(module=after) as new:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert entry.data["module"] == families[before]
+        sim.record.clear()
+        await hass.config_entries.async_reload(entry.entry_id)
+        # It is asked for what it is, and for nothing else.
+        assert (b"SKVER" in sim.record.received) == (before != "j11")
+        assert (REQUEST in sim.record.received) == (before == "j11")
+        sim.unplug()
+        SimTransport.ports[sim.url] = new
+        await elapse(hass, 200)
+        assert value(hass, "power") != STATE_UNAVAILABLE
+        assert entry.data["module"] == families[after]
+        await hass.config_entries.async_unload(entry.entry_id)
+        SimTransport.ports[sim.url] = sim

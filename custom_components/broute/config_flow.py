@@ -26,7 +26,7 @@ import probatio
 
 from .aiobroute import BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
 from .connecting import Connecting
-from .const import CONF_ENERGY, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
+from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 from .credentials import alike, checked
 from .energy_dashboard import async_has_grid, has_dashboard
@@ -218,6 +218,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             async with await connect(
                 data[CONF_DEVICE],
                 Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
+                family=data.get(CONF_MODULE),
                 pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
                 on_progress=self._progressed,
                 on_event=self._happened,
@@ -225,7 +226,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._summary = _summary(meter.profile, await meter.read())
                 # Without a unit there are no counters to show.
                 self._counts = meter.profile.unit is not None
-                self._data |= {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
+                self._data |= {
+                    CONF_MODULE: meter.module.family,
+                    CONF_PAN: asdict(meter.pan),
+                    CONF_PROFILE: dict(meter.profile.raw),
+                }
         except BRouteError as err:
             key = error_key(err)
             return {FIELDS.get(key, "base"): key}

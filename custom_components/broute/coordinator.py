@@ -41,6 +41,7 @@ from .aiobroute import (
 )
 from .const import (
     CONF_INTERVAL,
+    CONF_MODULE,
     CONF_NOTIFICATIONS,
     CONF_PAN,
     CONF_PROFILE,
@@ -242,6 +243,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             meter = await connect(
                 data[CONF_DEVICE],
                 Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
+                family=data.get(CONF_MODULE),
                 pan=Pan(**data[CONF_PAN]),
                 profile=self._known_profile(),
                 on_lost=self._lost,
@@ -256,8 +258,12 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self._issues.exchanged(meter.pan)
             raise MeterExchangedError("another meter answers")
         self.profile, self.module = meter.profile, meter.module
-        # The meter may have moved to another channel: the next start shall need no scan.
-        found = {CONF_PAN: asdict(meter.pan), CONF_PROFILE: dict(meter.profile.raw)}
+        # The meter may have moved to another channel, and the dongle be another: the next start shall look for neither.
+        found = {
+            CONF_MODULE: meter.module.family,
+            CONF_PAN: asdict(meter.pan),
+            CONF_PROFILE: dict(meter.profile.raw),
+        }
         self.hass.config_entries.async_update_entry(self.config_entry, data={**self.config_entry.data, **found})
         return meter
 
