@@ -178,6 +178,7 @@ async def test_a_meter_that_moved_to_another_channel_is_remembered(hass: HomeAss
         assert entry.data["profile"]["E1"] == "01"
 
 
+@once
 async def test_nothing_old_is_shown_while_the_meter_is_looked_for(hass: HomeAssistant) -> None:
     with dongle() as sim:
         await set_up(hass, entry_of(sim))

@@ -45,7 +45,8 @@ def fuzz(modules: Sequence[str], seed: int, executed: Counter[str], scale: float
         )
         seeded(seed)(limits(given(st.tuples(*arguments))(counted)))()
 
-    run("serial input", targets.serial_input, st.lists(targets.messages | st.binary(max_size=80), max_size=12))
+    said = targets.messages | targets.j11_messages | st.binary(max_size=80)
+    run("serial input", targets.serial_input, st.lists(said, max_size=12))
     run("frames", targets.frame, targets.frames)
     run("conversation", targets.conversation, st.sampled_from(modules), targets.steps)
 

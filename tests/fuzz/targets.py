@@ -17,10 +17,13 @@ from custom_components.broute.aiobroute import (
     connect,
 )
 from custom_components.broute.aiobroute.echonet.frame import Frame
+from custom_components.broute.aiobroute.j11.frame import Decoder as J11Decoder
+from custom_components.broute.aiobroute.j11.messages import message_of
 from custom_components.broute.aiobroute.skstack.decoder import Decoder
 from tests.aiobroute.virtual_time import clock, run
 from tests.simulator import scenarios
 from tests.simulator.faults import Fault
+from tests.simulator.j11 import frame as j11_frame
 from tests.simulator.radio import Sending
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 from tests.simulator.transport import SimulatedPort, simulated_port
@@ -34,6 +37,7 @@ PATIENCE: Final = 4 * 3600.0
 """Seconds of simulated time after which a connection hangs; a restriction, of which there may be some, is an hour."""
 
 _numbers = st.integers(0, 255).map(lambda number: f"{number:02X}")
+cuts = st.sampled_from([0] * 9 + [-1, -5, 13, 20])
 _codes = st.sampled_from(sorted(PROPERTIES)) | st.integers(0, 255)
 _properties = st.lists(st.tuples(_codes, st.binary(max_size=20)), max_size=4)
 
@@ -46,6 +50,12 @@ def _echonet(tid: int, esv: int, properties: list[tuple[int, bytes]]) -> bytes:
 def _erxudp(payload: bytes, secured: int, cut: int) -> bytes:
     line = f"ERXUDP {METER} {DONGLE} 0E1A 0E1A 001C640003D2A1B7 {secured} 0 {len(payload):04X} {payload.hex().upper()}"
     return line.encode()[: len(line) - cut] + b"\r\n"
+
+
+def _received(payload: bytes) -> bytes:
+    """Return what tells of a datagram (UARTIF 3.2.5.1)."""
+    head = bytes.fromhex(METER.replace(":", "") + "0E1A0E1A8A3C0002C4")
+    return head + len(payload).to_bytes(2) + payload
 
 
 services = st.sampled_from([0x50, 0x51, 0x52, 0x53, 0x61, 0x62, 0x71, 0x72, 0x73, 0x74, 0x7A]) | st.integers(0, 255)
@@ -70,6 +80,15 @@ messages = st.one_of(
 )
 """What a module may print, or might be taken for it."""
 
+_j11_codes = st.sampled_from(
+    [0x2005, 0x2008, 0x2051, 0x2053, 0x2056, 0x2057, 0x205F, 0x206B, 0x4051, 0x6018, 0x6019, 0x601A, 0x6028, 0x6038]
+)
+_j11_data = st.binary(max_size=40) | st.builds(bytes, st.tuples(st.integers(0, 4))) | frames.map(_received)
+j11_messages = st.builds(
+    lambda code, data, cut: j11_frame(code, data)[: cut or None], _j11_codes | st.integers(0, 0xFFFF), _j11_data, cuts
+)
+"""The same of a module that speaks frames, some of which break off."""
+
 happenings = st.sampled_from(
     [
         "end_session",
@@ -87,11 +106,18 @@ happenings = st.sampled_from(
         *Fault,
     ]
 )
-steps = st.lists(st.tuples(st.floats(0, 30), messages | happenings), max_size=12)
+steps = st.lists(st.tuples(st.floats(0, 30), messages | j11_messages | happenings), max_size=12)
 
 
 def serial_input(chunks: Sequence[bytes]) -> None:
-    """Feed a decoder; whatever comes, a whole message behind it arrives."""
+    """Feed a decoder of each kind; whatever comes, a whole message behind it arrives."""
+    j11 = J11Decoder()
+    for chunk in chunks:
+        for received in j11.receive(chunk):
+            message_of(received)
+    started = j11_frame(0x6019)
+    # No frame that was announced is longer.
+    assert [received for _ in range(120) for received in j11.receive(started)], "the decoder does not find its way back"
     decoder = Decoder()
     for chunk in chunks:
         list(decoder.receive(chunk))

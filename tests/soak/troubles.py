@@ -9,6 +9,8 @@ from homeassistant.const import RESTART_EXIT_CODE
 
 from tests.home import until
 from tests.simulator.faults import Fault
+from tests.simulator.j11 import REQUEST, J11Module, frame
+from tests.simulator.j11commands import Code
 from tests.simulator.radio import Sending
 from tests.simulator.transport import SimTransport
 
@@ -234,7 +236,10 @@ async def _half_a_command(site: Site) -> None:
     """Let Home Assistant start while the module waits for the rest of what somebody began."""
     await site.home.stop()
     begun = [command for command in site.sim.record.commands if command.startswith("SKSENDTO")]
-    site.sim.receive(f"{begun[-1]} ".encode() if begun else b"SKSENDTO")
+    if isinstance(site.sim.module, J11Module):
+        site.sim.receive(frame(Code.SEND, bytes(100), unique=REQUEST)[: site.chance.randint(1, 100)])
+    else:
+        site.sim.receive(f"{begun[-1]} ".encode() if begun else b"SKSENDTO")
     await site.last(1, 30)
     await site.start()
 
