@@ -143,10 +143,16 @@ def ours() -> Iterator[object]:
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("name", SCENARIOS)
-async def test_no_situation_makes_anybody_tell(hass: HomeAssistant, log: Log, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        *((name, "bp35c2") for name in SCENARIOS),
+        *((name, "j11") for name in ("NORMAL", "NOISE", "TRUNCATED_LINES", "SECOND_GENERATION", "FAILING_ASSOCIATION")),
+    ],
+)
+async def test_no_situation_makes_anybody_tell(hass: HomeAssistant, log: Log, name: str, module: str) -> None:
     assert await async_setup_component(hass, "repairs", {})
-    with dongle(secretive(SCENARIOS[name])) as sim:
+    with dongle(secretive(SCENARIOS[name]), module=module) as sim:
         seen = [await entered(hass, sim)]
         if not (entries := hass.config_entries.async_entries(DOMAIN)):
             credible(sim).add_to_hass(hass)
@@ -166,7 +172,7 @@ async def test_no_situation_makes_anybody_tell(hass: HomeAssistant, log: Log, na
         seen.append(await everything_shown(hass, entry))
         await hass.config_entries.async_unload(entry.entry_id)
         seen.append(await everything_shown(hass, entry))
-    assert any("> SKSETPWD" in line for line in log.lines)
+    assert any("> SKSETPWD" in line or "> SET_CREDENTIALS" in line for line in log.lines)
     assert not leaks("\n".join([*seen, *log.lines]))
 
 
