@@ -58,6 +58,7 @@ class Air:
         timeline: Timeline,
         calendar: Calendar,
         record: Record,
+        airtime: Airtime,
     ) -> None:
         self.settings = settings
         self.on_happening: Callable[[Happening], None] = lambda _: None
@@ -71,9 +72,9 @@ class Air:
         self.faults: deque[Fault] = deque()
         """What happens to the next answers, before the settings' chance."""
         self.session: Session | None = None
-        self.is_restricted = False
         self.knows_neighbour = False
-        self.airtime = Airtime(clock)
+        self.airtime = airtime
+        """The module's, which may have other meters as well."""
         self._clock = clock
         self._timeline = timeline
         self._calendar = calendar
@@ -100,13 +101,30 @@ class Air:
         meter.device.on_change = self._announce_change
 
     @property
+    def place(self) -> tuple[int, int, str]:
+        """Where the meter is to be found: channel, PAN ID and MAC."""
+        return self.network.channel, self.network.pan_id, self.network.mac
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether the airtime limit forbids sending."""
+        return self.airtime.is_used_up
+
+    @is_restricted.setter
+    def is_restricted(self, is_restricted: bool) -> None:
+        self.airtime.is_used_up = is_restricted
+
+    @property
     def is_joined(self) -> bool:
         """Whether datagrams can be sent."""
         return self.session is not None and not self.session.is_expired
 
-    def scan(self, channels: Sequence[int], dwell: float, duration: int, pairing_id: str | None) -> list[Beacon]:
-        """Return who is heard at which time; without a pairing ID, everybody."""
+    def call(self, channels: Sequence[int]) -> None:
+        """Send the beacon requests of a scan."""
         self._spend(BEACON_REQUEST * len(channels))
+
+    def heard(self, channels: Sequence[int], dwell: float, duration: int, pairing_id: str | None) -> list[Beacon]:
+        """Return who answers a scan at which time; without a pairing ID, everybody."""
         return [
             Beacon((place + 1) * dwell, network)
             for place, channel in enumerate(channels)
@@ -125,8 +143,7 @@ class Air:
         """Authenticate with the coordinator of this channel, PAN ID and MAC; what becomes of it is told later."""
         self._begin_story()
         self.session = None
-        known = (self.network.channel, self.network.pan_id, self.network.mac)
-        if network != known or not self._hears_join():
+        if network != self.place or not self._hears_join():
             self._fail_unheard()
             return
         credentials = (self.settings.route_b_id, self.settings.password)
@@ -158,10 +175,14 @@ class Air:
         else:
             self._later(TERMINATION_ALONE, partial(self._happen, Happening.TERMINATED_ALONE))
 
-    def reset(self) -> None:
+    def forget(self) -> None:
         """Forget the session and everything under way; the meter is not told."""
         self._begin_story()
         self.session = None
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.forget()
         self.knows_neighbour = False
 
     def end_session(self) -> None:

@@ -29,6 +29,7 @@ class Airtime:
         self._spent: deque[tuple[datetime, float]] = deque()
         self.total = 0.0
         """Seconds since the simulation began."""
+        self.is_used_up = False
 
     def spend(self, seconds: float) -> None:
         """Transmit."""

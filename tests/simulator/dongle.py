@@ -1,4 +1,4 @@
-"""A whole dongle with everything behind it: port, module, radio, meter and house."""
+"""A whole dongle with everything behind it: port, module, radio, meters and houses."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -6,10 +6,12 @@ import errno
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from .air import Air
+from .airtime import Airtime
 from .household import JST
 from .j11 import J11Module
 from .line import Line
 from .meter import Clock, Meter, MeterSettings
+from .neighbourhood import Neighbourhood
 from .record import Record
 from .skstack import DIALECTS, SkModule
 from .strangers import HABITS, Stranger
@@ -68,8 +70,14 @@ class Dongle:
         self.line = Line(scenario.line)
         self.timeline = Timeline(speed)
         self._calendar = Calendar(clock, is_live=not self.timeline.is_instant)
-        meter = Meter(scenario.meter, clock)
-        self.air = Air(scenario.radio, meter, clock, self.timeline, self._calendar, self.record)
+        airtime = Airtime(clock)
+        self.airs = [
+            Air(each.radio, Meter(each.meter, clock), clock, self.timeline, self._calendar, self.record, airtime)
+            for each in (scenario, *scenario.others)
+        ]
+        """The ways to the meters."""
+        self.air = self.airs[0]
+        self.neighbourhood = Neighbourhood(self.airs)
         self.module: Module = {**MODULES, **STRANGERS}[module](self, module, payload)
         self.is_plugged = True
         self.on_plugging: Callable[[], None] = lambda: None
@@ -80,7 +88,7 @@ class Dongle:
 
     @property
     def meter(self) -> Meter:
-        """The meter at the other end."""
+        """The meter at the other end, or the first of them."""
         return self.air.meter
 
     def open(self, host: Host, baud_rate: int = BAUD_RATE) -> None:
@@ -164,11 +172,13 @@ class Dongle:
 
 
 def _sk_module(dongle: Dongle, name: str, payload: Payload) -> Module:
-    return SkModule(name, dongle.air, dongle.timeline, dongle.line, dongle.record, prints_hex=payload == "hex")
+    return SkModule(
+        name, dongle.neighbourhood, dongle.timeline, dongle.line, dongle.record, prints_hex=payload == "hex"
+    )
 
 
 def _j11_module(dongle: Dongle, name: str, payload: Payload) -> Module:  # noqa: ARG001  # as its sibling
-    return J11Module(dongle.air, dongle.timeline, dongle.line, dongle.record)
+    return J11Module(dongle.neighbourhood, dongle.timeline, dongle.line, dongle.record)
 
 
 MODULES: Mapping[str, Callable[[Dongle, str, Payload], Module]] = {

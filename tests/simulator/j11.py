@@ -9,9 +9,9 @@ from .radio import Happening
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .air import Air
     from .faults import Datagram
     from .line import Line
+    from .neighbourhood import Neighbourhood
     from .radio import Network
     from .record import Record
     from .timeline import Action, Timeline
@@ -55,14 +55,13 @@ def rssi_of(lqi: int) -> bytes:
 class J11Module:
     """A module: frames in, frames out after a while; the radio is somebody else's."""
 
-    def __init__(self, air: Air, timeline: Timeline, line: Line, record: Record) -> None:
+    def __init__(self, air: Neighbourhood, timeline: Timeline, line: Line, record: Record) -> None:
         self.air = air
         self.record = record
         self.line = line
         self._timeline = timeline
         line.unknown = frame(UNKNOWN, b"\x01")
-        air.on_happening = self._happened
-        air.on_datagram = self._received
+        air.attach(self._happened, self._received)
         self._forget()
 
     def power_up(self) -> None:

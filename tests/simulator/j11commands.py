@@ -202,7 +202,7 @@ def _start_route_b(module: J11Module, request: Request) -> None:
     channel, pairing = sk_number(module.settings[2]), module.credentials[0][-PAIRING_SIZE:]
     beacons = module.air.scan([channel], ASSOCIATION, ASSOCIATION_DURATION, pairing)
     ours = [beacon for beacon in beacons if beacon.network.pairing_id == pairing]
-    if ours and module.air.takes_association():
+    if ours and module.air.takes_association(ours[0].network):
         module.later(ASSOCIATION, partial(_associated, module, ours[0]))
     else:
         module.later(NO_ASSOCIATION, partial(module.finish, request.code, Result.NOT_CONNECTED))

@@ -13,7 +13,11 @@ from .radio import PASSWORD, ROUTE_B_ID, Network, RadioSettings, Renewal, Sendin
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PASSWORD", "ROUTE_B_ID", "SCENARIOS", "Scenario"]
+__all__ = ["PASSWORD", "PASSWORD_2", "ROUTE_B_ID", "ROUTE_B_ID_2", "SCENARIOS", "Scenario"]
+
+ROUTE_B_ID_2 = "FEDCBA9876543210FEDCBA9876543210"
+PASSWORD_2 = "BA9876543210"
+"""Those of a second meter."""
 
 STRANGER = Network(
     channel=0x2F, pan_id=0x1234, mac="001C640012345678", lqi=0xF0, pairing_id="FEDCBA98", answers_all=True
@@ -28,6 +32,8 @@ class Scenario:
     meter: MeterSettings = field(default_factory=MeterSettings)
     radio: RadioSettings = field(default_factory=RadioSettings)
     line: LineSettings = field(default_factory=LineSettings)
+    others: tuple[Scenario, ...] = ()
+    """Other meters on the air; of their scenarios only `meter` and `radio` count."""
 
 
 def _faulty(summary: str, *faults: Fault, rate: float = 1.0) -> Scenario:
@@ -139,6 +145,24 @@ AWKWARD_SENDING = Scenario(
             Sending.SENT,
         )
     ),
+)
+
+SECOND_METER = Scenario(
+    summary="another meter in the same house: other credentials, another channel, another load",
+    meter=MeterSettings(seed=2, serial="S18087654321", unit=0x02),
+    radio=RadioSettings(
+        network=Network(channel=0x39, pan_id=0x1B2E, mac="001C640003E51B2E", lqi=0xC8, pairing_id=ROUTE_B_ID_2[-8:]),
+        route_b_id=ROUTE_B_ID_2,
+        password=PASSWORD_2,
+        rejoin_pause=10.0,
+        seed=2,
+    ),
+)
+TWO_METERS = Scenario(
+    summary="two meters within reach of one dongle; each refuses a join within ten seconds of SKTERM",
+    meter=MeterSettings(solar=True),
+    radio=RadioSettings(rejoin_pause=10.0),
+    others=(SECOND_METER,),
 )
 
 LATE_ANSWERS = _faulty("every other answer comes when nobody waits any more", Fault.LATE, rate=0.5)

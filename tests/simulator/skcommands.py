@@ -262,7 +262,7 @@ def _sksendto(module: SkModule, arguments: list[str]) -> None:  # noqa: ARG001  
 
 def _skaddnbr(module: SkModule, arguments: list[str]) -> None:
     _expect(arguments, ADDRESS, MAC)
-    module.air.knows_neighbour = True
+    module.air.meet(arguments[1])
     module.answer("OK")
 
 
@@ -270,8 +270,7 @@ def _sktable(module: SkModule, arguments: list[str]) -> None:
     _expect(arguments[:1] if module.dialect.has_side else arguments, "[12]")
     if arguments[0] == "1":
         return module.answer("EADDR", module.address, "OK")
-    mac = module.air.network.mac
-    known = [f"{link_local(mac)} {mac} FFFF"] if module.air.knows_neighbour else []
+    known = [f"{link_local(network.mac)} {network.mac} FFFF" for network in module.air.neighbours]
     return module.answer("ENEIGHBOR", *known, "OK")
 
 

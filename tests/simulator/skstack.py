@@ -11,9 +11,9 @@ from .skcommands import COMMANDS, DEFAULTS, CommandError, Head, link_local, mac_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .air import Air
     from .faults import Datagram
     from .line import Line
+    from .neighbourhood import Neighbourhood
     from .record import Record
     from .timeline import Action, Timeline
 
@@ -84,7 +84,7 @@ class SkModule:
     """A module: bytes in, lines out after a while; the radio is somebody else's."""
 
     def __init__(
-        self, name: str, air: Air, timeline: Timeline, line: Line, record: Record, *, prints_hex: bool
+        self, name: str, air: Neighbourhood, timeline: Timeline, line: Line, record: Record, *, prints_hex: bool
     ) -> None:
         self.dialect = DIALECTS[name]
         self.address = link_local(self.dialect.mac)
@@ -94,8 +94,7 @@ class SkModule:
         self.line = line
         self._timeline = timeline
         self.power_up()
-        air.on_happening = self._happened
-        air.on_datagram = self._received
+        air.attach(self._happened, self._received)
 
     def power_up(self) -> None:
         """Begin anew, with nothing in the input."""
