@@ -40,6 +40,24 @@ def entry_of(sim: SimulatedPort, **data: Any) -> MockConfigEntry:
     )
 
 
+def entries_of(sim: SimulatedPort, **options: Any) -> list[MockConfigEntry]:
+    """Return an entry for each meter within the dongle's reach."""
+    entries = []
+    for number, air in enumerate(sim.airs, 1):
+        channel, pan_id, mac = air.place
+        pan = {"channel": channel, "pan_id": pan_id, "mac": mac}
+        credentials = {"route_b_id": air.settings.route_b_id, CONF_PASSWORD: air.settings.password}
+        entry = MockConfigEntry(
+            domain=DOMAIN,
+            title=f"Smart meter {number}",
+            unique_id=mac,
+            data={CONF_DEVICE: sim.url, **credentials, "pan": pan},
+            options=options,
+        )
+        entries.append(entry)
+    return entries
+
+
 def state_of(entry: MockConfigEntry) -> ConfigEntryState:
     """Return the state; a type checker would believe the first one for ever."""
     state: ConfigEntryState = entry.state

@@ -587,11 +587,16 @@ async def test_the_same_meter_is_not_set_up_twice(hass: HomeAssistant) -> None:
         assert second.record.opens == second.record.closes == 1
 
 
-async def test_a_port_that_an_entry_uses_is_busy(hass: HomeAssistant) -> None:
-    with dongle() as sim:
-        await set_up(hass, entry_of(sim))
+async def test_an_entry_lends_its_port_to_a_flow(hass: HomeAssistant) -> None:
+    with dongle(scenarios.REJOIN_PAUSE) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
         flow = await submit(hass, await start(hass), typed(sim))
-        assert flow["errors"] == {CONF_DEVICE: "port_busy"}
+        assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "already_configured")
+        assert sim.record.opens == sim.record.closes == 2
+        await elapse(hass, 70)
+        assert sim.record.opens == 3
+        assert entry.runtime_data.last_update_success
 
 
 async def test_two_meters_on_two_dongles(hass: HomeAssistant) -> None:

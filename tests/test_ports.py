@@ -7,6 +7,8 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, STATE_UNAVAILABLE
 import pytest
 
+from custom_components.broute.ports import name_of
+
 from .home import dongle, elapse, entry_of, look_for_sticks, now, set_up, state, state_of, stick, until
 
 if TYPE_CHECKING:
@@ -141,6 +143,15 @@ async def test_a_path_by_identity_takes_the_place_of_a_number(hass: HomeAssistan
         await look_for_sticks(hass, stick(sim.url, resolved="/dev/ttyUSB7"))
         await until(lambda: state_of(entry) is ConfigEntryState.LOADED)
         assert entry.data[CONF_DEVICE] == sim.url
+
+
+def test_entries_know_a_dongle_by_one_name(tmp_path: Path) -> None:
+    (tmp_path / "ttyUSB0").touch()
+    (tmp_path / "by-path").symlink_to("ttyUSB0")
+    port, other_name = str(tmp_path / "ttyUSB0"), str(tmp_path / "by-path")
+    assert name_of(port, []) == port
+    assert name_of(port, ["socket://192.0.2.1:4000", other_name]) == other_name
+    assert name_of(str(tmp_path / "ttyUSB1"), [other_name]) == str(tmp_path / "ttyUSB1")
 
 
 async def test_a_port_that_the_platform_finds_again(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:

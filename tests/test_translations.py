@@ -13,7 +13,7 @@ from custom_components.broute.aiobroute import Stage
 from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.credentials import FORMS
-from custom_components.broute.options_flow import SCHEMA as OPTIONS
+from custom_components.broute.options_flow import schema
 from custom_components.broute.repairs import ISSUES
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 
@@ -93,7 +93,7 @@ def test_every_step_has_its_texts_and_no_other() -> None:
     assert below("options.step") == {"init"}
     assert below("options.step.init") == {"title", "description", "data", "data_description"}
     assert below("options.step.init.data") == below("options.step.init.data_description")
-    assert below("options.step.init.data") == {str(key) for key in OPTIONS.schema}
+    assert below("options.step.init.data") == {str(key) for key in schema(60, 10).schema}
 
 
 def test_every_reason_has_its_text_and_no_other() -> None:

@@ -29,8 +29,10 @@ from .connecting import Connecting
 from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 from .credentials import alike, checked
+from .dongle import async_turn
 from .energy_dashboard import async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
+from .ports import name_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -135,8 +137,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             self._data, self._errors = checked(user_input)
             if not self._errors:
                 if CONF_DEVICE in self._data:
-                    # /dev/ttyUSB0 may be another dongle after the next start.
-                    device = await self.hass.async_add_executor_job(usb.get_serial_by_id, self._data[CONF_DEVICE])
+                    in_use = [entry.data[CONF_DEVICE] for entry in self._async_current_entries(include_ignore=False)]
+                    device = await self.hass.async_add_executor_job(name_of, self._data[CONF_DEVICE], in_use)
                     self._data[CONF_DEVICE] = device
                 return await self.async_step_connect()
         return self.async_show_form(
@@ -215,14 +217,17 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         data = {**self._known, **self._data}
         end_ticking = async_track_time_interval(self.hass, self._tick, timedelta(seconds=1), cancel_on_shutdown=True)
         try:
-            async with await connect(
-                data[CONF_DEVICE],
-                Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
-                family=data.get(CONF_MODULE),
-                pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
-                on_progress=self._progressed,
-                on_event=self._happened,
-            ) as meter:
+            async with (
+                async_turn(self.hass, data[CONF_DEVICE]),
+                await connect(
+                    data[CONF_DEVICE],
+                    Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
+                    family=data.get(CONF_MODULE),
+                    pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
+                    on_progress=self._progressed,
+                    on_event=self._happened,
+                ) as meter,
+            ):
                 self._summary = _summary(meter.profile, await meter.read())
                 # Without a unit there are no counters to show.
                 self._counts = meter.profile.unit is not None

@@ -20,5 +20,7 @@ CONF_NOTIFICATIONS: Final = "notifications"
 CONF_IMPORT_HISTORY: Final = "import_history"
 """Option: whether the meter's history goes into the statistics; on by default."""
 
+SHORTEST_INTERVAL: Final = 10
+"""Seconds; a meter takes up to four to answer, and has its own network to serve."""
 UPDATE_INTERVAL: Final = timedelta(seconds=60)
 """Between two readings, if nobody has chosen otherwise."""

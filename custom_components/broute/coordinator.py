@@ -1,8 +1,8 @@
 """The owner of the connection; what goes wrong with it becomes Home Assistant's words here."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from datetime import timedelta
 import logging
@@ -21,6 +21,7 @@ from .aiobroute import (
     Counters,
     Credentials,
     FrameError,
+    HistoryError,
     JoinError,
     JoinRefusedError,
     MeterNotFoundError,
@@ -40,16 +41,15 @@ from .aiobroute import (
     connect,
 )
 from .const import (
-    CONF_INTERVAL,
     CONF_MODULE,
     CONF_NOTIFICATIONS,
     CONF_PAN,
     CONF_PROFILE,
     CONF_ROUTE_B_ID,
     DOMAIN,
-    UPDATE_INTERVAL,
 )
 from .details import DETAILS, DETAILS_INTERVAL, Details
+from .dongle import PATIENCE, REJOIN_PAUSE, TURN, Turn, async_interval, async_sharers
 from .journal import async_journal
 from .repairs import Issues
 
@@ -73,6 +73,9 @@ CONNECT_LIMIT = 600
 
 STARTUP_LIMIT = 30
 """Seconds that Home Assistant's start may wait; a known meter answers within 6, or 20 if it refuses once."""
+
+FAIR_PAUSE = 3
+"""Times as long as it took in vain: a meter that is not found leaves most of the dongle's time to the others."""
 
 OVERDUE = 40
 """Seconds that a reading may take before nothing old is shown any more; what is silent or lost is asked no longer."""
@@ -131,10 +134,13 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             _LOGGER,
             config_entry=entry,
             name=entry.title,
-            update_interval=timedelta(seconds=entry.options.get(CONF_INTERVAL, UPDATE_INTERVAL.seconds)),
+            update_interval=async_interval(hass, entry),
             always_update=False,
         )
         self._meter: SmartMeter | None = None
+        self._turn = Turn(hass, self._give_way)
+        self._works = 0
+        self._left = float("-inf")
         self._issues = Issues(hass, entry)
         self._journal = async_journal(hass, entry)
         self.details = Details()
@@ -152,29 +158,35 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         if (meter := self._meter) is not None:
             self._meter = None
             await meter.close()
+        self._give_way()
 
     async def async_stop(self, _: Event) -> None:
         """End the session politely; but not if Home Assistant is back in a moment, as the meter might refuse it."""
         await self.async_shutdown()
+        self._works += 1  # Others have no use for the dongle any more.
         meter, self._meter = self._meter, None
         if meter is None:
             return
         if self.hass.exit_code == RESTART_EXIT_CODE:
             await meter.close()
             return
-        with suppress(BRouteError, TimeoutError):
-            async with asyncio.timeout(LEAVE_LIMIT):
-                await meter.leave()
+        await _async_take_leave(meter)
 
     @override
     async def _async_update_data(self) -> Reading:
-        overdue = self.hass.loop.call_later(OVERDUE, self._tell_overdue)
+        begun = self.hass.loop.time()
+        others = self._sharers - 1
+        overdue = self.hass.loop.call_later(OVERDUE + PATIENCE * others, self._tell_overdue)
         # As a task of the entry it ends with an unload, whoever asked for the refresh.
         poll = self.config_entry.async_create_background_task(self.hass, self._async_poll(), f"{self.name} poll")
         try:
             return await poll
         finally:
             overdue.cancel()
+            self.update_interval = async_interval(self.hass, self.config_entry)
+            if others:  # To come to the meter takes its time, which is part of the interval.
+                took = timedelta(seconds=self.hass.loop.time() - begun)
+                self.update_interval = max(self.update_interval - took, timedelta(seconds=TURN))
 
     @callback
     def _tell_overdue(self) -> None:
@@ -192,14 +204,19 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_poll(self) -> Reading:
         meter = self._meter
+        begun = self.hass.loop.time()
         self._is_polling = True
         try:
-            reading = await self._async_read()
+            async with asyncio.timeout(None if self._is_started else STARTUP_LIMIT), self._async_at_work():
+                begun = self.hass.loop.time()
+                async with self._turn.in_time():
+                    reading = await self._async_read()
+                self._ask_details_if_due()
         except (BRouteError, TimeoutError) as err:
             key = error_key(err) if isinstance(err, BRouteError) else self._timeout_key()
             self._journal.fail(f"failed: {key}", str(err))
             # Silence on an old connection is told at once, and a new one is made right after.
-            pause = 0.0 if meter is not None and self._meter is meter else None
+            pause = 0.0 if meter is not None and self._meter is meter else self._fair_pause(begun)
             await self.async_close()
             reason: dict[str, Any] = {
                 "translation_domain": DOMAIN,
@@ -214,8 +231,75 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self._journal.give_up()
         self.readings += 1
         self._issues.succeeded(reading)
-        self._ask_details_if_due()
         return reading
+
+    @asynccontextmanager
+    async def _async_at_work(self) -> AsyncIterator[None]:
+        """Have the dongle, for as long as something is to be done; then until somebody else waits for it."""
+        self._works += 1
+        device = self.config_entry.data[CONF_DEVICE]
+        try:
+            if self._works == 1 and self._turn.is_held and self._turn.device != device:
+                # The port has another name by now, by which the others know it.
+                await self.async_close()
+                self._turn.release()
+            if not self._turn.is_held:
+                if (pause := self._left + REJOIN_PAUSE - self.hass.loop.time()) > 0:
+                    await asyncio.sleep(pause)
+                await self._turn.take(device)
+            yield
+        finally:
+            self._works -= 1
+            self._give_way()
+
+    @callback
+    def _give_way(self) -> None:
+        """Let others have the dongle, if nothing is under way; the session is kept for as long as nobody waits."""
+        if self._works or not self._turn.is_held:
+            return
+        meter = self._meter
+        if meter is None:
+            self._turn.release()
+        elif self._turn.is_wanted:
+            self._meter = None
+            leaving = self._async_leave(meter)
+            self.config_entry.async_create_background_task(self.hass, leaving, f"{self.name} leave")
+
+    async def _async_leave(self, meter: SmartMeter) -> None:
+        self._journal.note("turn over")
+        self._left = self.hass.loop.time()
+        async with self._turn.ending():
+            await _async_take_leave(meter)
+
+    @asynccontextmanager
+    async def async_meter(self) -> AsyncIterator[SmartMeter]:
+        """Have the connection for something else than a reading; on a dongle that is shared, as soon as it is our turn.
+
+        Raises:
+            HistoryError: there is no connection, or others have waited for too long.
+
+        """
+        async with self._async_at_work():
+            if self._meter is None and self._sharers > 1:
+                await self.async_refresh()
+            if self._meter is None:
+                raise HistoryError("the meter is not connected")
+            try:
+                async with self._turn.in_time():
+                    yield self._meter
+            except TimeoutError as err:
+                raise HistoryError("another meter waits for the dongle") from err
+
+    def _fair_pause(self, begun: float) -> float | None:
+        """Return the seconds to the next try; the interval is enough for who shares the dongle with nobody."""
+        if self._sharers == 1:
+            return None
+        took = self.hass.loop.time() - begun
+        return max(FAIR_PAUSE * took, async_interval(self.hass, self.config_entry).total_seconds())
+
+    @property
+    def _sharers(self) -> int:
+        return async_sharers(self.hass, self.config_entry.data[CONF_DEVICE])
 
     async def _async_read(self) -> Reading:
         if self._meter is not None:
@@ -239,7 +323,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_connect(self) -> SmartMeter:
         data = self.config_entry.data
-        async with asyncio.timeout(CONNECT_LIMIT if self._is_started else STARTUP_LIMIT):
+        async with asyncio.timeout(CONNECT_LIMIT):
             meter = await connect(
                 data[CONF_DEVICE],
                 Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
@@ -293,8 +377,9 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_ask_details(self, meter: SmartMeter) -> None:
         try:
-            values = await meter.get(*(row for row in DETAILS if meter.profile.has(row)))
-        except BRouteError as err:
+            async with self._async_at_work(), self._turn.in_time():
+                values = await meter.get(*(row for row in DETAILS if meter.profile.has(row)))
+        except (BRouteError, TimeoutError) as err:
             _LOGGER.debug("No details: %s", err)
             self.details = self.details.unanswered()
         else:
@@ -350,3 +435,10 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self.config_entry.async_create_background_task(
                 self.hass, self.async_request_refresh(), f"{self.name} reconnect"
             )
+
+
+async def _async_take_leave(meter: SmartMeter) -> None:
+    """End the session and release the port; a meter that does not answer is not waited for."""
+    with suppress(BRouteError, TimeoutError):
+        async with asyncio.timeout(LEAVE_LIMIT):
+            await meter.leave()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_PASSWORD
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 
 from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID
+from .dongle import async_interval, async_sharers
 from .journal import async_journal
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: MeterCo
         "state": entry.state.value,
         "reason": entry.reason,
         "pan": _pan(entry.data[CONF_PAN]),
+        "dongle": {
+            "meters": async_sharers(hass, entry.data[CONF_DEVICE]),
+            "seconds_between_readings": async_interval(hass, entry).total_seconds(),
+        },
         "journal": async_journal(hass, entry).as_dict(),
     }
     if entry.state is ConfigEntryState.LOADED:

@@ -199,6 +199,7 @@ class HistoryImport:
         self._wanted = asyncio.Event()
         self._turn = asyncio.Lock()
         self._meter: SmartMeter | None = None
+        self._is_behind = True
         self._is_joined = True
         self._newest: dict[str, Known] = {}
 
@@ -274,22 +275,20 @@ class HistoryImport:
 
     async def _async_days(self, *days: date) -> list[Counters]:
         """Return what the meter remembers of some days; nothing of those that it has forgotten or not seen."""
-        meter = self._coordinator.meter
-        if meter is None:
-            raise HistoryError("the meter is not connected")
         found = []
         for day in days:
-            try:
-                found += await meter.history.day(day)
-            except PropertyRefusedError as err:
-                _LOGGER.debug("Nothing of %s: %s", day, err)
+            async with self._coordinator.async_meter() as meter:
+                try:
+                    found += await meter.history.day(day)
+                except PropertyRefusedError as err:
+                    _LOGGER.debug("Nothing of %s: %s", day, err)
         return found
 
     @callback
     def _updated(self) -> None:
-        """Look again when there is a new connection."""
+        """Look again when there is a new connection, if the last look failed: meters may share a dongle in turns."""
         meter = self._coordinator.meter
-        if meter is not None and meter is not self._meter:
+        if meter is not None and meter is not self._meter and self._is_behind:
             self._wanted.set()
         self._meter = meter
 
@@ -304,6 +303,7 @@ class HistoryImport:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
+            self._is_behind = True
             try:
                 if not is_loaded:
                     await self._async_load()
@@ -313,6 +313,8 @@ class HistoryImport:
                 _LOGGER.debug("The history waits: %s", err)
             except SQLAlchemyError as err:
                 _LOGGER.warning("The history waits, the recorder's database cannot be read: %s", err)
+            else:
+                self._is_behind = False
 
     async def _async_load(self) -> None:
         stored = await self._store.async_load()
@@ -335,8 +337,8 @@ class HistoryImport:
         if not self._is_joined:
             async with self._turn:
                 await self._async_reconcile(self._newest, Tally())
-        meter = self._coordinator.meter
-        if meter is None or not meter.profile.has(HISTORY_IN) or meter.profile.unit is None:
+        profile = self._coordinator.profile
+        if not profile.has(HISTORY_IN) or profile.unit is None:
             return
         top = _full_hour(dt_util.utcnow())
         floor = _day_start(top) - timedelta(days=DAYS)
@@ -350,7 +352,8 @@ class HistoryImport:
         while (gap := self._memory.newest_gap(floor, top)) is not None:
             async with self._turn:
                 start, end = gap
-                begin, found = await self._async_read(meter, start, end, is_recent=end == top)
+                async with self._coordinator.async_meter() as meter:
+                    begin, found = await self._async_read(meter, start, end, is_recent=end == top)
                 empty = 0 if found else empty + 1
                 if end == top:
                     # What the meter does not show yet is looked for in an hour: its clock may be a little late.

@@ -3,39 +3,24 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import OptionsFlowWithReload
-from homeassistant.const import UnitOfTime
+from homeassistant.const import CONF_DEVICE, UnitOfTime
 from homeassistant.helpers.selector import BooleanSelector, NumberSelector, NumberSelectorConfig, NumberSelectorMode
 import probatio
 
-from .const import CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS, UPDATE_INTERVAL
+from .const import CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS
+from .dongle import async_interval, async_sharers, async_shortest
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
 
-SHORTEST: Final = 10
-"""Seconds; a meter takes up to four to answer, and has its own network to serve."""
 LONGEST: Final = 3600
 
 AIRTIME: Final = 0.01
 """Seconds that the module transmits for one reading: a request of 20 bytes at 100 kbit/s (SK 3.7)."""
+TURN_AIRTIME: Final = 0.06
+"""Seconds that the module transmits for a reading on a dongle that is shared: the meter has to be joined for it."""
 AIRTIME_LIMIT: Final = 360
 """Seconds of transmission in an hour (ARIB STD-T108)."""
-
-SCHEMA: Final = probatio.Schema(
-    {
-        probatio.Required(CONF_INTERVAL, default=UPDATE_INTERVAL.seconds): NumberSelector(
-            NumberSelectorConfig(
-                min=SHORTEST,
-                max=LONGEST,
-                step=1,
-                mode=NumberSelectorMode.BOX,
-                unit_of_measurement=UnitOfTime.SECONDS,
-            )
-        ),
-        probatio.Required(CONF_NOTIFICATIONS, default=True): BooleanSelector(),
-        probatio.Required(CONF_IMPORT_HISTORY, default=True): BooleanSelector(),
-    }
-)
 
 
 class MeterOptionsFlow(OptionsFlowWithReload):
@@ -45,20 +30,45 @@ class MeterOptionsFlow(OptionsFlowWithReload):
         """Show the form until it is filled in."""
         if user_input is not None:
             return self.async_create_entry(data={**user_input, CONF_INTERVAL: int(user_input[CONF_INTERVAL])})
-        interval = self.config_entry.options.get(CONF_INTERVAL, UPDATE_INTERVAL.seconds)
+        entry = self.config_entry
+        interval = int(async_interval(self.hass, entry).total_seconds())
+        shortest = async_shortest(self.hass, entry)
+        sharers = async_sharers(self.hass, entry.data[CONF_DEVICE])
         return self.async_show_form(
             step_id="init",
-            data_schema=self.add_suggested_values_to_schema(SCHEMA, self.config_entry.options),
+            data_schema=self.add_suggested_values_to_schema(
+                schema(interval, shortest), {**entry.options, CONF_INTERVAL: interval}
+            ),
             description_placeholders={
                 "interval": str(interval),
-                "airtime": _airtime(interval),
-                "shortest": str(SHORTEST),
-                "most_airtime": _airtime(SHORTEST),
+                "airtime": _airtime(interval, sharers),
+                "shortest": str(shortest),
+                "most_airtime": _airtime(shortest, sharers),
                 "limit": str(AIRTIME_LIMIT),
             },
         )
 
 
-def _airtime(interval: int) -> str:
-    """Return the seconds in an hour that readings make the module transmit."""
-    return f"{AIRTIME * 3600 / interval:.2g}"
+def schema(interval: int, shortest: int) -> probatio.Schema:
+    """Return what the form asks for."""
+    return probatio.Schema(
+        {
+            probatio.Required(CONF_INTERVAL, default=interval): NumberSelector(
+                NumberSelectorConfig(
+                    min=shortest,
+                    max=LONGEST,
+                    step=1,
+                    mode=NumberSelectorMode.BOX,
+                    unit_of_measurement=UnitOfTime.SECONDS,
+                )
+            ),
+            probatio.Required(CONF_NOTIFICATIONS, default=True): BooleanSelector(),
+            probatio.Required(CONF_IMPORT_HISTORY, default=True): BooleanSelector(),
+        }
+    )
+
+
+def _airtime(interval: int, sharers: int) -> str:
+    """Return the seconds in an hour that readings make the module transmit; those of all meters that share it."""
+    each = TURN_AIRTIME * sharers if sharers > 1 else AIRTIME
+    return f"{each * 3600 / interval:.2g}"

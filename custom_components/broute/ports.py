@@ -65,6 +65,15 @@ async def _async_moved(
     return same[0]
 
 
+def name_of(port: str, in_use: Collection[str]) -> str:
+    """Return the name of a port that stays; entries that share a dongle know it by one name (blocking).
+
+    /dev/ttyUSB0 may be another dongle after the next start.
+    """
+    device = usb.get_serial_by_id(port)
+    return next((name for name in in_use if os.path.realpath(name) == os.path.realpath(device)), device)
+
+
 def _identity(device: usb.USBDevice) -> str | None:
     """Return what no other stick has; some have no serial number."""
     return f"{device.vid}:{device.pid} {device.serial_number}" if device.serial_number else None

@@ -23,12 +23,12 @@ import time_machine
 
 from tests.aiobroute.virtual_time import VirtualTimeLoop, clock
 from tests.recorder import start_recorder
-from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 from tests.simulator.transport import SimulatedPort, simulated_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
+    from tests.simulator.air import Air
     from tests.simulator.scenarios import Scenario
 
 DOMAIN = "broute"
@@ -67,9 +67,13 @@ class Installation:
 
     @property
     def entry(self) -> ConfigEntry:
-        """The entry of the meter."""
-        (entry,) = self.hass.config_entries.async_entries(DOMAIN)
-        return entry
+        """The entry of the meter, or of the first one."""
+        return self.entries[0]
+
+    @property
+    def entries(self) -> list[ConfigEntry]:
+        """One for each meter within the dongle's reach."""
+        return self.hass.config_entries.async_entries(DOMAIN)
 
     @property
     def readings(self) -> tuple[int, int] | None:
@@ -99,7 +103,8 @@ class Installation:
         self._hass = hass
         self._attach(hass)
         if self.starts == 1:
-            await hass.config_entries.async_add(self._first_entry())
+            for air in self._sim.airs:
+                await hass.config_entries.async_add(self._entry_of(air))
         await hass.async_start()
 
     async def stop(self, exit_code: int = 0) -> None:
@@ -152,18 +157,19 @@ class Installation:
             )
         ]
 
-    def _first_entry(self) -> ConfigEntry:
-        network = self._sim.air.network
-        pan = {"channel": network.channel, "pan_id": network.pan_id, "mac": network.mac}
+    def _entry_of(self, air: Air) -> ConfigEntry:
+        channel, pan_id, mac = air.place
+        pan = {"channel": channel, "pan_id": pan_id, "mac": mac}
+        credentials = {"route_b_id": air.settings.route_b_id, CONF_PASSWORD: air.settings.password}
         return ConfigEntry(
             version=1,
             minor_version=1,
             domain=DOMAIN,
             title="B-Route Smart Meter",
-            data={CONF_DEVICE: self._sim.url, "route_b_id": ROUTE_B_ID, CONF_PASSWORD: PASSWORD, "pan": pan},
+            data={CONF_DEVICE: self._sim.url, **credentials, "pan": pan},
             options=self._options,
             source=SOURCE_USER,
-            unique_id=network.mac,
+            unique_id=mac,
             discovery_keys=MappingProxyType({}),
             subentries_data=(),
         )
