@@ -9,18 +9,22 @@ import time_machine
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
 
-from .aiobroute.virtual_time import VirtualTimeLoop, clock
+from .aiobroute.virtual_time import START, VirtualTimeLoop, clock
 from .simulator import transport
+from .stepped_time import SteppedLoop
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # Home Assistant's own web server, which comes with `usb`, does what its aiohttp advises against.
+    config.addinivalue_line("markers", "stepped_time: run in a loop whose clock can be put forward")
     config.addinivalue_line("filterwarnings", "ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Let Home Assistant wait for radio and timers without a second's loss; a recorder has a thread of its own."""
     fixtures = getattr(item, "fixturenames", ())
+    if item.get_closest_marker("stepped_time"):
+        return {"stepped": SteppedLoop}
     if "hass" in fixtures and "recorder_mock" not in fixtures:
         return {"virtual": VirtualTimeLoop}
     return {"real": asyncio.new_event_loop}
@@ -52,10 +56,14 @@ async def _virtual_time(configure_event_loop: None) -> AsyncGenerator[None]:  # 
     The clock on the wall goes with it.
     """
     loop = asyncio.get_running_loop()
-    if not isinstance(loop, VirtualTimeLoop):
+    if not isinstance(loop, VirtualTimeLoop | SteppedLoop):
         yield
         return
     vars(loop).pop("time", None)
+    if isinstance(loop, SteppedLoop):
+        with time_machine.travel(START) as loop.wall:
+            yield
+        return
     with time_machine.travel(clock(), tick=False) as wall:
         loop.wall = wall
         yield
