@@ -23,6 +23,7 @@ FAILURES = {*ERROR_KEYS.values(), "module_error"}
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
 OF_ACTIONS = {"history_failed", "wrong_days"}
 NEVER_IN_A_FORM = {"timeout", "starting"}
+OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, str]:
@@ -67,7 +68,7 @@ def test_a_text_is_there_and_names_the_same_things(key: str) -> None:
 
 def test_every_failure_has_its_texts_and_no_other() -> None:
     assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING | OF_ACTIONS
-    assert below("config.error") == FAILURES - NEVER_IN_A_FORM | {f"invalid_{field}" for field in FORMS}
+    assert below("config.error") == FAILURES - NEVER_IN_A_FORM | OF_A_TAKEOVER | {f"invalid_{field}" for field in FORMS}
     assert all(error_key(kind("")) in FAILURES for kind in ERROR_KEYS)
 
 
@@ -84,10 +85,13 @@ def test_every_issue_has_its_texts_and_no_other() -> None:
 
 
 def test_every_step_has_its_texts_and_no_other() -> None:
-    assert below("config.step") == {"user", "usb_confirm", "reconfigure", "reauth_confirm", "finish"}
-    assert set(keywords("step_id")) <= {"connect", "finish", *below("options.step")}
+    forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm", "finish"}
+    assert below("config.step") == {"start", *forms}
+    assert set(keywords("step_id")) <= {"connect", "start", "takeover", "finish", *below("options.step")}
+    assert below("config.step.start") == {"title", "description", "menu_options"}
+    assert below("config.step.start.menu_options") == {"takeover", "new"}
     assert below("config.progress") == {stage.name.lower() for stage in Stage}
-    for step in below("config.step"):
+    for step in forms:
         assert below(f"config.step.{step}") - {"submit"} == {"title", "description", "data", "data_description"}
         assert below(f"config.step.{step}.data") == below(f"config.step.{step}.data_description")
     assert below("options.step") == {"init"}

@@ -12,6 +12,7 @@ from .energy_dashboard import async_grant_wish
 from .history_import import HistoryImport, async_store
 from .ports import async_watch_ports
 from .repairs import async_forget
+from .takeover import async_disable_built_in, async_take_over
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -33,12 +34,14 @@ async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bool:
     """Set up a meter from a config entry."""
+    await async_disable_built_in(hass, entry)
     coordinator = MeterCoordinator(hass, entry)
     # A failed setup must release the port, too: nobody else can open it.
     entry.async_on_unload(coordinator.async_close)
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, coordinator.async_stop))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
+    await async_take_over(hass, entry)
     coordinator.history = HistoryImport(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_grant_wish(hass, entry)

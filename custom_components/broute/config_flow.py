@@ -1,7 +1,7 @@
 """Setting up a meter: ask for port and credentials, then really connect."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import count
@@ -16,6 +16,9 @@ from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
     SerialPortSelector,
     TextSelector,
     TextSelectorConfig,
@@ -33,6 +36,7 @@ from .dongle import async_turn
 from .energy_dashboard import async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
 from .ports import name_of
+from .takeover import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, credentials
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,7 +55,9 @@ CREDENTIALS_SCHEMA = probatio.Schema(
         probatio.Required(CONF_PASSWORD): PASSWORD_FIELD,
     }
 )
-SCHEMA = probatio.Schema({probatio.Required(CONF_DEVICE): SerialPortSelector()}).extend(CREDENTIALS_SCHEMA.schema)
+PORT_SCHEMA = probatio.Schema({probatio.Required(CONF_DEVICE): SerialPortSelector()})
+SCHEMA = PORT_SCHEMA.extend(CREDENTIALS_SCHEMA.schema)
+TAKEOVER_SCHEMA = PORT_SCHEMA.extend({probatio.Required(CONF_PASSWORD): PASSWORD_FIELD})
 
 FIELDS = {
     "port_missing": CONF_DEVICE,
@@ -85,6 +91,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._task: asyncio.Task[dict[str, Any]] | None = None
         self._connecting = Connecting(self._time, Progress(Stage.PROBE))
         self._shown: tuple[str, dict[str, str]] | None = None
+        self._built_in: ConfigEntry | None = None
+        self._stopped: ConfigEntry | None = None
 
     @staticmethod
     @callback
@@ -94,6 +102,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        if not self._form and async_built_in(self.hass):
+            return await self.async_step_start()
         return await self._async_ask("user", SCHEMA, user_input)
 
     @override
@@ -114,6 +124,29 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_usb_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Take the credentials for a stick that was found."""
         return await self._async_ask("usb_confirm", SCHEMA, user_input)
+
+    async def async_step_start(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Let choose between a new meter and one of the built-in integration."""
+        return self.async_show_menu(step_id="start", menu_options=["takeover", "new"])
+
+    async def async_step_new(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for a meter that Home Assistant does not know yet."""
+        return await self._async_ask("user", SCHEMA, None)
+
+    async def async_step_takeover(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Let choose between the meters of the built-in integration, if it has several."""
+        entries = {entry.entry_id: entry for entry in async_built_in(self.hass)}
+        chosen = next(iter(entries)) if len(entries) == 1 else (user_input or {}).get(CONF_TAKES_OVER)
+        if chosen is None:
+            return self.async_show_form(step_id="takeover", data_schema=_choice(entries.values()))
+        self._built_in = entries[chosen]
+        return await self.async_step_takeover_confirm()
+
+    async def async_step_takeover_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Say what will happen; the port may be another one, and the password."""
+        if user_input is not None:
+            user_input = {**user_input, CONF_ROUTE_B_ID: self._known[CONF_ROUTE_B_ID]}
+        return await self._async_ask("takeover_confirm", TAKEOVER_SCHEMA, user_input)
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Change port or credentials of a meter."""
@@ -146,7 +179,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             data_schema=self.add_suggested_values_to_schema(schema, {**self._known, **self._typed}),
             # An error at a field that is not there would not be seen.
             errors={field if field in schema.schema else "base": key for field, key in self._errors.items()},
-            description_placeholders={"stick": self._stick, "alike": alike(self._data.get(CONF_PASSWORD, ""))},
+            description_placeholders=self._placeholders,
         )
 
     async def async_step_connect(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -198,20 +231,41 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_connect(self) -> dict[str, str]:
         """Join the meter once and release the port again; return what went wrong."""
-        if self.source != SOURCE_RECONFIGURE:
+        entry = self._built_in
+        if self.source == SOURCE_RECONFIGURE:
+            entry = self._get_reconfigure_entry()
+        if entry is None:
             return await self._async_join()
-        # The entry has the port, and two cannot have it; it may just be connecting, which cannot be unloaded.
-        entry = self._get_reconfigure_entry()
-        async with entry.setup_lock:
-            pass
-        await self.hass.config_entries.async_unload(entry.entry_id)
+        self._stopped = entry
         errors: dict[str, str] | None = None
         try:
+            # The entry has the port, and two cannot have it. One that is left half stopped could not be started again.
+            stop = self.hass.async_create_task(async_stop(self.hass, entry))
+            if (obstacle := await asyncio.shield(stop)) is not None:
+                self._stopped = None
+                return {"base": obstacle}
             errors = await self._async_join()
         finally:
             if errors != {}:
-                self.hass.config_entries.async_schedule_reload(entry.entry_id)
+                self._start_again()
+        if self._built_in is not None:
+            self._data[CONF_TAKES_OVER] = self._built_in.entry_id
         return errors
+
+    @callback
+    def _start_again(self) -> None:
+        """Let the entry that was stopped go on as before."""
+        if self._stopped is not None:
+            self.hass.config_entries.async_schedule_reload(self._stopped.entry_id)
+            self._stopped = None
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Leave the built-in integration as it was, if nothing has taken its place."""
+        # While it connects, the port is not free yet; and an entry of ours has disabled the one that had it.
+        if self._built_in is not None and (self._task is None or self._task.done()):
+            self._start_again()
 
     async def _async_join(self) -> dict[str, str]:
         data = {**self._known, **self._data}
@@ -248,6 +302,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             end_ticking()
         if CONF_PAN in self._known and self._known[CONF_PAN]["mac"] != meter.pan.mac:
             return {"base": "other_meter"}
+        if self._built_in is not None and meter.profile.unit is None:
+            return {"base": "no_unit"}
         return {}
 
     @callback
@@ -276,10 +332,22 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.hass.loop.time()
 
     @property
+    def _placeholders(self) -> dict[str, str]:
+        """Return what the texts of the forms name."""
+        used_by = [] if self._built_in is None else async_used_by(self.hass, self._built_in)
+        return {
+            "stick": self._stick,
+            "alike": alike(self._data.get(CONF_PASSWORD, "")),
+            "used_by": ", ".join(used_by) or "-",
+        }
+
+    @property
     def _known(self) -> Mapping[str, Any]:
-        """Return the data of the entry that is to be changed, if there is one already."""
+        """Return the data of the entry that is to be changed or taken over, if there is one already."""
         if self.source == SOURCE_REAUTH:
             return self._get_reauth_entry().data
+        if self._built_in is not None:
+            return credentials(self._built_in)
         return self._get_reconfigure_entry().data if self.source == SOURCE_RECONFIGURE else {}
 
 
@@ -297,3 +365,9 @@ def _summary(profile: MeterProfile, reading: Reading) -> dict[str, str]:
 
 def _text(value: object, unit: str) -> str:
     return UNKNOWN if value is None else f"{value} {unit}"
+
+
+def _choice(entries: Iterable[ConfigEntry]) -> probatio.Schema:
+    """Return a form with one of several meters, told apart by their ports: there is no credential in them."""
+    options = [SelectOptionDict(value=entry.entry_id, label=entry.data[CONF_DEVICE]) for entry in entries]
+    return probatio.Schema({probatio.Required(CONF_TAKES_OVER): SelectSelector(SelectSelectorConfig(options=options))})
