@@ -205,10 +205,10 @@ class Failure:
 
 
 FAILURES = {
-    "missing": Failure({CONF_DEVICE: "port_missing"}, prepare=lambda sim: sim.unplug(), seconds=1),
-    "busy": Failure({CONF_DEVICE: "port_busy"}, prepare=lambda sim: sim.open(Nobody()), seconds=1),
-    "unknown scheme": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "nonsense://1"}, seconds=1),
-    "not loaded yet": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "esphome-hass://1"}, seconds=1),
+    "missing": Failure({CONF_DEVICE: "port_missing"}, prepare=lambda sim: sim.unplug(), seconds=2),
+    "busy": Failure({CONF_DEVICE: "port_busy"}, prepare=lambda sim: sim.open(Nobody()), seconds=2),
+    "unknown scheme": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "nonsense://1"}, seconds=2),
+    "not loaded yet": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "esphome-hass://1"}, seconds=2),
     "something else": Failure({CONF_DEVICE: "no_module"}, prepare=mute, seconds=5),
     "nobody heard": Failure({"route_b_id": "no_meter"}, prepare=unreachable, seconds=180),
     "wrong id": Failure({"route_b_id": "no_meter"}, changes={"route_b_id": "F" * 32}, seconds=180),
@@ -703,3 +703,22 @@ async def test_new_credentials(hass: HomeAssistant) -> None:
         assert flow["reason"] == "reauth_successful"
         assert data_of(entry) == {**typed(sim), "pan": PAN}
         assert entry.state is ConfigEntryState.LOADED
+
+
+@pytest.mark.parametrize(("is_plugged", "shown"), [(True, ["scan", "join", "read"]), (False, [])])
+async def test_a_browser_that_opens_late_misses_nothing(
+    hass: HomeAssistant, *, is_plugged: bool, shown: list[str]
+) -> None:
+    """The answer that makes it show the progress takes longer than a look for the module, or for a missing port."""
+    browser = Browser(hass)
+    with dongle() as sim:
+        if not is_plugged:
+            sim.unplug()
+        flow = await start(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(0.5)
+        browser.open()
+        await hass.async_block_till_done()
+    assert [action for action, _ in browser.shown] == shown
+    assert browser.last is not None
+    assert browser.last["type"] is (FlowResultType.CREATE_ENTRY if is_plugged else FlowResultType.FORM)

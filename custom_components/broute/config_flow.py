@@ -73,6 +73,9 @@ FIELDS = {
 UNKNOWN = "—"
 """Shown for what a meter does not tell."""
 
+SHOWN = 1.0
+"""Seconds until the frontend shows a progress. An end that comes earlier is lost on it, and it shows it for ever."""
+
 
 class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     """Connects to the meter before it believes anything."""
@@ -185,7 +188,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_connect(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show how far the connecting is; called again whenever something has changed."""
         if self._task is None:
-            self._task = self.hass.async_create_task(self._async_connect(), eager_start=False)
+            self._task = self.hass.async_create_task(self._async_connect_and_show(), eager_start=False)
         if not self._task.done():
             self._shown = action, placeholders = self._connecting.text
             return self.async_show_progress(
@@ -228,6 +231,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         name = texts[f"component.{DOMAIN}.device.meter.name"]
         taken = {entry.title for entry in self._async_current_entries()}
         return name if name not in taken else next(t for n in count(2) if (t := f"{name} {n}") not in taken)
+
+    async def _async_connect_and_show(self) -> dict[str, str]:
+        """Connect, and let the progress be seen; return what went wrong."""
+        errors, _ = await asyncio.gather(self._async_connect(), asyncio.sleep(SHOWN))
+        return errors
 
     async def _async_connect(self) -> dict[str, str]:
         """Join the meter once and release the port again; return what went wrong."""
