@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 import logging
+from typing import override
 
 from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame
 from .echonet.properties import PROPERTIES, Values
@@ -108,7 +110,7 @@ class Transactions:
             _LOGGER.debug("skipped: %s", err)
             return
         self.rssi = datagram.rssi
-        _LOGGER.debug("< %s", _shown(frame))
+        _LOGGER.debug("< %s", _Shown(frame))
         if frame.esv in (Esv.INF, Esv.INFC) and frame.source in (SMART_METER, NODE_PROFILE):
             self._notification_received(frame, values)
         elif self._request is not None and self._request.is_answered_by(frame):
@@ -123,6 +125,7 @@ class Transactions:
             confirmation.cancel()
         if self._request is not None and not self._request.answer.done():
             self._request.answer.set_exception(error)
+            self._request.answer.exception()  # Nobody misses it: it may come by another way, too.
 
     async def _get_together(self, codes: Collection[int]) -> dict[int, bytes]:
         tries = self._timing.tries if self._several else FIRST_TRIES
@@ -147,21 +150,18 @@ class Transactions:
         async with self._turn:
             self._tid = self._tid % 0xFFFF + 1
             frame = build(self._tid)
-            answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-            self._request = _Request(frame, answer)
             try:
                 # The same transaction is repeated: a late answer to the first sending serves as well.
                 for _ in range(tries):
-                    _LOGGER.debug("> %s", _shown(frame))
+                    self._request = _Request(frame, asyncio.get_running_loop().create_future())
+                    _LOGGER.debug("> %s", _Shown(frame))
                     await self._session.send(frame.encode())
-                    await asyncio.wait((answer,), timeout=self._timing.answer)
-                    if answer.done():
-                        return answer.result()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._timing.answer):
+                            return await self._request.answer
                 raise MeterTimeoutError(f"the meter did not answer {tries} times")
             finally:
                 self._request = None
-                if answer.done():
-                    answer.exception()  # Its error may have come by another way, too.
 
     def _notification_received(self, frame: Frame, values: Values) -> None:
         if frame.esv is Esv.INFC:
@@ -191,10 +191,16 @@ def _named(code: int) -> str:
     return f"{code:02X} ({row.name})" if row else f"{code:02X}"
 
 
-def _shown(frame: Frame) -> str:
-    """Return a frame for the log, without what identifies a household."""
-    properties = " ".join(
-        f"{code:02X}={'***' if data and (code not in PROPERTIES or PROPERTIES[code].private) else data.hex().upper()}"
-        for code, data in frame.properties
-    )
-    return f"{frame.esv.name} {frame.tid:04X} {properties}"
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A frame for the log, without what identifies a household; put into words only if somebody reads them."""
+
+    frame: Frame
+
+    @override
+    def __str__(self) -> str:
+        properties = " ".join(
+            f"{code:02X}={'***' if data and (code not in PROPERTIES or PROPERTIES[code].private) else data.hex().upper()}"
+            for code, data in self.frame.properties
+        )
+        return f"{self.frame.esv.name} {self.frame.tid:04X} {properties}"

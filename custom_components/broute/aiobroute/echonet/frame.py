@@ -74,16 +74,18 @@ class Frame:
         """
         if len(data) < _HEAD.size:
             raise FrameError(f"a frame of {len(data)} bytes is too short")
-        form, tid, source, source_instance, destination, destination_instance, esv, count = _HEAD.unpack_from(data)
+        form, tid, source, source_instance, destination, destination_instance, code, count = _HEAD.unpack_from(data)
         if form != _FORMAT_1:
             raise FrameError(f"not a frame of format 1: {form:04X}")
-        if esv not in Esv:
-            raise FrameError(f"unknown service {esv:02X}")
+        try:
+            esv = Esv(code)
+        except ValueError:
+            raise FrameError(f"unknown service {code:02X}") from None
         return cls(
             tid=tid,
             source=source << 8 | source_instance,
             destination=destination << 8 | destination_instance,
-            esv=Esv(esv),
+            esv=esv,
             properties=_properties(data, count),
         )
 
@@ -116,12 +118,12 @@ def _properties(data: bytes, count: int) -> tuple[tuple[int, bytes], ...]:
     properties = []
     position = _HEAD.size
     for _ in range(count):
-        if len(data) < position + 2 or len(data) < position + 2 + data[position + 1]:
+        start = position + 2
+        end = start + data[start - 1] if start <= len(data) else start
+        if end > len(data):
             raise FrameError("a frame that ends within a property")
-        code, size = data[position : position + 2]
-        position += 2
-        properties.append((code, data[position : position + size]))
-        position += size
+        properties.append((data[position], data[start:end]))
+        position = end
     if position != len(data):
         raise FrameError(f"{len(data) - position} bytes too many in a frame")
     return tuple(properties)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 import struct
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import FrameError
 
@@ -156,14 +156,14 @@ class Values:
         """
         self.data = dict(data)
         """Data by property code, of unknown properties, too."""
-        for code, edt in self.data.items():
-            if code in PROPERTIES:
-                PROPERTIES[code].decode(edt)
+        self._values: dict[int, Any] = {
+            code: PROPERTIES[code].decode(edt) for code, edt in self.data.items() if code in PROPERTIES
+        }
 
     def read[T](self, row: Property[T]) -> T | None:
         """Return a value; `None` if it is absent or the meter has none at present."""
-        data = self.data.get(row.code)
-        return None if data is None else row.decode(data)
+        value: T | None = self._values.get(row.code)
+        return value
 
 
 def _exactly(size: int) -> range:
@@ -196,8 +196,12 @@ _count = _between(0, MAX_COUNT)
 
 def _currents(data: bytes) -> tuple[Decimal | None, Decimal | None]:
     """Read the phases R and T; a one-phase meter has no T."""
-    r, t = (Decimal(raw) / 10 if -0x7FFF <= raw <= 0x7FFD else None for raw in struct.unpack(">hh", data))
-    return r, t
+    r, t = struct.unpack(">hh", data)
+    return _current(r), _current(t)
+
+
+def _current(raw: int) -> Decimal | None:
+    return Decimal(raw) / 10 if -0x7FFF <= raw <= 0x7FFD else None
 
 
 def _unit(data: bytes) -> Decimal:

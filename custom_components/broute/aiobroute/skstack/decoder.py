@@ -1,6 +1,5 @@
 """From the bytes of an SK module to messages, without I/O."""
 
-from collections.abc import Iterator
 import logging
 import re
 import string
@@ -20,7 +19,18 @@ _EVENT = re.compile(
     r"(?P<number>[0-9A-F]{2})(?: (?P<address>[0-9A-F:]{39}))?(?: [0-9A-F])?(?: (?P<parameter>[0-9A-F]{2}))? *"
 )
 _HEX_DIGITS = string.hexdigits.encode()
-_WORD_END = re.compile(rb"[ \r]")
+_HEX = re.compile(rb"[0-9A-Fa-f]*")
+_LINE_END = re.compile(rb"\r|ERXUDP ")
+"""Where a line of text ends, or a datagram begins."""
+_HEAD = re.compile(
+    rb"(?P<source>[0-9A-F:]{39}) [0-9A-F:]{39} (?P<source_port>[0-9A-F]{4}) (?P<port>[0-9A-F]{4}) [0-9A-F]{16} "
+    # Which of these flags a module prints is its own affair: LQI, security, side.
+    rb"(?:(?P<lqi>[0-9A-F]{2}) )?(?P<secured>[0-9A-F]) (?:[0-9A-F] )?(?P<size>[0-9A-F]{4}) "
+)
+"""What comes between ERXUDP and its payload (SK 4.1)."""
+_HEAD_END = re.compile(rb"\r|" + _HEAD.pattern)
+MAX_HEAD = 128
+"""No head is longer."""
 _NOISE = re.compile(r"^[^!-~]+")
 _BLOCK = {
     "Channel": re.compile("[0-9A-F]{2}"),
@@ -46,12 +56,12 @@ class Decoder:
         self._parser = self._read_all()
         next(self._parser)
 
-    def receive(self, data: bytes) -> Iterator[Message]:
-        """Yield the messages that these bytes complete."""
+    def receive(self, data: bytes) -> list[Message]:
+        """Return the messages that these bytes complete."""
         self._reader.feed(data)
         next(self._parser)
         messages, self._messages = self._messages, []
-        yield from messages
+        return messages
 
     def _read_all(self) -> Parse[None]:
         while True:
@@ -62,35 +72,26 @@ class Decoder:
                 _LOGGER.debug("skipped: %s", err)
 
     def _read_one(self) -> Parse[None]:
-        line = b""
         # An LF belongs to the line before: some answers end in a bare CR (SK 3.31), so it cannot be waited for there.
-        while not line.endswith(b"\r") and len(line) < MAX_LINE:
-            word = yield from self._reader.read_until(_WORD_END, MAX_LINE)
-            if word.endswith(b"ERXUDP "):
-                message = yield from self._received_udp()
-                self._messages.append(message)
-                return
-            line += word
-        self._line(_NOISE.sub("", line.decode("ascii", "replace")).rstrip())
+        line = yield from self._reader.read_until(_LINE_END, MAX_LINE)
+        if line.endswith(b"ERXUDP "):
+            message = yield from self._received_udp()
+            self._messages.append(message)
+        else:
+            self._line(_NOISE.sub("", line.decode("ascii", "replace")).rstrip())
 
     def _received_udp(self) -> Parse[ReceivedUdp]:
         """Read by length: a binary payload may hold CR, LF and spaces."""
-        source, _, source_port, port, _ = yield from self._words(39, 39, 4, 4, 16)
-        flags: list[str] = []
-        while len(length := (yield from self._word())) != 4:  # One to three flags first: LQI, security, side.
-            flags.append(length)
-        size = int(length, 16)
-        if size > MAX_DATAGRAM or not 1 <= len(flags) <= 3:
+        head = _HEAD.fullmatch((yield from self._reader.read_until(_HEAD_END, MAX_HEAD)))
+        if head is None or (size := int(head["size"], 16)) > MAX_DATAGRAM:
             raise _DamagedError("ERXUDP with a wrong head")
-        lqi = int(flags.pop(0), 16) if len(flags[0]) == 2 else None
-        secured = flags[:1] == ["1"]
         data = yield from self._payload(size)
         return ReceivedUdp(
-            source=source,
-            source_port=int(source_port, 16),
-            port=int(port, 16),
-            lqi=lqi,
-            secured=secured,
+            source=head["source"].decode(),
+            source_port=int(head["source_port"], 16),
+            port=int(head["port"], 16),
+            lqi=None if head["lqi"] is None else int(head["lqi"], 16),
+            secured=head["secured"] == b"1",
             data=data,
         )
 
@@ -98,7 +99,7 @@ class Decoder:
         """Read hexadecimal digits or raw bytes, whichever the module prints (SK 3.30)."""
         if (yield from self._reader.peek()) in _HEX_DIGITS:
             text = yield from self._closed(2 * size)
-            if text is not None and all(digit in _HEX_DIGITS for digit in text):
+            if text is not None and _HEX.fullmatch(text):
                 return bytes.fromhex(text.decode())
             if text is not None:
                 self._reader.unread(text + b"\r")
@@ -114,21 +115,6 @@ class Decoder:
             return data[:-1]
         self._reader.unread(data)
         return None
-
-    def _words(self, *lengths: int) -> Parse[list[str]]:
-        words: list[str] = []
-        for length in lengths:
-            word = yield from self._word()
-            words.append(word)
-            if len(word) != length:
-                raise _DamagedError("ERXUDP with a wrong word")
-        return words
-
-    def _word(self) -> Parse[str]:
-        word = yield from self._reader.read_until(_WORD_END, 40)
-        if not word.endswith(b" "):
-            raise _DamagedError("ERXUDP cut off")
-        return word[:-1].decode("ascii")
 
     def _line(self, text: str) -> None:
         match text.split(" ", 1):

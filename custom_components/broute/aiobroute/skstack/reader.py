@@ -32,14 +32,15 @@ class ByteReader:
         """Read that many bytes, whatever they are."""
         while len(self._buffer) < size:
             yield
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return data
+        return self._take(size)
 
     def read_until(self, mark: re.Pattern[bytes], limit: int) -> Parse[bytes]:
         """Read up to and with the mark, or to the limit if it comes first."""
-        seen = 0
-        while (found := mark.search(self._buffer, seen, limit)) is None and len(self._buffer) < limit:
-            seen = len(self._buffer)
+        while (found := mark.search(self._buffer, 0, limit)) is None and len(self._buffer) < limit:
             yield
-        return (yield from self.read_exact(found.end() if found else limit))
+        return self._take(found.end() if found else limit)
+
+    def _take(self, size: int) -> bytes:
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
