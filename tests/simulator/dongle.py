@@ -114,7 +114,7 @@ class Dongle:
     def tune(self, baud_rate: int) -> None:
         """Let the host talk at another speed; at a wrong one, neither understands the other."""
         self._is_legible = baud_rate == self._baud_rate
-        self.line.host = self._host.data_received if self._host and self._is_legible else None
+        self.line.host = self._print if self._host and self._is_legible else None
 
     def close(self) -> None:
         """Take the port from its host; the module keeps its session."""
@@ -128,10 +128,16 @@ class Dongle:
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the host."""
+        self.record.bytes_from_host += len(data)
         self._calendar.catch_up()
         self.record.received += data
         if self._is_legible:
             self.module.receive(data)
+
+    def _print(self, data: bytes) -> None:
+        if self._host is not None:
+            self.record.bytes_to_host += len(data)
+            self._host.data_received(data)
 
     def tick(self) -> None:
         """Do what has become due by the clock: notifications, the end of a session."""

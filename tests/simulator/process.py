@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent.parent
 READY = re.compile(r"ready: (?P<port>\S+)(?: control (?P<host>\S+):(?P<number>\d+))?\n")
 
+LONGEST = 2**24
+"""Bytes of an answer; the record of a long run is the longest."""
+
 
 async def started(*arguments: str) -> asyncio.subprocess.Process:
     """Start the simulator with its output caught."""
@@ -66,7 +69,7 @@ class Control:
 @asynccontextmanager
 async def controlled(ready: re.Match[str]) -> AsyncIterator[Control]:
     """Connect to the control port of a simulator that is ready."""
-    reader, writer = await asyncio.open_connection(ready["host"], int(ready["number"]))
+    reader, writer = await asyncio.open_connection(ready["host"], int(ready["number"]), limit=LONGEST)
     try:
         yield Control(reader, writer)
     finally:

@@ -22,6 +22,9 @@ class Record:
     """Names of what happened to the session and on the air."""
     flash_writes: list[str] = field(default_factory=list)
     """Commands that wrote the module's flash memory."""
+    bytes_from_host: int = 0
+    """Everything that came over the line, whoever sent it."""
+    bytes_to_host: int = 0
     opens: int = 0
     closes: int = 0
 
@@ -36,3 +39,4 @@ class Record:
         self.received.clear()
         self.datagrams_from_client.clear()
         self.datagrams_to_client.clear()
+        self.bytes_from_host = self.bytes_to_host = 0

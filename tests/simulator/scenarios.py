@@ -121,6 +121,11 @@ SILENT_METER = Scenario(
     summary="the meter joins and acknowledges, but never answers", radio=RadioSettings(is_answering=False)
 )
 SLOW_METER = Scenario(summary="answers take eight to twelve seconds", radio=RadioSettings(reply_time=(8.0, 12.0)))
+STEADY_METER = Scenario(
+    summary="a house with solar cells; every answer begins 0.6 seconds after the request was acknowledged",
+    meter=MeterSettings(solar=True, coefficient=1),
+    radio=RadioSettings(reply_time=(0.6, 0.6)),
+)
 SHORT_SESSIONS = Scenario(summary="sessions of 15 minutes, renewed in good time", radio=RadioSettings(lifetime=900))
 SESSION_EXPIRES = Scenario(
     summary="sessions of 15 minutes that end before they are renewed",

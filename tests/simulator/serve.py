@@ -200,6 +200,8 @@ def _record(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, object]
         "datagrams_to_client": [data.hex().upper() for data in record.datagrams_to_client],
         "happenings": record.happenings,
         "flash_writes": record.flash_writes,
+        "bytes_from_host": record.bytes_from_host,
+        "bytes_to_host": record.bytes_to_host,
         "opens": record.opens,
         "closes": record.closes,
         "airtime": dongle.air.airtime.total,
