@@ -200,7 +200,11 @@ class _Shown:
     @override
     def __str__(self) -> str:
         properties = " ".join(
-            f"{code:02X}={'***' if data and (code not in PROPERTIES or PROPERTIES[code].private) else data.hex().upper()}"
+            f"{code:02X}={'***' if data and _is_private(code) else data.hex().upper()}"
             for code, data in self.frame.properties
         )
         return f"{self.frame.esv.name} {self.frame.tid:04X} {properties}"
+
+
+def _is_private(code: int) -> bool:
+    return code not in PROPERTIES or PROPERTIES[code].private
