@@ -1,0 +1,68 @@
+"""asyncio and serialx with nothing above them: what the same bytes cost at least in this process."""
+
+import asyncio
+from typing import Any, override
+
+import serialx
+
+from . import PASSWORD, ROUTE_B_ID, Polls, perform, ready, told
+
+ADDRESS = "FE80:0000:0000:0000:021C:6400:03D2:A1B7"
+
+
+class Lines(asyncio.Protocol):
+    """Waits for a whole line that begins as wanted."""
+
+    def __init__(self) -> None:
+        self._input = b""
+        self._start = b""
+        self._found: asyncio.Future[None] | None = None
+
+    def expect(self, start: bytes) -> asyncio.Future[None]:
+        """Return what is done when such a line has come."""
+        self._input, self._start = b"", start
+        self._found = asyncio.get_running_loop().create_future()
+        return self._found
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._input += data
+        place = self._input.find(self._start)
+        if self._found and not self._found.done() and place >= 0 and self._input.find(b"\r\n", place) >= 0:
+            self._found.set_result(None)
+
+
+def poll(url: str, warm_up: int, polls: int, blocks: int) -> Any:
+    """Read again and again."""
+
+    async def run() -> Any:
+        loop = asyncio.get_running_loop()
+        protocol = Lines()
+        transport, _ = await serialx.create_serial_connection(loop, lambda: protocol, url, baudrate=115200)
+
+        async def exchange(data: bytes, until: bytes) -> None:
+            found = protocol.expect(until)
+            transport.write(data)
+            await found
+
+        for line in ("SKRESET", f"SKSETPWD C {PASSWORD}", f"SKSETRBID {ROUTE_B_ID}", "SKSREG S2 31", "SKSREG S3 8A3C"):
+            await exchange(line.encode() + b"\r\n", b"OK")
+        await exchange(f"SKJOIN {ADDRESS}\r\n".encode(), b"EVENT 25")
+        datagram = bytes.fromhex("1081000105FF010288016204E700E800E000E300")
+        request = f"SKSENDTO 1 {ADDRESS} 0E1A 1 0 {len(datagram):04X} ".encode() + datagram
+        for _ in range(warm_up):
+            await exchange(request, b"ERXUDP")
+        ready()
+        told()
+        measured = Polls(polls)
+        for _ in range(polls * blocks):
+            await exchange(request, b"ERXUDP")
+            measured.end()
+        transport.abort()
+        return {"cpu": measured.cpu}
+
+    return asyncio.run(run())
+
+
+if __name__ == "__main__":
+    perform({"poll": poll})

@@ -1,0 +1,78 @@
+"""What is measured, and what it is held against."""
+
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SLACK = 1.2
+"""A ratio may miss its target by so much before `--check` fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One row: less is better in all of them."""
+
+    title: str
+    unit: str
+    limit: float | None = None
+    """What it may be at most, of itself."""
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    """What it may be at most for each one of another stack."""
+    samples: dict[str, list[float]] = field(default_factory=dict)
+    """By stack, in the order of the rounds."""
+
+    @property
+    def ours(self) -> float:
+        """The median of our own samples."""
+        return median(self.samples["ours"])
+
+    def ratio(self, stack: str) -> float:
+        """Return the median of our samples' ratios to another stack's of the same round."""
+        return median(a / b for a, b in zip(self.samples["ours"], self.samples[stack], strict=True))
+
+    def misses(self) -> Iterator[str]:
+        """Yield which targets are missed; ratios before the limit."""
+        for stack, target in self.ratios.items():
+            if stack in self.samples and self.ratio(stack) > target:
+                yield stack
+        if self.limit is not None and self.ours > self.limit:
+            yield "limit"
+
+    def failures(self) -> Iterator[str]:
+        """Yield the ratios that are missed by more than a machine's mood."""
+        for stack, target in self.ratios.items():
+            if stack in self.samples and self.ratio(stack) > target * SLACK:
+                yield f"{self.title}: {self.ratio(stack):.2f} of {stack}, at most {target:.2f} wanted"
+
+
+def figures() -> dict[str, Figure]:
+    """Return all figures, without samples."""
+    return {
+        "restart": Figure(title="restart to first reading, PAN known", unit="s", limit=6, ratios={"radio": 1.3}),
+        "install": Figure(
+            title="first install to first reading", unit="s", ratios={"radio_install": 1.15, "built_in": 1 / 3}
+        ),
+        "datagrams": Figure(title="datagrams a poll, out and in", unit="", limit=2),
+        "bytes": Figure(title="serial bytes a poll, both ways", unit="bytes"),
+        "cpu": Figure(title="CPU a poll", unit="ms", limit=0.5, ratios={"built_in": 1 / 20, "best": 1 / 5}),
+        "decode": Figure(title="decoding one ERXUDP with four properties", unit="µs", ratios={"momonga": 1.0}),
+        "threads": Figure(title="threads more", unit="", limit=0),
+        "descriptors": Figure(title="open descriptors more", unit="", limit=1),
+        "memory": Figure(title="memory above the interpreter", unit="MB", limit=3),
+        "import": Figure(title="CPU to import, above the serial library", unit="ms", limit=30),
+        "history": Figure(title="99 days of both directions, answers after 0.6 s", unit="s", ratios={"radio": 1.3}),
+        "history_late": Figure(title="latest end of a poll meanwhile, after it was due", unit="s"),
+        "lost_event": Figure(title="a lost session noticed by its event", unit="s", limit=1),
+        "lost_silent": Figure(title="a lost session noticed by silence", unit="s", limit=40),
+        "crowd": Figure(title="50 meters in one process, every 10 s: share of a core", unit="%", limit=25),
+        "crowd_late": Figure(title="50 meters: latest begin of a poll", unit="s", limit=1),
+        "growth_cpu": Figure(title="CPU a poll, polls 9,001 to 10,000", unit="ms", ratios={"first": 1.0}),
+        "growth_memory": Figure(title="memory after 10,000 polls", unit="MB", ratios={"first": 1.0}),
+        "linear_cpu": Figure(title="CPU a poll, each of 50 meters", unit="ms", ratios={"one": 1.0}),
+        "linear_memory": Figure(title="memory for each further meter, up to 50", unit="MB"),
+        "home_start": Figure(title="Home Assistant: CPU added to its start", unit="ms", limit=50),
+        "home_poll": Figure(title="Home Assistant: event loop's time a poll", unit="ms", limit=2),
+    }

@@ -1,0 +1,64 @@
+"""The bench measures everything that it promises, and would notice a figure that went wrong."""
+
+import json
+
+import pytest
+
+from .bench.__main__ import main
+from .bench.figures import Figure, figures
+from .bench.report import bars, markdown, picture, table
+
+PEERS = {
+    "restart": {"built_in", "best", "radio"},
+    "install": {"built_in", "best", "radio_install"},
+    "cpu": {"built_in", "best", "floor"},
+    "decode": {"momonga"},
+    "import": {"momonga"},
+    "history": {"momonga", "radio"},
+    "lost_event": {"momonga"},
+    "lost_silent": {"momonga"},
+    "growth_cpu": {"first"},
+    "linear_cpu": {"one"},
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("socket_enabled")
+def test_a_quick_run_measures_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["machine"]["versions"]["momonga"] == "0.7.0"
+    measured = result["figures"]
+    for key in figures().keys() - {"history_late"}:  # Two days are over before a poll is due.
+        assert {"ours", *PEERS.get(key, ())} <= measured[key].keys(), key
+    # What depends on no machine.
+    assert measured["datagrams"] == {"ours": [2], "built_in": [6], "best": [2]}
+    assert measured["descriptors"]["ours"] == [1]
+    assert measured["bytes"]["ours"] < measured["bytes"]["best"] < measured["bytes"]["built_in"]
+
+
+def figure(ours: float, peer: float) -> Figure:
+    return Figure(title="time", unit="s", limit=2, ratios={"momonga": 0.5}, samples={"ours": [ours], "momonga": [peer]})
+
+
+def test_only_a_ratio_that_is_missed_by_far_is_a_failure() -> None:
+    assert not list(figure(1, 2).misses())
+    assert list(figure(1.1, 2).misses()) == ["momonga"]
+    assert not list(figure(1.1, 2).failures())
+    assert list(figure(3, 6).misses()) == ["limit"]
+    assert not list(figure(3, 6).failures())
+    assert list(figure(1.3, 2).failures()) == ["time: 0.65 of momonga, at most 0.50 wanted"]
+
+
+def test_ratios_are_those_of_the_same_round() -> None:
+    paired = Figure(title="time", unit="s", samples={"ours": [1, 20, 3], "momonga": [2, 40, 6]})
+    assert paired.ratio("momonga") == 0.5
+
+
+def test_what_is_missed_is_told_in_every_form() -> None:
+    measured = {"time": figure(3, 4)}
+    assert table(measured).splitlines()[1].split() == ["time,", "s", "aiobroute", "3", "3", "3", "≤", "2", "s", "missed"]
+    assert markdown(measured).splitlines()[3] == "|  | momonga | 4 | 4 | 4 | 0.75 | ≤ 0.50 | missed |"
+    ours, peer = bars(measured).splitlines()[1:]
+    assert (ours.count("█"), peer.count("█")) == (30, 40)
+    assert picture(measured, "now").startswith(b"\x89PNG")
