@@ -217,6 +217,21 @@ def test_what_happens_on_the_air_does_not_reach_a_reading(scenario: Scenario) ->
     run(main())
 
 
+def test_an_answer_that_comes_twice_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with connected() as (meter, sim):
+            write = sim.line.write
+
+            def write_twice(data: bytes) -> None:
+                write(data * 2 if data.startswith(b"ERXUDP") else data)
+
+            monkeypatch.setattr(sim.line, "write", write_twice)
+            assert (await meter.read()).power is not None
+            assert (await meter.read()).power is not None
+
+    run(main())
+
+
 def test_values_that_look_like_line_ends() -> None:
     async def main() -> None:
         async with connected(scenarios.LINE_ENDS, payload="binary") as (meter, _):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .figures import Figure
 
-HEAD = ("figure", "whose", "median", "min", "max", "ratio", "target", "")
+HEAD = ("figure", "whose", "n", "median", "min", "max", "ratio", "target", "")
 WIDTH = 40
 """Characters of the longest bar in the terminal."""
 
@@ -26,6 +26,10 @@ def number(value: float) -> str:
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}"
     return f"{value:.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
+
+
+def _title(figure: Figure) -> str:
+    return f"{figure.title}, {figure.unit}" if figure.unit else figure.title
 
 
 def rows(figures: Mapping[str, Figure]) -> Iterator[tuple[str, ...]]:
@@ -43,8 +47,8 @@ def rows(figures: Mapping[str, Figure]) -> Iterator[tuple[str, ...]]:
                 ratio = "" if median(samples) == 0 else number(figure.ratio(key))
                 target = f"≤ {number(figure.ratios[key])}" if key in figure.ratios else ""
                 verdict = "" if key not in figure.ratios else "missed" if key in missed else "met"
-            values = (number(median(samples)), number(min(samples)), number(max(samples)))
-            title = f"{figure.title}{', ' + figure.unit if figure.unit else ''}" if key == "ours" else ""
+            values = (str(len(samples)), number(median(samples)), number(min(samples)), number(max(samples)))
+            title = _title(figure) if key == "ours" else ""
             yield (title, LABELS[key], *values, ratio, target, verdict)
 
 
@@ -57,7 +61,7 @@ def table(figures: Mapping[str, Figure]) -> str:
 
 def markdown(figures: Mapping[str, Figure]) -> str:
     """Return the table in Markdown."""
-    lines = [HEAD, ("---", "---", *["--:"] * 4, "---", "---"), *rows(figures)]
+    lines = [HEAD, ("---", "---", *["--:"] * 5, "---", "---"), *rows(figures)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -73,7 +77,7 @@ def bars(figures: Mapping[str, Figure]) -> str:
     """Return the medians side by side, as bars of text; the longest of each figure has the full width."""
     lines = []
     for figure, medians in _compared(figures):
-        lines.append(f"{figure.title}, {figure.unit}")
+        lines.append(_title(figure))
         for key, value in medians.items():
             bar = "█" * max(1, round(value / max(medians.values()) * WIDTH))
             lines.append(f"  {LABELS[key]:22} {bar} {number(value)}")
@@ -92,7 +96,7 @@ def picture(figures: Mapping[str, Figure], caption: str) -> bytes:
     place += 14
     for figure, medians in _compared(figures):
         place += 26
-        text(12, f"{figure.title} ({figure.unit})", 'font-weight="bold"')
+        text(12, _title(figure), 'font-weight="bold"')
         for key, value in medians.items():
             place += high + 2
             length = max(2, round(value / max(medians.values()) * wide))
