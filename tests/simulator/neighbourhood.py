@@ -92,6 +92,6 @@ class Neighbourhood:
         for air in self._airs:
             air.reset()
 
-    def send(self, payload: bytes, *, mac: str | None, port: int, is_secured: bool) -> Transmission:
+    def send(self, payload: bytes, *, mac: str | None, port: int, is_secured: bool = True) -> Transmission:
         """Send a datagram to a node, or to all; return how that goes."""
         return self._peer.send(payload, mac=mac, port=port, is_secured=is_secured)

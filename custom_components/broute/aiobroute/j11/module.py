@@ -32,6 +32,7 @@ from .messages import (
     Message,
     PanaEnded,
     ReceivedUdp,
+    Scanned,
     Started,
     message_of,
 )
@@ -173,6 +174,9 @@ class J11Module:
                         source=message.source, encrypted=message.encrypted, data=message.data, rssi=float(message.rssi)
                     )
                 )
+            case Scanned(_, beacons):
+                for _ in beacons:
+                    self._on_event(ModuleEvent.BEACON)
             case PanaEnded(JoinOutcome.JOINED):
                 self._is_joined = True
                 self._on_event(ModuleEvent.JOINED)
