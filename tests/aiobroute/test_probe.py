@@ -143,11 +143,10 @@ def test_a_j11_module_that_starts_is_found_by_its_notice() -> None:
 def test_a_j11_module_in_mid_session_tells_itself(said: bytes) -> None:
     async def main() -> None:
         with dongle("j11") as sim:
-            sim.inject(said)
+            asyncio.get_running_loop().call_later(0.1, sim.inject, said)
             async with probed(sim) as (found, seconds):
                 assert found.info.family == "J11"
-                assert seconds < 0.5
-                assert REQUEST in sim.record.received
+                assert 0.1 < seconds < 0.2, "before it was asked"
 
     run(main())
 
@@ -209,9 +208,9 @@ def test_an_sk_module_that_waits_for_data_is_freed_though_it_is_not_silent() -> 
 
 def test_what_claims_to_be_a_module_but_answers_nothing() -> None:
     async def main() -> None:
-        for said in (b"FAIL ER04\r\n", b"EVENT 21 FE80\r\n", frame(0x6019)):
+        for said in (b"FAIL ER04\r\n", b"OK\r\n", frame(0x6019)):
             with dongle("silent") as sim:
-                sim.inject(said)
+                asyncio.get_running_loop().call_later(0.1, sim.inject, said)
                 with pytest.raises(ModuleError, match="no Wi-SUN module answers"):
                     await probe(sim.url, patience=PATIENCE)
                 assert sim.record.opens == sim.record.closes
