@@ -90,7 +90,8 @@ async def measure(extent: Extent) -> dict[str, Figure]:
 def write(measured: Mapping[str, Figure], facts: Mapping[str, Any]) -> None:
     """Put the figures into the page, between its marks, and draw the picture."""
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    caption = f"{facts['date']}, {facts['processor']}, {facts['cores']} cores, Python {facts['python']}, {versions}"
+    hardware = f"{facts['processor']}, {facts['cores']} cores, load {facts['load']:.0f}"
+    caption = f"{facts['date']}, {hardware}, Python {facts['python']}, {versions}"
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     PAGE.write_text(f"{before}{BEGIN}{caption}.\n\n{markdown(measured)}\n\n```\n{bars(measured)}\n```\n{END}{after}")

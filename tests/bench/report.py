@@ -92,7 +92,7 @@ def picture(figures: Mapping[str, Figure], caption: str) -> bytes:
     def text(left: int, words: str, style: str = "") -> None:
         parts.append(f'<text x="{left}" y="{place}" {style}>{escape(words)}</text>')
 
-    text(12, caption, 'fill="#5b6068"')
+    text(12, caption, 'fill="#5b6068" font-size="10"')
     place += 14
     for figure, medians in _compared(figures):
         place += 26
