@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 import shutil
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright
 
 from .home_assistant import HomeAssistant
 from .process import StepError
 
-PROGRAM = "chromium"
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--no-sandbox",  # inside a container there is no other user to become
     "--disable-gpu",
@@ -34,15 +34,28 @@ def find_chromium() -> str:
         StepError: it is not installed, or would show boxes instead of kanji.
 
     """
-    program = shutil.which(PROGRAM)
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None or not CJK_FONTS.exists():
         raise StepError("Chromium and Japanese fonts are needed: apt install chromium fonts-noto-cjk")
     return program
 
 
 @asynccontextmanager
-async def browser(hass: HomeAssistant, *, lang: str, size: tuple[int, int] = DESKTOP) -> AsyncIterator[Page]:
-    """Open a browser in which the user of a Home Assistant is logged in."""
+async def chromium() -> AsyncIterator[Browser]:
+    """Run the browser for the length of a `with`."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def logged_in(
+    browser: Browser, hass: HomeAssistant, *, lang: str, size: tuple[int, int] = DESKTOP
+) -> AsyncIterator[Page]:
+    """Open a page for somebody who is logged in to a Home Assistant, and who is not on the internet."""
     tokens = {
         "hassUrl": hass.address,
         "clientId": hass.client.client_id,
@@ -52,16 +65,19 @@ async def browser(hass: HomeAssistant, *, lang: str, size: tuple[int, int] = DES
         "expires_in": 1800,
         "expires": 0,  # the frontend fetches a fresh one at once
     }
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path=find_chromium(), args=list(FLAGS))
-        context = await chromium.new_context(
-            base_url=hass.address,
-            locale=lang,
-            timezone_id="Asia/Tokyo",
-            viewport={"width": size[0], "height": size[1]},
-        )
-        await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))})")
-        try:
-            yield await context.new_page()
-        finally:
-            await chromium.close()
+    context = await browser.new_context(
+        base_url=hass.address,
+        locale=lang,
+        timezone_id="Asia/Tokyo",
+        viewport={"width": size[0], "height": size[1]},
+    )
+    await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))})")
+    await context.route(lambda url: not url.startswith(hass.address), _offline)
+    try:
+        yield await context.new_page()
+    finally:
+        await context.close()
+
+
+async def _offline(route: Route) -> None:
+    await route.abort("internetdisconnected")

@@ -9,18 +9,20 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+from tests.simulator.scenarios import PASSWORD
 
-from .browser import DESKTOP, PHONE, browser, find_chromium
+from .browser import DESKTOP, PHONE, chromium, find_chromium, logged_in
 from .check import remembered
+from .flow_dialog import SET_UP, FlowDialog
 from .home_assistant import NAMES, HomeAssistant, home_assistant
 from .integration import DOMAIN, choose_for_energy, find_entry, find_sensors
 from .process import StepError, tail
 from .simulator import Simulator, simulator
 from .steps import say, step
+from .words import Words
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator, Page
+    from playwright.async_api import Page
 
 SPEED = 2.0
 """Slow enough to see the progress, fast enough not to be bored."""
@@ -28,12 +30,7 @@ SPEED = 2.0
 SETTLE = 1.5
 """Seconds until animations are over; the frontend tells nobody when they are."""
 
-
-ENTER_MANUALLY = {"ja": "手動で入力", "en": "Enter manually"}
-"""Home Assistant's own words in its list of ports."""
-
-PREVIOUS = {"ja": "前", "en": "Previous"}
-"""Home Assistant's own words for the day before."""
+PREVIOUS = "panel.lovelace.components.energy_period_selector.previous"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +39,7 @@ class Photographer:
 
     page: Page
     folder: Path
-    lang: str
+    words: Words
 
     async def shoot(self, name: str, *, phone: bool = True) -> None:
         """Take a picture of what is there now, as wide as a desk and as a phone."""
@@ -50,52 +47,35 @@ class Photographer:
             if phone:
                 await self.page.set_viewport_size({"width": size[0], "height": size[1]})
                 await asyncio.sleep(SETTLE)
-            await self.page.screenshot(path=self.folder / f"{self.lang}-{name}{suffix}.png")
+            await self.page.screenshot(path=self.folder / f"{self.words.lang}-{name}{suffix}.png")
 
 
 async def config_flow(camera: Photographer, meter: Simulator) -> None:
     """Set up the meter as a person would."""
-    page = camera.page
+    page, dialog = camera.page, FlowDialog(camera.page, camera.words)
     await page.goto(f"/config/integrations/dashboard/add?domain={DOMAIN}")
     await page.get_by_role("button", name="OK").click()
-    dialog = page.locator("dialog-data-entry-flow")
-    await dialog.locator("step-flow-form").wait_for()
+    await dialog.form.wait_for()
     await asyncio.sleep(SETTLE)
     await camera.shoot("1-form")
-    await dialog.locator("ha-selector-serial_port ha-picker-field").click()
+    await dialog.open_ports()
     await asyncio.sleep(SETTLE)
     await camera.shoot("2-ports", phone=False)
-    await page.locator("ha-combo-box-item", has_text=ENTER_MANUALLY[camera.lang]).click()
-    await asyncio.sleep(SETTLE)
-    await _fill(dialog.locator("ha-selector-serial_port input"), meter.port)
-    await _fill(dialog.locator("input[name=route_b_id]"), ROUTE_B_ID)
-    await _fill(dialog.locator("input[name=password]"), "O123")
-    await _submit(dialog)
-    await dialog.get_by_role("alert").first.wait_for()
+    await page.keyboard.press("Escape")
+    await dialog.connect(meter.port, password="O123")
+    await dialog.alert.wait_for()
     await camera.shoot("3-error")
-    await _fill(dialog.locator("input[name=password]"), PASSWORD)
-    await _submit(dialog)
+    await dialog.fill({"password": PASSWORD})
+    await dialog.submit()
     for number in range(1, 4):
-        await dialog.locator("step-flow-progress").wait_for()
+        await dialog.progress.wait_for()
         await asyncio.sleep(3)
         await camera.shoot(f"4-progress-{number}", phone=False)
-    await dialog.locator("step-flow-form").wait_for(timeout=90_000)
+    await dialog.form.wait_for(timeout=SET_UP)
     await asyncio.sleep(SETTLE)
     await camera.shoot("5-finish")
-    await _submit(dialog)
-    await dialog.locator("step-flow-create-entry").wait_for()
-    await _submit(dialog)
-    await dialog.locator("step-flow-create-entry").wait_for(state="hidden")
-
-
-async def _fill(field: Locator, text: str) -> None:
-    """Type something; the form forgets the other fields if we are faster than a person could be."""
-    await field.fill(text)
-    await asyncio.sleep(SETTLE / 3)
-
-
-async def _submit(dialog: Locator) -> None:
-    await dialog.locator("ha-button[slot=primaryAction]").click()
+    await dialog.submit()
+    await dialog.finish()
 
 
 async def pages(camera: Photographer, hass: HomeAssistant) -> None:
@@ -116,7 +96,7 @@ async def pages(camera: Photographer, hass: HomeAssistant) -> None:
         await asyncio.sleep(2 * SETTLE)
         await camera.shoot(name)
         if name.endswith("energy"):
-            await page.get_by_role("button", name=PREVIOUS[camera.lang], exact=True).click()
+            await page.get_by_role("button", name=camera.words.frontend(PREVIOUS), exact=True).click()
             await asyncio.sleep(2 * SETTLE)
             await camera.shoot(f"{name}-yesterday", phone=False)
 
@@ -128,8 +108,10 @@ async def photograph(folder: Path, lang: str) -> None:
             with step(f"{lang}: Home Assistant and the simulator start"):
                 meter = await stack.enter_async_context(simulator(Path(state), speed=SPEED))
                 hass = await stack.enter_async_context(home_assistant(Path(state), lang=lang))
-                page = await stack.enter_async_context(browser(hass, lang=lang))
-            camera = Photographer(page=page, folder=folder, lang=lang)
+                page = await stack.enter_async_context(
+                    logged_in(await stack.enter_async_context(chromium()), hass, lang=lang)
+                )
+            camera = Photographer(page=page, folder=folder, words=Words(lang))
             try:
                 with step(f"{lang}: the config flow"):
                     await config_flow(camera, meter)

@@ -1,0 +1,170 @@
+"""One Home Assistant for each language, and a browser for each person."""
+
+from collections.abc import AsyncGenerator, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.async_api import ConsoleMessage, Page, expect
+import pytest
+import pytest_asyncio
+import pytest_socket
+
+from tests.demo.browser import chromium, find_chromium, logged_in
+from tests.demo.flow_dialog import FlowDialog
+from tests.demo.home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
+from tests.demo.integration import DOMAIN
+from tests.demo.process import StepError, tail
+from tests.demo.steps import say
+from tests.demo.words import Words
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
+
+FAILED = pytest.StashKey[bool]()
+
+PICTURES = PROJECT / "build" / "browser"
+
+PATIENCE = 20_000
+"""Milliseconds until something has to be there that needs no radio; one second is normal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """A Home Assistant in one language."""
+
+    hass: HomeAssistant
+    words: Words
+    folder: Path
+
+    async def entries(self) -> list[str]:
+        """Return the ids of our entries."""
+        entries = await self.hass.client.command("config_entries/get", domain=DOMAIN)
+        return [entry["entry_id"] for entry in entries]
+
+
+class Person:
+    """Somebody in front of a browser."""
+
+    def __init__(self, page: Page, home: Home) -> None:
+        """Listen to what the browser's console complains about."""
+        self.page = page
+        self.home = home
+        self.troubles: list[str] = []
+        page.on("console", self._heard)
+        page.on("pageerror", lambda error: self._failed(str(error)))
+
+    @property
+    def words(self) -> Words:
+        """The language that is read."""
+        return self.home.words
+
+    @property
+    def dialog(self) -> FlowDialog:
+        """The dialog of a flow, if one is open."""
+        return FlowDialog(self.page, self.words)
+
+    async def start_adding(self) -> FlowDialog:
+        """Ask Home Assistant to add the integration."""
+        await self.page.goto(f"/config/integrations/dashboard/add?domain={DOMAIN}")
+        await self.page.get_by_role("button", name="OK").click()
+        await self.dialog.form.wait_for()
+        return self.dialog
+
+    async def open_integration(self) -> None:
+        """Look at our page among the integrations."""
+        await self.page.goto(f"/config/integrations/integration/{DOMAIN}")
+
+    async def choose_from_menu(self, item: str) -> None:
+        """Open the menu of the meter on our page, and choose something."""
+        row = self.page.locator("ha-config-entry-row")
+        await row.locator("ha-dropdown > ha-icon-button").first.click()
+        text = self.words.frontend(f"panel.config.integrations.config_entry.{item}")
+        await row.get_by_role("menuitem", name=text).click()
+
+    def _failed(self, error: str) -> None:
+        """Take note of an exception; the websocket of a page that was left has this one."""
+        if error != "disconnected":
+            self.troubles.append(error)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        """Take note of errors, but not of those about the icons that others load from the internet."""
+        url = message.location["url"]
+        if message.type == "error" and ("/brands/" not in url or f"/{DOMAIN}/" in url):
+            self.troubles.append(f"{message.text} ({url})")
+
+
+@contextmanager
+def _there_or_skipped() -> Iterator[None]:
+    """Skip what needs a browser where none can be had; on CI that is a failure."""
+    try:
+        yield
+    except StepError as err:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"{err}; scripts/setup --browser does it, where it may")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncGenerator[Browser]:
+    """Run Chromium."""
+    with _there_or_skipped():
+        find_chromium()
+    pytest_socket.enable_socket()
+    async with chromium() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(
+    scope="session",
+    loop_scope="session",
+    params=[pytest.param(lang, marks=pytest.mark.xdist_group(lang)) for lang in sorted(NAMES)],
+)
+async def home(
+    browser: Browser,  # noqa: ARG001  # without one, nothing is to be started
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncGenerator[Home]:
+    """Run Home Assistant."""
+    pytest_socket.enable_socket()
+    folder = tmp_path_factory.mktemp(request.param)
+    async with home_assistant(folder, lang=request.param) as hass:
+        yield Home(hass=hass, words=Words(request.param), folder=folder)
+
+
+@pytest.fixture(autouse=True)
+def _with_sockets(socket_enabled: None) -> None:
+    """Let tests talk to the processes that they start."""
+
+
+@pytest.fixture(autouse=True)
+def verify_cleanup() -> None:
+    """Do without Home Assistant's own check: what runs here lives longer than a test, and in other processes."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(browser: Browser, home: Home, request: pytest.FixtureRequest) -> AsyncGenerator[Person]:
+    """Sit somebody down; afterwards nothing of ours is left in Home Assistant, and the browser has not complained."""
+    expect.set_options(timeout=PATIENCE)
+    async with logged_in(browser, home.hass, lang=home.words.lang) as page:
+        page.set_default_timeout(PATIENCE)
+        somebody = Person(page, home)
+        yield somebody
+        if request.node.stash.get(FAILED, False):
+            PICTURES.mkdir(parents=True, exist_ok=True)
+            picture = PICTURES / f"{request.node.name}.png"
+            await page.screenshot(path=picture)
+            say(f"{tail(home.hass.process.log)}\n{picture} is what the person saw")
+    for entry_id in await home.entries():
+        await home.hass.client.delete(f"/api/config/config_entries/entry/{entry_id}")
+    await home.hass.client.command("energy/save_prefs", energy_sources=[])
+    assert not somebody.troubles

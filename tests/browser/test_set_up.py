@@ -1,0 +1,170 @@
+"""From "Add integration" to the first bars, and what is said if something is wrong."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+import re
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from playwright.async_api import expect
+import pytest
+
+from tests.demo.home_assistant import complaints, parse_log
+from tests.demo.integration import find_sensors
+from tests.demo.process import until
+from tests.demo.simulator import Simulator, simulator
+from tests.simulator.meter import MeterSettings
+from tests.simulator.scenarios import PASSWORD
+
+from .conftest import Person
+
+if TYPE_CHECKING:
+    from tests.demo.flow_dialog import Sight
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+STEPS = (Decimal(0), Decimal("0.1"), Decimal("0.2"))
+"""kWh by which a counter may have moved on since it was read."""
+
+SPEED = 2
+"""Of the radio: slow enough to see each step of the progress on a machine that is busy."""
+
+ENERGIES = ("energy_in", "energy_out")
+SENSORS = ("power", "current", "current_r", "current_t", *ENERGIES)
+
+BARS = """chart => [chart.data].flat()
+    .filter(series => series.type === "bar")
+    .map(series => series.data.filter(bar => Math.abs((bar.value ?? bar)[1]) > 0).length)"""
+
+
+async def test_the_first_ten_minutes(person: Person, tmp_path: Path) -> None:
+    """Somebody who has a dongle and two letters gets to bars that agree with the meter."""
+    words, page, start = person.words, person.page, len(person.home.hass.log)
+    async with simulator(tmp_path, speed=SPEED) as meter:
+        await page.goto("/config/integrations/dashboard")
+        await page.get_by_text(words.frontend("panel.config.integrations.add_integration")).click()
+        await page.get_by_placeholder(words.frontend("panel.config.integrations.search_brand")).fill("B-Route")
+        # This list has the names of custom integrations in no other language.
+        await page.locator("ha-integration-list-item", has_text="B-Route Smart Meter").click()
+        dialog = person.dialog
+        await expect(dialog.title).to_have_text(words.ours("config.step.user.title"))
+        await expect(dialog.form.get_by_text(words.ours("config.step.user.description"))).to_be_visible()
+        for field in ("route_b_id", "password"):
+            await expect(dialog.form.get_by_text(words.ours(f"config.step.user.data.{field}")).first).to_be_visible()
+            await expect(
+                dialog.form.get_by_text(words.ours(f"config.step.user.data_description.{field}"))
+            ).to_be_visible()
+
+        await dialog.connect(meter.port, password="O123")
+        await expect(dialog.alert).to_have_text(words.ours("config.error.invalid_password"))
+        await expect(dialog.field("route_b_id")).not_to_have_value("")
+        await dialog.fill({"password": PASSWORD})
+        await dialog.submit()
+        assert_progress(person, await dialog.watch_progress())
+        await assert_first_reading(person, meter)
+        await dialog.submit()
+        await expect(dialog.created.get_by_role("textbox").first).to_have_value(words.ours("device.meter.name"))
+        await dialog.finish()
+
+        await page.get_by_role("link", name=words.ours("title")).click()
+        await page.locator("ha-config-entry-device-row").get_by_text(words.ours("device.meter.name")).click()
+        await assert_device(person, meter)
+        await assert_bars(person, meter)
+        assert complaints(parse_log(person.home.hass.log[start:])) == []
+
+
+def assert_progress(person: Person, sights: list[Sight]) -> None:
+    """See that all steps were told, and that something moved."""
+    texts = [" ".join(sight.text.split()) for sight in sights]
+    for step in ("scan", "join", "read"):
+        told = re.escape(person.words.ours(f"config.progress.{step}", number=1, of=4, seconds="@", heard="@"))
+        assert any(re.search(told.replace("@", r"\d+"), text) for text in texts), (told, texts)
+    percents = [sight.percent for sight in sights if sight.percent]
+    assert len(set(percents)) > 2
+    assert max(percents) <= 100
+
+
+async def assert_first_reading(person: Person, meter: Simulator) -> None:
+    """See what the meter has told, and the offer to show it on the Energy dashboard."""
+    form, truth = person.dialog.form, await meter.truth(datetime.now(TOKYO))
+    await expect(person.dialog.title).to_have_text(person.words.ours("config.step.finish.title"))
+    await expect(form.get_by_role("listitem")).to_have_count(4)
+    counters = [f"{truth.energy_in - step} kWh" for step in STEPS]
+    await expect(form.get_by_role("listitem").nth(1)).to_contain_text(re.compile("|".join(map(re.escape, counters))))
+    await expect(form.get_by_role("listitem").nth(3)).to_contain_text(MeterSettings().serial)
+    await expect(form.get_by_role("switch")).to_be_checked()
+
+
+async def assert_device(person: Person, meter: Simulator) -> None:
+    """See each sensor with its name and a value on the page of the device."""
+    card = person.page.locator("ha-device-entities-card").first
+    for key in SENSORS:
+        name = card.get_by_text(person.words.ours(f"entity.sensor.{key}.name"), exact=True)
+        await expect(name).to_be_visible()
+    sensors = await find_sensors(person.home.hass.client)
+    assert all(sensors[key].state not in {"unknown", "unavailable"} for key in SENSORS)
+    truth = await meter.truth(datetime.now(TOKYO))
+    for key in ENERGIES:
+        counter: Decimal = getattr(truth, key)
+        shown = [card.get_by_text(f"{counter - step:,} kWh") for step in STEPS]
+        await expect(shown[0].or_(shown[1]).or_(shown[2])).to_be_visible()
+
+
+async def assert_bars(person: Person, meter: Simulator) -> None:
+    """See the day before yesterday on the Energy dashboard, as the meter counted it."""
+    client, page = person.home.hass.client, person.page
+    sensors = await find_sensors(client)
+    # Yesterday's last hour may not be over for the recorder, if it is just past midnight.
+    midnight = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
+    first, last = midnight - timedelta(days=2), midnight - timedelta(days=1)
+    early, late = await meter.truth(first), await meter.truth(last)
+
+    async def imported() -> bool | None:
+        rows = await client.command(
+            "recorder/statistics_during_period",
+            start_time=first.isoformat(),
+            end_time=last.isoformat(),
+            statistic_ids=[sensors[key].entity_id for key in ENERGIES],
+            period="hour",
+            types=["change"],
+        )
+        return [len(rows.get(sensors[key].entity_id, ())) for key in ENERGIES] == [24, 24] or None
+
+    await until(imported, pause=0.3)
+    await page.goto("/energy/electricity")
+    for _ in range(2):
+        await page.get_by_role(
+            "button",
+            name=person.words.frontend("panel.lovelace.components.energy_period_selector.previous"),
+            exact=True,
+        ).click()
+    table = page.locator("hui-energy-sources-table-card")
+    for key, sign in (("energy_in", ""), ("energy_out", "-")):
+        row = table.locator("tr", has_text=person.words.ours(f"entity.sensor.{key}.name"))
+        await expect(row).to_contain_text(f"{sign}{getattr(late, key) - getattr(early, key):,} kWh")
+    bars = await page.locator("hui-energy-usage-graph-card ha-chart-base").evaluate(BARS)
+    assert sum(bars) >= 24
+
+
+@pytest.mark.parametrize(
+    ("scenario", "password", "error"),
+    [("NO_METER", PASSWORD, "no_meter"), ("NORMAL", "BAD456789ABC", "join_refused")],
+    ids=["no_meter", "wrong_password"],
+)
+async def test_what_is_wrong_is_said(person: Person, tmp_path: Path, scenario: str, password: str, error: str) -> None:
+    """Everything that was typed is still there for the next try."""
+    dialog = await person.start_adding()
+    async with simulator(tmp_path, scenario=scenario, speed=50) as meter:
+        await dialog.connect(meter.port, password=password)
+        await dialog.watch_progress()
+        await expect(dialog.alert).to_have_text(person.words.ours(f"config.error.{error}"))
+        await expect(dialog.field("password")).to_have_value(password)
+        assert await dialog.form.locator("ha-form").evaluate("form => form.data.device") == meter.port
+
+
+async def test_wrong_ports(person: Person, tmp_path: Path) -> None:
+    dialog = await person.start_adding()
+    await dialog.connect(str(tmp_path / "nothing"))
+    await expect(dialog.alert).to_have_text(person.words.ours("config.error.port_missing"))
