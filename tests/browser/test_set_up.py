@@ -11,7 +11,7 @@ from playwright.async_api import expect
 import pytest
 
 from tests.demo.home_assistant import complaints, parse_log
-from tests.demo.integration import find_sensors
+from tests.demo.integration import find_sensors, has_bars
 from tests.demo.process import until
 from tests.demo.simulator import Simulator, simulator
 from tests.simulator.meter import MeterSettings
@@ -115,24 +115,15 @@ async def assert_device(person: Person, meter: Simulator) -> None:
 async def assert_bars(person: Person, meter: Simulator) -> None:
     """See the day before yesterday on the Energy dashboard, as the meter counted it."""
     client, page = person.home.hass.client, person.page
-    sensors = await find_sensors(client)
     # Yesterday's last hour may not be over for the recorder, if it is just past midnight.
     midnight = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
     first, last = midnight - timedelta(days=2), midnight - timedelta(days=1)
     early, late = await meter.truth(first), await meter.truth(last)
 
-    async def imported() -> bool | None:
-        rows = await client.command(
-            "recorder/statistics_during_period",
-            start_time=first.isoformat(),
-            end_time=last.isoformat(),
-            statistic_ids=[sensors[key].entity_id for key in ENERGIES],
-            period="hour",
-            types=["change"],
-        )
-        return [len(rows.get(sensors[key].entity_id, ())) for key in ENERGIES] == [24, 24] or None
+    async def has_come() -> bool | None:
+        return await has_bars(client, first, last) or None
 
-    await until(imported, pause=0.3)
+    await until(has_come, pause=0.3)
     await page.goto("/energy/electricity")
     for _ in range(2):
         await page.get_by_role(

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 import json
 from pathlib import Path
 import shutil
+from typing import Final
 
-from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Route, ViewportSize, async_playwright
 
 from .home_assistant import HomeAssistant
 from .process import StepError
@@ -23,8 +24,8 @@ FLAGS = (
 )
 CJK_FONTS = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 
-DESKTOP = (1280, 1000)
-PHONE = (390, 844)
+DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 880}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
 
 def find_chromium() -> str:
@@ -52,9 +53,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def logged_in(
-    browser: Browser, hass: HomeAssistant, *, lang: str, size: tuple[int, int] = DESKTOP
-) -> AsyncIterator[Page]:
+async def logged_in(browser: Browser, hass: HomeAssistant, *, lang: str, sharpness: float = 1) -> AsyncIterator[Page]:
     """Open a page for somebody who is logged in to a Home Assistant, and who is not on the internet."""
     tokens = {
         "hassUrl": hass.address,
@@ -69,7 +68,8 @@ async def logged_in(
         base_url=hass.address,
         locale=lang,
         timezone_id="Asia/Tokyo",
-        viewport={"width": size[0], "height": size[1]},
+        viewport=DESKTOP,
+        device_scale_factor=sharpness,
     )
     await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))})")
     await context.route(lambda url: not url.startswith(hass.address), _offline)

@@ -119,6 +119,8 @@ async def remembered(client: Client, meter: Simulator) -> str:
     """Wait for a month of bars before the set-up, and compare each with the meter; return how many there are."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     sensors = {key: sensor for key, sensor in (await find_sensors(client)).items() if key in ENERGIES}
+    if sensors.keys() != set(ENERGIES):
+        raise StepError.unexpected("sensors are missing", sensors)
     counters = {now - number * HOUR: await meter.truth(now - number * HOUR) for number in range(24 * DAYS + 1)}
     reason = "there are no bars"
 

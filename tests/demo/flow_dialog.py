@@ -60,6 +60,7 @@ class FlowDialog:
         self._page = page
         self.element = page.locator("dialog-data-entry-flow")
         self.title = self.element.locator(".dialog-title")
+        self.surface = self.element.locator("dialog")
         self.form = self.element.locator("step-flow-form")
         self.progress = self.element.locator("step-flow-progress")
         self.created = self.element.locator("step-flow-create-entry")

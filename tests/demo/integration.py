@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .client import Client, Json
 from .process import StepError
@@ -109,3 +109,21 @@ async def choose_for_energy(client: Client, sensors: Mapping[str, Sensor]) -> No
         "cost_adjustment_day": 0,
     }
     await client.command("energy/save_prefs", energy_sources=[grid])
+
+
+async def has_bars(client: Client, start: datetime, end: datetime) -> bool:
+    """Whether the recorder has a row of both directions for each hour between two times."""
+    sensors = await find_sensors(client)
+    if not {"energy_in", "energy_out"} <= sensors.keys():
+        return False
+    ids = [sensors[key].entity_id for key in ("energy_in", "energy_out")]
+    rows = await client.command(
+        "recorder/statistics_during_period",
+        start_time=start.isoformat(),
+        end_time=end.isoformat(),
+        statistic_ids=ids,
+        period="hour",
+        types=["change"],
+    )
+    hours = (end - start) // timedelta(hours=1)
+    return all(len(rows.get(statistic_id, ())) == hours for statistic_id in ids)

@@ -1,36 +1,49 @@
-"""Pictures of everything that a person sees of the integration: see --help."""
+"""The pictures in README and docs, in both languages, on a desk and on a phone: see --help."""
 
 import argparse
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+import io
+from itertools import count
 from pathlib import Path
 import sys
 import tempfile
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from tests.simulator.scenarios import PASSWORD
+from PIL import Image
+
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .browser import DESKTOP, PHONE, chromium, find_chromium, logged_in
-from .check import remembered
 from .flow_dialog import SET_UP, FlowDialog
-from .home_assistant import NAMES, HomeAssistant, home_assistant
-from .integration import DOMAIN, choose_for_energy, find_entry, find_sensors
-from .process import StepError, tail
+from .home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
+from .integration import DOMAIN, find_entry, has_bars
+from .process import StepError, tail, until
 from .simulator import Simulator, simulator
 from .steps import say, step
 from .words import Words
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import FloatRect, Locator, Page
 
-SPEED = 2.0
-"""Slow enough to see the progress, fast enough not to be bored."""
+FOLDER = PROJECT / "docs" / "images"
+SPEED = 1.0
+"""What a person sees is what is in the pictures."""
 
 SETTLE = 1.5
 """Seconds until animations are over; the frontend tells nobody when they are."""
 
-PREVIOUS = "panel.lovelace.components.energy_period_selector.previous"
+SHARPNESS = 1.5
+COLOURS = 255
+"""A page of the frontend has hardly more, and a picture is half as big."""
+MARGIN = 8
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+EXPORT = 3
+"""kWh that the solar cells have to have fed in on the day that is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +54,33 @@ class Photographer:
     folder: Path
     words: Words
 
-    async def shoot(self, name: str, *, phone: bool = True) -> None:
-        """Take a picture of what is there now, as wide as a desk and as a phone."""
-        for size, suffix in ((PHONE, "-phone"), (DESKTOP, "")) if phone else ((DESKTOP, ""),):
-            if phone:
-                await self.page.set_viewport_size({"width": size[0], "height": size[1]})
-                await asyncio.sleep(SETTLE)
-            await self.page.screenshot(path=self.folder / f"{self.words.lang}-{name}{suffix}.png")
+    async def shoot(self, name: str, subject: Locator | None = None, *, focus: Locator | None = None) -> None:
+        """Take a picture of what is there now, as wide as a phone and as a desk.
+
+        On a desk, only the subject; wherever one has to scroll, from the focus on.
+        """
+        for size, suffix in ((PHONE, "-phone"), (DESKTOP, "")):
+            await self.page.set_viewport_size(size)
+            await asyncio.sleep(SETTLE)
+            clip = await _around(subject) if subject is not None and size is DESKTOP else None
+            if focus is not None:
+                await focus.evaluate("element => element.scrollIntoView()")
+            picture = Image.open(io.BytesIO(await self.page.screenshot(clip=clip))).convert("RGB")
+            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(
+                self.folder / f"{name}{suffix}.{self.words.lang}.png", optimize=True
+            )
+
+
+async def _around(subject: Locator) -> FloatRect:
+    box = await subject.bounding_box()
+    if box is None:
+        raise StepError("what is to be in the picture is not there")
+    return {
+        "x": max(box["x"] - MARGIN, 0),
+        "y": max(box["y"] - MARGIN, 0),
+        "width": box["width"] + 2 * MARGIN,
+        "height": box["height"] + 2 * MARGIN,
+    }
 
 
 async def config_flow(camera: Photographer, meter: Simulator) -> None:
@@ -56,49 +89,62 @@ async def config_flow(camera: Photographer, meter: Simulator) -> None:
     await page.goto(f"/config/integrations/dashboard/add?domain={DOMAIN}")
     await page.get_by_role("button", name="OK").click()
     await dialog.form.wait_for()
-    await asyncio.sleep(SETTLE)
-    await camera.shoot("1-form")
-    await dialog.open_ports()
-    await asyncio.sleep(SETTLE)
-    await camera.shoot("2-ports", phone=False)
-    await page.keyboard.press("Escape")
-    await dialog.connect(meter.port, password="O123")
-    await dialog.alert.wait_for()
-    await camera.shoot("3-error")
-    await dialog.fill({"password": PASSWORD})
+    await dialog.fill({"device": "/dev/ttyUSB0", "route_b_id": ROUTE_B_ID, "password": PASSWORD})
+    await camera.shoot("form", dialog.surface)
+    await dialog.fill({"device": meter.port})
     await dialog.submit()
-    for number in range(1, 4):
-        await dialog.progress.wait_for()
-        await asyncio.sleep(3)
-        await camera.shoot(f"4-progress-{number}", phone=False)
+    await dialog.progress.get_by_role("progressbar").wait_for()
+    await asyncio.sleep(3)
+    await camera.shoot("progress", dialog.surface)
     await dialog.form.wait_for(timeout=SET_UP)
-    await asyncio.sleep(SETTLE)
-    await camera.shoot("5-finish")
+    await camera.shoot("first-reading", dialog.surface)
     await dialog.submit()
     await dialog.finish()
 
 
-async def pages(camera: Photographer, hass: HomeAssistant) -> None:
+async def pages(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> None:
     """Look at everything that is there after the set-up."""
     page = camera.page
     entry = await find_entry(hass.client)
     devices = await hass.client.command("config/device_registry/list")
     device = next(device for device in devices if entry["entry_id"] in device["config_entries"])
-    sensor = (await find_sensors(hass.client))["power"]
-    for name, path, element in (
-        ("6-integration", f"/config/integrations/integration/{DOMAIN}", "ha-config-entry-row"),
-        ("7-device", f"/config/devices/device/{device['id']}", "ha-device-entities-card"),
-        ("8-energy", "/energy/electricity", "hui-energy-usage-graph-card"),
-        ("9-more-info", f"/config/entities?more-info-entity-id={sensor.entity_id}", "ha-more-info-info"),
-    ):
-        await page.goto(path)
-        await page.locator(element).first.wait_for()
-        await asyncio.sleep(2 * SETTLE)
-        await camera.shoot(name)
-        if name.endswith("energy"):
-            await page.get_by_role("button", name=camera.words.frontend(PREVIOUS), exact=True).click()
-            await asyncio.sleep(2 * SETTLE)
-            await camera.shoot(f"{name}-yesterday", phone=False)
+    await page.goto(f"/config/devices/device/{device['id']}")
+    await page.locator("ha-device-entities-card").first.wait_for()
+    await camera.shoot("device")
+    ago, (start, end) = await sunny_day(meter)
+
+    async def has_come() -> bool | None:
+        return await has_bars(hass.client, start, end) or None
+
+    await until(has_come)
+    await page.goto("/energy/electricity")
+    previous = camera.words.frontend("panel.lovelace.components.energy_period_selector.previous")
+    for _ in range(ago):
+        await page.get_by_role("button", name=previous, exact=True).click()
+    await camera.shoot("energy", focus=page.locator("hui-energy-usage-graph-card"))
+
+
+async def sunny_day(meter: Simulator) -> tuple[int, tuple[datetime, datetime]]:
+    """Return how many days ago the sun has last shone well, and when that day began and ended."""
+    midnight = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
+    for ago in count(1):
+        start, end = midnight - timedelta(days=ago), midnight - timedelta(days=ago - 1)
+        if (await meter.truth(end)).energy_out - (await meter.truth(start)).energy_out > EXPORT:
+            break
+    return ago, (start, end)
+
+
+async def repair(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> None:
+    """Have the meter exchanged."""
+    page, dialog = camera.page, FlowDialog(camera.page, camera.words)
+    entry = await find_entry(hass.client)
+    await meter.order("exchange")
+    await hass.client.post(f"/api/config/config_entries/entry/{entry['entry_id']}/reload")
+    await page.goto("/config/repairs")
+    title = camera.words.ours("issues.meter_exchanged.title", title=entry["title"])
+    await page.get_by_text(title).click(timeout=SET_UP)
+    await dialog.form.wait_for()
+    await camera.shoot("repair", dialog.surface)
 
 
 async def photograph(folder: Path, lang: str) -> None:
@@ -108,19 +154,18 @@ async def photograph(folder: Path, lang: str) -> None:
             with step(f"{lang}: Home Assistant and the simulator start"):
                 meter = await stack.enter_async_context(simulator(Path(state), speed=SPEED))
                 hass = await stack.enter_async_context(home_assistant(Path(state), lang=lang))
-                page = await stack.enter_async_context(
-                    logged_in(await stack.enter_async_context(chromium()), hass, lang=lang)
-                )
+                browser = await stack.enter_async_context(chromium())
+                page = await stack.enter_async_context(logged_in(browser, hass, lang=lang, sharpness=SHARPNESS))
             camera = Photographer(page=page, folder=folder, words=Words(lang))
             try:
                 with step(f"{lang}: the config flow"):
                     await config_flow(camera, meter)
                 with step(f"{lang}: the pages"):
-                    await choose_for_energy(hass.client, await find_sensors(hass.client))
-                    await remembered(hass.client, meter)
-                    await pages(camera, hass)
+                    await pages(camera, hass, meter)
+                with step(f"{lang}: a repair"):
+                    await repair(camera, hass, meter)
             except StepError:
-                await page.screenshot(path=folder / f"{lang}-failure.png")
+                await page.screenshot(path=folder / f"failure.{lang}.png")
                 say(tail(hass.process.log))
                 raise
 
@@ -134,7 +179,7 @@ async def _photograph_all(folder: Path, langs: list[str]) -> None:
 def main() -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="scripts/screenshots", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="where the pictures go")
     parser.add_argument("--lang", choices=sorted(NAMES), action="append", help="only in this language")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
