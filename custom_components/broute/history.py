@@ -97,8 +97,8 @@ class Counter:
         return energy if 0 <= energy <= FASTEST * Decimal(time / HOUR) else None
 
     def plausible(self, known: Mapping[datetime, Decimal]) -> dict[datetime, Decimal]:
-        """Leave out the values that cannot be true beside the others: the longest chain that can be is kept."""
-        times = sorted(known)
+        """Leave out what this meter cannot have counted: the longest chain of values that can be true is kept."""
+        times = sorted(time for time in known if self.has_counted(time))
         chains: list[tuple[int, int | None]] = []  # Length of the best chain that ends here, and the link before.
         for i, time in enumerate(times):
             best: tuple[int, int | None] = (1, None)
@@ -118,13 +118,12 @@ class Counter:
 
 
 def plan(recorded: Recorded, known: Mapping[datetime, Decimal], counter: Counter, *, overrule: bool = False) -> Plan:
-    """Return what brings the recorder's rows into line with the meter's counters at full hours.
+    """Return what brings the recorder's rows into line with the meter's plausible counters at full hours.
 
     An hour of which the meter knows only the end takes the energy since the last that is known: it must not be lost,
     and not be heaped onto an hour that is known. Hours that somebody has corrected by hand keep their energy, unless
     they are to be overruled.
     """
-    known = counter.plausible({time: state for time, state in known.items() if counter.has_counted(time)})
     if not known:
         return Plan(None, ())
     course = _course(recorded, known, counter, overrule=overrule)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -84,22 +84,26 @@ type FirstRows = dict[str, datetime | None]
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """A time of which all hours were compared with the meter, and the counters at its start."""
+    """A time of which all hours were compared with the meter."""
 
     start: datetime
     end: datetime
-    counters: Mapping[str, Decimal | None]
+    oldest: Mapping[str, Known]
+    """The first counters in it that the meter knows: what came before it is counted on up to there."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what can be stored."""
-        counters = {key: None if value is None else str(value) for key, value in self.counters.items()}
-        return {"start": self.start.isoformat(), "end": self.end.isoformat(), "counters": counters}
+        oldest = {key: {time.isoformat(): str(state) for time, state in at.items()} for key, at in self.oldest.items()}
+        return {"start": self.start.isoformat(), "end": self.end.isoformat(), "oldest": oldest}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
         """Take what was stored."""
-        counters = {key: None if value is None else Decimal(value) for key, value in stored["counters"].items()}
-        return cls(datetime.fromisoformat(stored["start"]), datetime.fromisoformat(stored["end"]), counters)
+        oldest = {
+            key: {datetime.fromisoformat(time): Decimal(state) for time, state in at.items()}
+            for key, at in stored["oldest"].items()
+        }
+        return cls(datetime.fromisoformat(stored["start"]), datetime.fromisoformat(stored["end"]), oldest)
 
 
 @dataclass(slots=True)
@@ -111,10 +115,12 @@ class Tally:
     corrected: int = 0
 
     def add(self, made: Plan, there: set[datetime]) -> None:
-        """Count the rows of a plan."""
-        corrected = sum(row.start in there for row in made.rows)
-        self.corrected += corrected
-        self.imported += len(made.rows) - corrected
+        """Count what a plan makes of the hours that are there; an adjustment changes the first one alone."""
+        changed = {row.start for row in made.rows}
+        self.imported += len(changed - there)
+        if made.adjustment is not None:
+            changed.add(made.adjustment.start)
+        self.corrected += len(changed & there)
 
 
 @dataclass(slots=True)
@@ -164,8 +170,9 @@ class _Memory:
             if old.end < merged.start or merged.end < old.start:
                 apart.append(old)
             else:
-                first = min(old, merged, key=lambda covered: covered.start)
-                merged = replace(first, end=max(old.end, merged.end))
+                first, then = sorted((old, merged), key=lambda covered: covered.start)
+                oldest = {key: first.oldest.get(key) or then.oldest.get(key, {}) for key in KEYS}
+                merged = Covered(first.start, max(old.end, merged.end), oldest)
         self.covered = sorted([*apart, merged], key=lambda covered: covered.start)
 
     def newest_gap(self, floor: datetime, top: datetime) -> tuple[datetime, datetime] | None:
@@ -176,9 +183,9 @@ class _Memory:
             top = min(top, covered.start)
         return (floor, top) if floor < top else None
 
-    def boundary(self, at: datetime) -> Mapping[str, Decimal | None]:
-        """Return the counters at the start of a time that was compared."""
-        return next((covered.counters for covered in self.covered if covered.start == at), {})
+    def following(self, at: datetime) -> Mapping[str, Known]:
+        """Return the first counters of a time that was compared and begins here."""
+        return next((covered.oldest for covered in self.covered if covered.start == at), {})
 
 
 def async_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
@@ -387,21 +394,19 @@ class HistoryImport:
         self, found: Iterable[Counters], start: datetime, end: datetime, tally: Tally, *, overrule: bool = False
     ) -> None:
         """Write what was read of a time, and take note that it was compared."""
-        known: dict[str, Known] = {key: {} for key in KEYS}
-        for key, value in self._memory.boundary(end).items():
-            if value is not None:
-                known[key][end] = value
+        told: dict[str, Known] = {key: {**self._memory.following(end).get(key, {})} for key in KEYS}
         for counters in found:
             for key in KEYS:
-                value = getattr(counters, key)
-                if value is not None and counters.start.minute == 0 and start <= counters.start <= end:
-                    known[key][counters.start.astimezone(UTC)] = value
+                state = getattr(counters, key)
+                if state is not None and counters.start.minute == 0 and start <= counters.start <= end:
+                    told[key][counters.start.astimezone(UTC)] = state
+        known = {key: self._counter.plausible(states) for key, states in told.items()}
         await self._async_reconcile(known, tally, overrule=overrule)
         # What is noted as compared has to be in the database: nobody would look at it again.
         recorder = await self._async_recorder()
         self._memory.rows |= await recorder.async_add_executor_job(_first_rows, self._hass, self._statistic_ids())
-        self._memory.cover(Covered(start, end, {key: states.get(start) for key, states in known.items()}))
-        self._newest = {key: {max(states): states[max(states)]} for key, states in known.items() if states}
+        self._memory.cover(Covered(start, end, {key: _only(states, min) for key, states in known.items() if states}))
+        self._newest = {key: _only(states, max) for key, states in known.items() if states}
         oldest = min((min(states) for states in known.values() if states), default=None)
         if oldest is not None and (self._memory.oldest is None or oldest < self._memory.oldest):
             self._memory.oldest = oldest
@@ -416,9 +421,6 @@ class HistoryImport:
     async def _async_reconcile(self, known: Mapping[str, Known], tally: Tally, *, overrule: bool = False) -> None:
         """Bring the recorder's rows into line with the meter's counters."""
         recorder = await self._async_recorder()
-        profile = self._coordinator.profile
-        span = None if profile.digits is None else profile.energy(10**profile.digits)
-        counter = Counter(span, self._memory.since)
         self._is_joined = True
         for key, statistic_id in self._statistic_ids().items():
             if not (states := known.get(key)):
@@ -427,7 +429,7 @@ class HistoryImport:
             await recorder.async_block_till_done()
             unit, recorded = await recorder.async_add_executor_job(_read, self._hass, statistic_id, min(states))
             self._is_joined &= bool(recorded.running)
-            made = plan(recorded, states, counter, overrule=overrule)
+            made = plan(recorded, states, self._counter, overrule=overrule)
             tally.read += sum(time + HOUR in states for time in states)
             tally.add(made, {row.start for row in recorded.rows})
             _write(self._hass, statistic_id, unit, made)
@@ -439,6 +441,12 @@ class HistoryImport:
         await recorder.async_block_till_done()
         return recorder
 
+    @property
+    def _counter(self) -> Counter:
+        profile = self._coordinator.profile
+        span = None if profile.digits is None else profile.energy(10**profile.digits)
+        return Counter(span, self._memory.since)
+
     def _statistic_ids(self) -> dict[str, str]:
         """Return the entities that have statistics; a person may have given them other names meanwhile."""
         registry = er.async_get(self._hass)
@@ -449,6 +457,12 @@ class HistoryImport:
             if entity is not None and not entity.disabled:
                 found[key] = entity.entity_id
         return found
+
+
+def _only(states: Known, choose: Callable[[Iterable[datetime]], datetime]) -> Known:
+    """Return the first or the last one alone."""
+    time = choose(states)
+    return {time: states[time]}
 
 
 def _full_hour(at: datetime) -> datetime:

@@ -88,10 +88,10 @@ def test_each_network_that_is_heard_is_told_at_once(module: str) -> None:
         with simulated_port(scenarios.STRANGERS, module=module, speed=1, clock=clock) as sim:
             began = loop.time()
             async with await connect(sim.url, CREDENTIALS, on_event=happened):
-                assert len(heard) == 2
+                # A J11 module compares the pairing ID by itself, and keeps quiet about strangers.
+                assert len(set(heard)) == len(heard) == (1 if module == "j11" else 2)
                 # Not at the end of the scan, which takes nine seconds and is followed by a join of four.
                 assert all(at - began < 9 for at in heard)
-                assert heard[0] < heard[1]
 
     run(main())
 
