@@ -20,6 +20,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have threads and terminals first.
+
+    momonga's serial library cannot wait for a file descriptor above 1023, and the USB watcher of each Home Assistant
+    leaves four behind.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("stepped_time") is None)
+
+
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Let Home Assistant wait for radio and timers without a second's loss; a recorder has a thread of its own."""
     fixtures = getattr(item, "fixturenames", ())

@@ -476,7 +476,7 @@ async def test_a_refusal_names_the_characters_that_may_have_been_misread(hass: H
         for password, places in (("wXO4l67e9fB1", "3, 5, 11, 12"), ("wXk4m67e9fhj", "—")):
             flow = await submit(hass, await start(hass), typed(sim, password=password))
             assert flow["errors"] == {CONF_PASSWORD: "join_refused"}
-            assert flow["description_placeholders"] == {"stick": "", "alike": places}
+            assert flow["description_placeholders"] == {"stick": "", "alike": places, "used_by": "-"}
 
 
 # A stick that is found

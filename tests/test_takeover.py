@@ -231,11 +231,13 @@ def suggested(flow: ConfigFlowResult) -> dict[str, Any]:
 
 
 async def connect(hass: HomeAssistant, flow: ConfigFlowResult, **typed: str) -> ConfigFlowResult:
-    """Confirm, and wait for the end of the connecting."""
+    """Confirm, wait for the end of the connecting, and take what the meter has shown."""
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"], suggested(flow) | typed)
     assert flow["type"] is FlowResultType.SHOW_PROGRESS
-    await hass.async_block_till_done()
+    await until(lambda: hass.config_entries.flow.async_get(flow["flow_id"])["step_id"] != "connect")
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    if flow.get("step_id") == "finish":
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
     await hass.async_block_till_done()
     return flow
 
@@ -282,12 +284,12 @@ async def test_everything_goes_on(hass: HomeAssistant, tmp_path: Path) -> None:
 
         flow = await start(hass)
         assert suggested(flow) == {CONF_DEVICE: port, CONF_PASSWORD: PASSWORD}
-        assert flow["description_placeholders"] == {"used_by": "Warn"}
+        assert (flow["description_placeholders"] or {})["used_by"] == "Warn"
         flow = await connect(hass, flow)
         assert flow["type"] is FlowResultType.CREATE_ENTRY
         entry = flow["result"]
         assert entry.state is ConfigEntryState.LOADED
-        assert set(entry.data) == {CONF_DEVICE, CONF_PASSWORD, "route_b_id", "pan", "profile"}
+        assert set(entry.data) == {CONF_DEVICE, CONF_PASSWORD, "route_b_id", "module", "pan", "profile"}
         assert old.disabled_by is ConfigEntryDisabler.USER
         assert old.data == built_in(port).data
 
@@ -388,7 +390,8 @@ def converting(hass: HomeAssistant, _: Dongle) -> None:
 
 
 def ours_already(hass: HomeAssistant, _: Dongle) -> None:
-    MockConfigEntry(domain=DOMAIN, unique_id=MAC, data={}, disabled_by=ConfigEntryDisabler.USER).add_to_hass(hass)
+    data = {CONF_DEVICE: "/dev/ttyUSB9"}
+    MockConfigEntry(domain=DOMAIN, unique_id=MAC, data=data, disabled_by=ConfigEntryDisabler.USER).add_to_hass(hass)
 
 
 @dataclass(frozen=True)
