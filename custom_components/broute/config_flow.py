@@ -173,8 +173,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             self._data, self._errors = checked(user_input)
             if not self._errors:
                 if CONF_DEVICE in self._data:
-                    in_use = [entry.data[CONF_DEVICE] for entry in self._async_current_entries(include_ignore=False)]
-                    device = await self.hass.async_add_executor_job(name_of, self._data[CONF_DEVICE], in_use)
+                    device = await self.hass.async_add_executor_job(
+                        name_of, self._data[CONF_DEVICE], self._ports_of_others
+                    )
                     self._data[CONF_DEVICE] = device
                 return await self.async_step_connect()
         return self.async_show_form(
@@ -338,6 +339,13 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _time(self) -> float:
         return self.hass.loop.time()
+
+    @property
+    def _ports_of_others(self) -> list[str]:
+        """Return the ports of all entries but the one that is to be changed."""
+        own = self.context.get("entry_id")
+        entries = self._async_current_entries(include_ignore=False)
+        return [entry.data[CONF_DEVICE] for entry in entries if entry.entry_id != own]
 
     @property
     def _placeholders(self) -> dict[str, str]:

@@ -150,7 +150,8 @@ async def test_what_is_wrong_is_said(person: Person, tmp_path: Path, scenario: s
     async with simulator(tmp_path, scenario=scenario, speed=50) as meter:
         await dialog.connect(meter.port, password=password)
         await dialog.watch_progress()
-        await expect(dialog.alert).to_have_text(person.words.ours(f"config.error.{error}"))
+        # The places of B, 5, 8 and B in the wrong password.
+        await expect(dialog.alert).to_have_text(person.words.ours(f"config.error.{error}", alike="1, 5, 8, 11"))
         await expect(dialog.field("password")).to_have_value(password)
         assert await dialog.form.locator("ha-form").evaluate("form => form.data.device") == meter.port
 
