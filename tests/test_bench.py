@@ -12,6 +12,8 @@ PEERS = {
     "restart": {"built_in", "best", "radio"},
     "install": {"built_in", "best", "radio_install"},
     "cpu": {"built_in", "best", "floor"},
+    "cpu_j11": {"broute_j11"},
+    "restart_j11": {"broute_j11"},
     "decode": {"momonga"},
     "import": {"momonga"},
     "history": {"momonga", "radio"},

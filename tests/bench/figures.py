@@ -58,6 +58,8 @@ def figures() -> dict[str, Figure]:
         "datagrams": Figure(title="datagrams a poll, out and in", unit="", limit=2),
         "bytes": Figure(title="serial bytes a poll, both ways", unit="bytes"),
         "cpu": Figure(title="CPU a poll", unit="ms", limit=0.5, ratios={"built_in": 1 / 20, "best": 1 / 5}),
+        "cpu_j11": Figure(title="J11 module: CPU a poll", unit="ms", limit=0.5),
+        "restart_j11": Figure(title="J11 module: restart to first reading, PAN known", unit="s", limit=6),
         "decode": Figure(title="decoding one ERXUDP with four properties", unit="µs", ratios={"momonga": 1.0}),
         "threads": Figure(title="threads more", unit="", limit=0),
         "descriptors": Figure(title="open descriptors more", unit="", limit=1),

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .process import client, meter, run, street
-from .stacks import BEST, BUILT_IN, FLOOR, HOME, MOMONGA, OURS, RADIO, Stack
+from .stacks import BEST, BROUTE_J11, BUILT_IN, FLOOR, HOME, MOMONGA, OURS, RADIO, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -105,6 +105,33 @@ async def polling(extent: Extent, number: int) -> Samples:
         for figure in ("threads", "descriptors", "memory"):
             samples[figure][stack.key] = result[figure]
     return samples
+
+
+async def polling_j11(extent: Extent, number: int) -> Samples:
+    """Poll a J11 module, one after the other."""
+    cpu = {}
+    for stack in in_turn((OURS, BROUTE_J11), number):
+        options = {"warm_up": extent.polls // 4, "polls": extent.polls, "blocks": 1}
+        async with (
+            meter("solar", FAST, module="j11") as (url, _),
+            client(stack, "poll", url=url, **options) as polled,
+        ):
+            await polled.ready()
+            await polled.tell()
+            cpu[stack.key] = (await polled.result())["cpu"][0]
+    return {"cpu_j11": cpu}
+
+
+async def connecting_j11(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # as its siblings
+    """Connect to a known meter over a J11 module in real time."""
+
+    async def seconds(stack: Stack, **options: Any) -> float:
+        async with meter("solar", extent.pace, module="j11") as (url, _):
+            result = await run(stack, "first", url=url, **options)
+        return float(result["seconds"]) * extent.pace
+
+    ours, peer = await asyncio.gather(seconds(OURS, pace=extent.pace, profile=PROFILE), seconds(BROUTE_J11))
+    return {"restart_j11": {"ours": ours, "broute_j11": peer}}
 
 
 async def connecting(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # as its siblings
@@ -239,10 +266,10 @@ async def housing(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # as
 
 type Measurement = Callable[[Extent, int], Awaitable[Samples]]
 
-BUSY: tuple[Measurement, ...] = (importing, decoding, polling, remembering, crowding, growing, housing)
+BUSY: tuple[Measurement, ...] = (importing, decoding, polling, polling_j11, remembering, crowding, growing, housing)
 """One after the other, round for round: nothing else shall use the machine."""
 
-IDLE: tuple[Measurement, ...] = (connecting, losing)
+IDLE: tuple[Measurement, ...] = (connecting, connecting_j11, losing)
 """Minutes of waiting for a radio that is far away: all rounds go on at once, begun one after the other."""
 
 STAGGER = 6.0

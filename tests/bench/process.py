@@ -84,12 +84,12 @@ async def run(stack: Stack, task: str, **options: Any) -> Any:
 
 
 @asynccontextmanager
-async def meter(scenario: str, speed: float) -> AsyncIterator[tuple[str, Control]]:
+async def meter(scenario: str, speed: float, *, module: str = "bp35c2") -> AsyncIterator[tuple[str, Control]]:
     """Offer a simulated meter; yield its device and its control port."""
     with TemporaryDirectory(prefix="broute-bench-") as folder:
         device = f"{folder}/dongle"
         arguments = ["--pty", device, "--control", "127.0.0.1:0", "--scenario", scenario, "--speed", str(speed)]
-        async with simulator(*arguments) as ready, controlled(ready) as control:
+        async with simulator(*arguments, "--module", module) as ready, controlled(ready) as control:
             yield device, control
 
 

@@ -48,11 +48,12 @@ BUILT_IN = Stack(key="built_in", label="momonga, as built in", client="momonga",
 BEST = Stack(key="best", label="momonga, at its best", client="momonga", options={"best": True})
 MOMONGA = Stack(key="momonga", label="momonga", client="momonga")
 RADIO = Stack(key="radio", label="the radio alone", client="bare")
+BROUTE_J11 = Stack(key="broute_j11", label="broute-j11", client="broute_j11")
 FLOOR = Stack(key="floor", label="asyncio, serialx alone", client="floor", python=Path(sys.executable))
 HOME = Stack(key="ours", label="aiobroute in Home Assistant", client="home", python=Path(sys.executable))
 
 LABELS = {
-    **{stack.key: stack.label for stack in (OURS, BUILT_IN, BEST, MOMONGA, FLOOR, RADIO)},
+    **{stack.key: stack.label for stack in (OURS, BUILT_IN, BEST, MOMONGA, BROUTE_J11, FLOOR, RADIO)},
     "radio_install": RADIO.label,
     "first": "polls 1 to 1,000",
     "one": "one meter",
