@@ -1,5 +1,6 @@
 """From the bytes of an SK module to messages, without I/O."""
 
+import binascii
 import logging
 import re
 import string
@@ -19,13 +20,12 @@ _EVENT = re.compile(
     r"(?P<number>[0-9A-F]{2})(?: (?P<address>[0-9A-F:]{39}))?(?: [0-9A-F])?(?: (?P<parameter>[0-9A-F]{2}))? *"
 )
 _HEX_DIGITS = string.hexdigits.encode()
-_HEX = re.compile(rb"[0-9A-Fa-f]*")
 _LINE_END = re.compile(rb"\r|ERXUDP ")
 """Where a line of text ends, or a datagram begins."""
 _HEAD = re.compile(
-    rb"(?P<source>[0-9A-F:]{39}) [0-9A-F:]{39} (?P<source_port>[0-9A-F]{4}) (?P<port>[0-9A-F]{4}) [0-9A-F]{16} "
+    rb"([0-9A-F:]{39}) [0-9A-F:]{39} ([0-9A-F]{4}) ([0-9A-F]{4}) [0-9A-F]{16} "
     # Which of these flags a module prints is its own affair: LQI, security, side.
-    rb"(?:(?P<lqi>[0-9A-F]{2}) )?(?P<secured>[0-9A-F]) (?:[0-9A-F] )?(?P<size>[0-9A-F]{4}) "
+    rb"(?:([0-9A-F]{2}) )?([0-9A-F]) (?:[0-9A-F] )?([0-9A-F]{4}) "
 )
 """What comes between ERXUDP and its payload (SK 4.1)."""
 _HEAD_END = re.compile(rb"\r|" + _HEAD.pattern)
@@ -83,15 +83,18 @@ class Decoder:
     def _received_udp(self) -> Parse[ReceivedUdp]:
         """Read by length: a binary payload may hold CR, LF and spaces."""
         head = _HEAD.fullmatch((yield from self._reader.read_until(_HEAD_END, MAX_HEAD)))
-        if head is None or (size := int(head["size"], 16)) > MAX_DATAGRAM:
+        if head is None:
             raise _DamagedError("ERXUDP with a wrong head")
+        source, source_port, port, lqi, secured, length = head.groups()
+        if (size := int(length, 16)) > MAX_DATAGRAM:
+            raise _DamagedError("ERXUDP longer than a datagram can be")
         data = yield from self._payload(size)
         return ReceivedUdp(
-            source=head["source"].decode(),
-            source_port=int(head["source_port"], 16),
-            port=int(head["port"], 16),
-            lqi=None if head["lqi"] is None else int(head["lqi"], 16),
-            secured=head["secured"] == b"1",
+            source=source.decode(),
+            source_port=int(source_port, 16),
+            port=int(port, 16),
+            lqi=None if lqi is None else int(lqi, 16),
+            secured=secured == b"1",
             data=data,
         )
 
@@ -99,10 +102,11 @@ class Decoder:
         """Read hexadecimal digits or raw bytes, whichever the module prints (SK 3.30)."""
         if (yield from self._reader.peek()) in _HEX_DIGITS:
             text = yield from self._closed(2 * size)
-            if text is not None and _HEX.fullmatch(text):
-                return bytes.fromhex(text.decode())
             if text is not None:
-                self._reader.unread(text + b"\r")
+                try:
+                    return binascii.unhexlify(text)
+                except binascii.Error:
+                    self._reader.unread(text + b"\r")
         data = yield from self._closed(size)
         if data is None:
             raise _DamagedError(f"ERXUDP without its {size} bytes")
