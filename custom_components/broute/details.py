@@ -97,18 +97,14 @@ class Details:
 
     def remembered(self, counters: Sequence[Counters]) -> Self:
         """Return what is known after a history was read, in order of time."""
-        known = self
-        for before, after in pairwise(counters[-2:]):
-            known = replace(
-                self,
-                half_hour_in=_half_hour(
-                    Energy(before.start, before.energy_in), Energy(after.start, after.energy_in), self.half_hour_in
-                ),
-                half_hour_out=_half_hour(
-                    Energy(before.start, before.energy_out), Energy(after.start, after.energy_out), self.half_hour_out
-                ),
-            )
-        return known
+        last = counters[-2:]
+        energies_in = [Energy(each.start, each.energy_in) for each in last]
+        energies_out = [Energy(each.start, each.energy_out) for each in last]
+        return replace(
+            self,
+            half_hour_in=_newest_half_hour([*energies_in, self.fixed_in], self.half_hour_in),
+            half_hour_out=_newest_half_hour([*energies_out, self.fixed_out], self.half_hour_out),
+        )
 
     def unanswered(self) -> Self:
         """Return what stays true without an answer: what has a time of its own."""
@@ -137,6 +133,13 @@ def _half_hour(before: Energy | None, after: Energy | None, known: Energy | None
     if known is not None and known.time > before.time:
         return known
     return Energy(before.time, after.energy - before.energy)
+
+
+def _newest_half_hour(counters: Sequence[Energy | None], known: Energy | None) -> Energy | None:
+    """Return the newest half-hour that lies between two neighbours of a series of counters."""
+    for before, after in pairwise(counters):
+        known = _half_hour(before, after, known)
+    return known
 
 
 def _newest(read: Decimal | None, fixed: Energy | None) -> Decimal | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -175,6 +175,10 @@ class _Memory:
                 merged = Covered(first.start, max(old.end, merged.end), oldest)
         self.covered = sorted([*apart, merged], key=lambda covered: covered.start)
 
+    def forget(self, since: datetime) -> None:
+        """Let the time since then be compared once more."""
+        self.covered = [replace(old, end=min(old.end, since)) for old in self.covered if old.start < since]
+
     def newest_gap(self, floor: datetime, top: datetime) -> tuple[datetime, datetime] | None:
         """Return the newest time below `top` that was not compared."""
         for covered in reversed(self.covered):
@@ -330,6 +334,8 @@ class HistoryImport:
         recorder = await self._async_recorder()
         if self._memory.lacks(await recorder.async_add_executor_job(_first_rows, self._hass, self._statistic_ids())):
             self._memory.covered.clear()
+        # Whatever is missing, the half-hours that were over last are shown again.
+        self._memory.forget(_full_hour(dt_util.utcnow()) - HOUR)
         meter = self._entry.unique_id
         if self._memory.meter not in (None, meter):
             # Another meter took the place of the one that the recorder's rows are of.
