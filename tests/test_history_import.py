@@ -9,6 +9,8 @@ from pathlib import Path
 from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
@@ -94,6 +96,10 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         async with house(tmp_path) as (home, sim):
             caplog.set_level("INFO", "custom_components.broute")
             await home.start()
+            changed: list[str] = []
+            home.hass.bus.async_listen(
+                EVENT_STATE_CHANGED, callback(lambda event: changed.append(event.data["entity_id"]))
+            )
             await asyncio.sleep(25)
             # Yesterday is there within seconds.
             shown = await bars(home.hass, IMPORT, START - 120 * DAY)
@@ -103,10 +109,11 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             await assert_true(home, sim, hours=24 * 98 + 14)
             told = messages(caplog)
             assert [text.split()[0] for text in told] == ["Importing", "Imported"]
-            oldest = home.hass.states.get("sensor.smart_meter_history_imported_back_to")
+            oldest = home.hass.states.get("sensor.smart_meter_history_since")
             assert oldest is not None
             midnight = START.replace(hour=0, minute=0, second=0)
             assert datetime.fromisoformat(oldest.state) == midnight - 98 * DAY
+            assert changed.count(oldest.entity_id) == 1, "each change is a line under Activity"
             # And every hour from now on, as soon as it is over.
             await asyncio.sleep(180 * MINUTE)
             await assert_true(home, sim, hours=24 * 98 + 17)

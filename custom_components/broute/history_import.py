@@ -253,6 +253,7 @@ class HistoryImport:
                 asked += len(self._statistic_ids()) * max((end - start) // HOUR, 0)
                 if start < end:
                     await self._async_take(found, start, end, tally, overrule=True)
+        self._tell_oldest()
         return {
             "hours_read": tally.read,
             "imported": tally.imported,
@@ -326,6 +327,7 @@ class HistoryImport:
                 _LOGGER.warning("The history waits, the recorder's database cannot be read: %s", err)
             else:
                 self._is_behind = False
+            self._tell_oldest()
 
     async def _async_load(self) -> None:
         stored = await self._store.async_load()
@@ -416,11 +418,11 @@ class HistoryImport:
         oldest = min((min(states) for states in known.values() if states), default=None)
         if oldest is not None and (self._memory.oldest is None or oldest < self._memory.oldest):
             self._memory.oldest = oldest
-            self._tell_oldest()
         self._store.async_delay_save(self._memory.as_dict, SAVE_DELAY)
 
     @callback
     def _tell_oldest(self) -> None:
+        # Not day by day: each change is a line under Activity.
         self._coordinator.history_start = self._memory.oldest
         self._coordinator.async_update_listeners()
 
