@@ -439,7 +439,7 @@ async def test_the_last_form_shows_the_first_reading(hass: HomeAssistant) -> Non
         assert shown is not None
         assert shown == {
             "power": f"{sim.meter.power(clock())} W",
-            "energy": f"{sim.meter.energy_in(clock())} kWh",
+            "energy": f"{sim.meter.energy_in(clock()):,} kWh",
             "rssi": shown["rssi"],
             "meter": "Toshiba S18012345678",
         }

@@ -40,6 +40,7 @@ from .takeover import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
     from homeassistant.helpers.service_info.usb import UsbServiceInfo
@@ -379,8 +380,8 @@ def _summary(profile: MeterProfile, reading: Reading) -> dict[str, str]:
     }
 
 
-def _text(value: object, unit: str) -> str:
-    return UNKNOWN if value is None else f"{value} {unit}"
+def _text(value: Decimal | int | None, unit: str) -> str:
+    return UNKNOWN if value is None else f"{value:,} {unit}"
 
 
 def _choice(entries: Iterable[ConfigEntry]) -> probatio.Schema:

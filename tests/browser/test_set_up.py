@@ -91,7 +91,7 @@ async def assert_first_reading(person: Person, meter: Simulator) -> None:
     form, truth = person.dialog.form, await meter.truth(datetime.now(TOKYO))
     await expect(person.dialog.title).to_have_text(person.words.ours("config.step.finish.title"))
     await expect(form.get_by_role("listitem")).to_have_count(4)
-    counters = [f"{truth.energy_in - step} kWh" for step in STEPS]
+    counters = [f"{truth.energy_in - step:,} kWh" for step in STEPS]
     await expect(form.get_by_role("listitem").nth(1)).to_contain_text(re.compile("|".join(map(re.escape, counters))))
     await expect(form.get_by_role("listitem").nth(3)).to_contain_text(MeterSettings().serial)
     await expect(form.get_by_role("switch")).to_be_checked()
