@@ -24,6 +24,7 @@ import pytest
 
 from custom_components.broute.coordinator import MeterCoordinator
 
+from .demo.words import Words
 from .home import DOMAIN, MAC, dongle, elapse, entry_of, set_up
 from .simulator import scenarios
 
@@ -37,8 +38,32 @@ INTEGRATION = ROOT / "custom_components" / DOMAIN
 MANIFEST = json.loads((INTEGRATION / "manifest.json").read_text())
 ENGLISH, JAPANESE = (json.loads((INTEGRATION / "translations" / f"{lang}.json").read_text()) for lang in ("en", "ja"))
 README, README_JA = (ROOT / name for name in ("README.md", "README.ja.md"))
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 MEASURED = {"power", "current", "current_r", "current_t", "energy_in", "energy_out"}
 """What a household wants to know; the rest is diagnostic."""
+MENUS = [
+    f"panel.config.{key}"
+    for key in (
+        "dashboard.devices.main",
+        "dashboard.system.main",
+        "dashboard.tools.main",
+        "energy.grid.add_connection",
+        "energy.grid.dialog.energy_from_grid",
+        "energy.grid.dialog.energy_to_grid",
+        "integrations.add_integration",
+        "integrations.config_entry.delete",
+        "integrations.config_entry.disable_debug_logging",
+        "integrations.config_entry.download_diagnostics",
+        "integrations.config_entry.enable_debug_logging",
+        "integrations.config_entry.reconfigure",
+        "integrations.config_flow.submit",
+        "repairs.caption",
+        "tools.tabs.statistics.title",
+    )
+]
+"""What the READMEs name of Home Assistant's frontend."""
+NAMES_OF_OTHERS = {"設定", "⋮", "カスタムリポジトリ", "Smart Meter B Route"}
+"""The sidebar's, an icon, HACS's, and the built-in integration's, which has no other in Japanese."""
 
 
 def content(name: str) -> Any:
@@ -423,13 +448,36 @@ def test_both_readmes_have_the_same_shape() -> None:
             ), english[1]
 
 
-@pytest.mark.parametrize("readme", [README, README_JA], ids=["en", "ja"])
-def test_every_link_leads_somewhere(readme: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)|src(?:set)?=\"([^\"]+)\"", readme.read_text()):
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)|src(?:set)?=\"([^\"]+)\"", page.read_text()):
         path, _, anchor = "".join(target).partition("#")
         if path.startswith("https:"):
             continue
-        file = ROOT / path if path else readme
+        file = page.parent / path if path else page
         assert file.exists(), path
         if anchor:
             assert anchor in headings(file), anchor
+
+
+def test_every_picture_is_shown() -> None:
+    shown = "".join(page.read_text() for page in PAGES)
+    pictures = [path for path in (ROOT / "docs" / "images").iterdir() if "-phone." not in path.name]
+    assert pictures
+    assert [path.name for path in pictures if path.name not in shown] == []
+
+
+@pytest.mark.parametrize(("readme", "lang"), [(README, "en"), (README_JA, "ja")], ids=["en", "ja"])
+def test_every_menu_has_the_name_that_the_frontend_shows(readme: Path, lang: str) -> None:
+    words = Words(lang)
+    for key in MENUS:
+        assert words.frontend(key) in " ".join(readme.read_text().split()), key
+
+
+def test_every_menu_that_is_named_is_one_of_these() -> None:
+    words = Words("ja")
+    known = {*map(words.frontend, MENUS), words.ours("title"), *NAMES_OF_OTHERS}
+    readme = re.findall("「([^」]+)」(?=→)|(?<=→)「([^」]+)」", README_JA.read_text())
+    texts = re.findall("「([^」{]+)」()", "".join(leaves(JAPANESE)))
+    assert len(readme) > len(MENUS)
+    assert {"".join(name) for name in (*readme, *texts)} <= known
