@@ -56,6 +56,7 @@ MENUS = [
         "integrations.config_entry.download_diagnostics",
         "integrations.config_entry.enable_debug_logging",
         "integrations.config_entry.reconfigure",
+        "integrations.config_entry.state.setup_retry",
         "integrations.config_flow.submit",
         "repairs.caption",
         "tools.tabs.statistics.title",
