@@ -121,8 +121,8 @@ async def test_a_japanese_home(hass: HomeAssistant) -> None:
             "スマートメーター 電流",
             "スマートメーター 電流 R相",
             "スマートメーター 電流 T相",
-            "スマートメーター 買電 積算電力量",
-            "スマートメーター 売電 積算電力量",
+            "スマートメーター 買電量",
+            "スマートメーター 売電量",
         }
         texts = await translation.async_get_translations(hass, "ja", "config", {DOMAIN})
         assert texts[f"component.{DOMAIN}.config.step.user.data.route_b_id"] == "Bルート認証ID"

@@ -73,8 +73,10 @@ PERIOD: Final = timedelta(minutes=5)
 FILLED: Final = timedelta(days=12)
 """The recorder fills in rows with the last state for the time in which it was off: ten days of it, by default."""
 
+PROGRESS: Final = timedelta(days=7)
+"""How much further back the history goes when that is told again: each change is a line under Activity."""
+
 HALF_HOUR: Final = timedelta(minutes=30)
-SECOND: Final = timedelta(seconds=1)
 
 type Known = dict[datetime, Decimal]
 
@@ -418,11 +420,13 @@ class HistoryImport:
         oldest = min((min(states) for states in known.values() if states), default=None)
         if oldest is not None and (self._memory.oldest is None or oldest < self._memory.oldest):
             self._memory.oldest = oldest
+            told = self._coordinator.history_start
+            if told is None or told - oldest >= PROGRESS:
+                self._tell_oldest()
         self._store.async_delay_save(self._memory.as_dict, SAVE_DELAY)
 
     @callback
     def _tell_oldest(self) -> None:
-        # Not day by day: each change is a line under Activity.
         self._coordinator.history_start = self._memory.oldest
         self._coordinator.async_update_listeners()
 
