@@ -420,8 +420,8 @@ class HistoryImport:
         oldest = min((min(states) for states in known.values() if states), default=None)
         if oldest is not None and (self._memory.oldest is None or oldest < self._memory.oldest):
             self._memory.oldest = oldest
-            told = self._coordinator.history_start
-            if told is None or told - oldest >= PROGRESS:
+            last = self._coordinator.history_start
+            if last is None or last - oldest >= PROGRESS:
                 self._tell_oldest()
         self._store.async_delay_save(self._memory.as_dict, SAVE_DELAY)
 
