@@ -6,13 +6,13 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.helpers import config_validation as cv
 
 from .actions import async_setup_actions
+from .built_in import async_disable_built_in, async_take_over
 from .const import CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
 from .energy_dashboard import async_grant_wish
 from .history_import import HistoryImport, async_store
 from .ports import async_watch_ports
 from .repairs import async_forget
-from .takeover import async_disable_built_in, async_take_over
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -28,6 +28,7 @@ from homeassistant.helpers.translation import async_get_translations
 import probatio
 
 from .aiobroute import BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
+from .built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, credentials
 from .connecting import Connecting
 from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
@@ -36,7 +37,6 @@ from .dongle import async_turn
 from .energy_dashboard import async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
 from .ports import name_of
-from .takeover import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, credentials
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -96,6 +96,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._connecting = Connecting(self._time, Progress(Stage.PROBE))
         self._shown: tuple[str, dict[str, str]] | None = None
         self._built_in: ConfigEntry | None = None
+        self._used_by: list[str] = []
         self._stopped: ConfigEntry | None = None
 
     @staticmethod
@@ -144,6 +145,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if chosen is None:
             return self.async_show_form(step_id="takeover", data_schema=_choice(entries.values()))
         self._built_in = entries[chosen]
+        self._used_by = await async_used_by(self.hass, self._built_in)
         return await self.async_step_takeover_confirm()
 
     async def async_step_takeover_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -351,11 +353,10 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     @property
     def _placeholders(self) -> dict[str, str]:
         """Return what the texts of the forms name."""
-        used_by = [] if self._built_in is None else async_used_by(self.hass, self._built_in)
         return {
             "stick": self._stick,
             "alike": alike(self._data.get(CONF_PASSWORD, "")),
-            "used_by": ", ".join(used_by) or "-",
+            "used_by": ", ".join(self._used_by) or "-",
         }
 
     @property

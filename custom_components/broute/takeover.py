@@ -11,14 +11,14 @@ from homeassistant.components.lovelace.const import LOVELACE_DATA, MODE_STORAGE,
 from homeassistant.components.recorder.db_schema import StatesMeta, StatisticsMeta
 from homeassistant.components.script import scripts_with_entity
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
-from homeassistant.config_entries import SOURCE_IGNORE, ConfigEntryDisabler, OperationNotAllowed
-from homeassistant.const import CONF_DEVICE, CONF_ID, CONF_PASSWORD
+from homeassistant.const import CONF_ID
 from homeassistant.core import callback, split_entity_id
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from homeassistant.helpers.recorder import DATA_INSTANCE, async_migration_in_progress, get_instance, session_scope
+from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
 from sqlalchemy import select
 
-from .const import CONF_ROUTE_B_ID, DOMAIN
+from .built_in import BUILT_IN
+from .const import DOMAIN
 
 if TYPE_CHECKING:
     from homeassistant.components.energy.data import EnergyPreferencesUpdate
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from .coordinator import MeterConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
-
-BUILT_IN: Final = "route_b_smart_meter"
-
-CONF_TAKES_OVER: Final = "takes_over"
-"""The built-in integration's entry whose entities are to become those of ours; not there any more once they are."""
 
 SENSORS: Final[Mapping[str, str]] = {
     "total_consumption": "energy_in",
@@ -47,27 +42,7 @@ ENERGY: Final = "energy"
 
 
 @callback
-def async_built_in(hass: HomeAssistant) -> list[ConfigEntry]:
-    """Return the meters of the built-in integration that are not ours yet."""
-    registry = er.async_get(hass)
-    return [
-        entry
-        for entry in hass.config_entries.async_entries(BUILT_IN)
-        if entry.source != SOURCE_IGNORE and er.async_entries_for_config_entry(registry, entry.entry_id)
-    ]
-
-
-def credentials(entry: ConfigEntry) -> dict[str, str]:
-    """Return port and credentials of a built-in entry under our names."""
-    return {
-        CONF_DEVICE: entry.data[CONF_DEVICE],
-        CONF_ROUTE_B_ID: entry.data[CONF_ID],
-        CONF_PASSWORD: entry.data[CONF_PASSWORD],
-    }
-
-
-@callback
-def async_used_by(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
+def used_by(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
     """Return the automations and scripts that name entities which will be called otherwise."""
     registry = er.async_get(hass)
     found = set()
@@ -77,46 +52,18 @@ def async_used_by(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
     return sorted(state.name for user in found if (state := hass.states.get(user)) is not None)
 
 
-async def async_stop(hass: HomeAssistant, entry: ConfigEntry) -> str | None:
-    """Have the port released by the entry that has it; return what prevents it."""
-    if entry.domain == BUILT_IN and DATA_INSTANCE in hass.data and async_migration_in_progress(hass):
-        return "recorder_busy"
-    # It may just be connecting, which cannot be unloaded.
-    async with entry.setup_lock:
-        pass
-    try:
-        is_stopped = await hass.config_entries.async_unload(entry.entry_id)
-    except OperationNotAllowed:
-        is_stopped = False
-    return None if is_stopped else "still_running"
-
-
-async def async_disable_built_in(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Keep the built-in integration off the port that is ours now, over a restart, too."""
-    if (old := _taken_over(hass, entry)) is not None:
-        await hass.config_entries.async_set_disabled_by(old.entry_id, ConfigEntryDisabler.USER)
-
-
-async def async_take_over(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
+async def async_move(hass: HomeAssistant, entry: MeterConfigEntry, old: ConfigEntry) -> None:
     """Make everything that the built-in integration has of this meter ours, now that we can read it."""
-    if CONF_TAKES_OVER not in entry.data:
-        return
-    if (old := _taken_over(hass, entry)) is not None:
-        renamed = _move(hass, entry, old, await _async_recorded(hass))
-        if ENERGY in hass.config.components:
-            renamed |= await _async_follow_in_energy(hass, entry, old, renamed)
-        await _async_follow_in_dashboards(hass, renamed)
-    data = {key: value for key, value in entry.data.items() if key != CONF_TAKES_OVER}
-    hass.config_entries.async_update_entry(entry, data=data)
+    renamed = _move_entities(hass, entry, old, await _async_recorded(hass))
+    if ENERGY in hass.config.components:
+        renamed |= await _async_follow_in_energy(hass, entry, old, renamed)
+    await _async_follow_in_dashboards(hass, renamed)
 
 
 @callback
-def _taken_over(hass: HomeAssistant, entry: ConfigEntry) -> ConfigEntry | None:
-    return hass.config_entries.async_get_entry(entry.data.get(CONF_TAKES_OVER, ""))
-
-
-@callback
-def _move(hass: HomeAssistant, entry: MeterConfigEntry, old: ConfigEntry, recorded: set[str]) -> dict[str, str]:
+def _move_entities(
+    hass: HomeAssistant, entry: MeterConfigEntry, old: ConfigEntry, recorded: set[str]
+) -> dict[str, str]:
     """Move entities and device; return the new names of those that are called otherwise now.
 
     The recorder follows a new name with statistics and history.
