@@ -17,7 +17,7 @@ from homeassistant.helpers.recorder import async_initialize_recorder, get_instan
 from homeassistant.setup import async_setup_component
 from homeassistant.util.json import json_loads_object
 
-from .aiobroute.virtual_time import VirtualTimeLoop
+from .aiobroute.virtual_time import MOMENT, VirtualTimeLoop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
 ADMINISTRATOR: Final = "Administrator"
-
-MOMENT = 0.01
-"""Seconds of real time that a recorder gets when nothing else is to be done."""
 
 
 @dataclass(slots=True)
@@ -40,7 +37,8 @@ class _Reached(RecorderTask):
 
     @override
     def run(self, instance: Recorder) -> None:
-        self.reached.set()
+        # Something to do for the event loop, so that it wakes.
+        instance.hass.loop.call_soon_threadsafe(self.reached.set)
 
 
 async def start_recorder(hass: HomeAssistant, database: Path) -> None:
@@ -52,12 +50,12 @@ async def start_recorder(hass: HomeAssistant, database: Path) -> None:
 
     def settle() -> bool:
         if not instance.async_recorder_ready.is_set():
+            # It waits for Home Assistant's start, which may itself wait for some time to go by.
             return not threading.Event().wait(MOMENT)
         if not waiting:
             waiting.append(_Reached())
             instance.queue_task(waiting[0])
-        # It may itself be waiting for the event loop.
-        if not waiting[0].reached.wait(MOMENT) and instance.is_alive():
+        if not waiting[0].reached.is_set() and instance.is_alive():
             return False
         waiting.clear()
         return True

@@ -1,10 +1,12 @@
 """Short soaks, and whether a soak would notice anything."""
 
+import asyncio
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
+from .aiobroute.virtual_time import VirtualTimeLoop
 from .home import dongle, elapse, entry_of, set_up
 from .simulator import scenarios
 from .simulator.dongle import MODULES
@@ -51,6 +53,19 @@ def test_everything_that_must_not_be_is_a_failure() -> None:
     result.unexpected["Traceback"] += 2
     kinds = [failure.split(":")[0].split(",")[0] for failure in result.failures]
     assert kinds == ["slow", "wrong", "energy lost", "leaked", "unexpected"]
+
+
+def test_time_goes_on_after_a_year() -> None:
+    async def wait() -> float:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(2**25)
+        done = asyncio.Event()
+        loop.call_at(loop.time(), done.set)
+        await done.wait()
+        return loop.time()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(wait()) == 2**25
 
 
 async def test_a_wrong_value_is_noticed(hass: HomeAssistant) -> None:

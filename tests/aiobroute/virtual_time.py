@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 START = datetime(2026, 11, 23, 14, 7, 30, tzinfo=JST)
 
+MOMENT = 0.01
+"""Seconds of real time after which a thread beside is asked again; most often it wakes the loop before."""
+
 
 class _Selector(selectors.DefaultSelector):
     """Jumps ahead instead of waiting, unless a thread of the serial library is at work."""
@@ -28,7 +31,7 @@ class _Selector(selectors.DefaultSelector):
         events = super().select(0)
         if not events and timeout and self.loop.settle is not None:
             if not self.loop.settle():
-                return super().select(0)
+                return super().select(MOMENT)
             events = super().select(0)
         if not events:
             self.loop.now += timeout
@@ -46,10 +49,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.wall: Traveller | None = None
         """The clock on the wall, if it shall go with this time."""
         self.settle: Callable[[], bool] | None = None
-        """Waits a moment for a thread beside, and returns whether it has nothing left to do: then time may go on."""
+        """Returns whether a thread beside has nothing left to do: then time may go on."""
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
+        # After half a year, a nanosecond more is the same float: what is due would never be done.
+        self._clock_resolution = 1e-6
 
     @override
     def time(self) -> float:

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 import logging
 import secrets
 import sys
@@ -40,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(command, flush=True)
     if options.energy:
         command += " --energy" + (f" --history-days {options.history_days}" if options.history_days else "")
-        energy = energy_soak(options.hours / 24, seed, module=options.module, history_days=options.history_days)
+        energy = energy_soak(
+            options.hours / 24,
+            seed,
+            module=options.module,
+            history_days=options.history_days,
+            tell=partial(print, flush=True),
+        )
         print(*_energy_report(energy), sep="\n")
         return _verdict(energy.failures, command)
     result = soak(options.hours, seed, options.module, options.limit)

@@ -193,17 +193,29 @@ def meter_of(chance: random.Random) -> MeterSettings:
     )
 
 
-def energy_soak(days: float, seed: int, *, module: str = "bp35c2", history_days: int | None = None) -> EnergyResult:
-    """Let days pass as quickly as the machine can, with a real recorder; the same seed brings the same outages."""
+def energy_soak(
+    days: float,
+    seed: int,
+    *,
+    module: str = "bp35c2",
+    history_days: int | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> EnergyResult:
+    """Let days pass as quickly as the machine can, with a real recorder; the same seed brings the same outages.
+
+    Each outage is told when it is over.
+    """
     chance = random.Random(seed)
     meter = meter_of(chance)
     if history_days is not None:
         meter = replace(meter, history_days=history_days)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_run(days, seed, module, meter, chance))
+        return runner.run(_run(days, seed, module, meter, chance, tell))
 
 
-async def _run(days: float, seed: int, module: str, meter: MeterSettings, chance: random.Random) -> EnergyResult:
+async def _run(
+    days: float, seed: int, module: str, meter: MeterSettings, chance: random.Random, tell: Callable[[str], None]
+) -> EnergyResult:
     random.seed(seed)  # Home Assistant staggers its polls by chance, too.
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
@@ -222,7 +234,7 @@ async def _run(days: float, seed: int, module: str, meter: MeterSettings, chance
             home = Installation(config, sim, lambda _: None, config / "statistics.db", {"interval": 300})
             house = House(sim, home, chance, [(START - 200 * DAY, sim.meter)])
             await home.start()
-            await _live(house, result, START + days * DAY)
+            await _live(house, result, START + days * DAY, tell)
             await _compare(house, result)
             await home.stop()
     finally:
@@ -232,7 +244,7 @@ async def _run(days: float, seed: int, module: str, meter: MeterSettings, chance
     return result
 
 
-async def _live(house: House, result: EnergyResult, end: datetime) -> None:
+async def _live(house: House, result: EnergyResult, end: datetime, tell: Callable[[str], None]) -> None:
     names = list(OUTAGES)
     while True:
         begin = clock()
@@ -240,9 +252,10 @@ async def _live(house: House, result: EnergyResult, end: datetime) -> None:
         house.note(begin)
         if clock() >= end:
             return
-        name = house.chance.choice(names)
+        name, begin = house.chance.choice(names), clock()
         await OUTAGES[name](house)
         result.outages[name] += 1
+        tell(f"{begin:%Y-%m-%d %H:%M} to {clock():%Y-%m-%d %H:%M}  {name}")
 
 
 async def _compare(house: House, result: EnergyResult) -> None:
