@@ -32,8 +32,10 @@ class Stack:
         return (str(self.python), "-m", module, task, json.dumps(options))
 
     def surroundings(self) -> dict[str, str]:
-        """Return the environment variables."""
-        return {**os.environ, **self.environment}
+        """Return the environment variables; bytecode is kept, as on every machine that has run it before."""
+        return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+            **self.environment
+        }
 
 
 OURS = Stack(
