@@ -34,7 +34,7 @@ def udp(head: str, payload: bytes, *, binary: bool = False, port: str = "0E1A") 
 
 
 def received(payload: bytes, *, lqi: int | None = None, port: int = 0x0E1A, secured: bool = True) -> ReceivedUdp:
-    return ReceivedUdp(source=METER, source_port=port, port=port, lqi=lqi, secured=secured, data=payload)
+    return ReceivedUdp(source=METER, port=port, lqi=lqi, secured=secured, data=payload)
 
 
 SESSION: list[tuple[bytes, Message | None]] = [

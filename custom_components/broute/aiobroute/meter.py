@@ -310,6 +310,6 @@ async def _read_profile(transactions: Transactions) -> MeterProfile:
     profile = MeterProfile.of(constants)
     if profile.has(COEFFICIENT):
         coefficient = await transactions.get([COEFFICIENT.code])
-        profile = MeterProfile.of(Values(constants.data | coefficient.data))
+        profile = MeterProfile.of(Values({**constants.data, **coefficient.data}))
     _LOGGER.debug("%s", profile)
     return profile

@@ -36,6 +36,9 @@ class Esv(IntEnum):
     INFC_RES = 0x7A
 
 
+_SERVICES = {esv.value: esv for esv in Esv}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One request, answer or notification."""
@@ -77,10 +80,8 @@ class Frame:
         form, tid, source, source_instance, destination, destination_instance, code, count = _HEAD.unpack_from(data)
         if form != _FORMAT_1:
             raise FrameError(f"not a frame of format 1: {form:04X}")
-        try:
-            esv = Esv(code)
-        except ValueError:
-            raise FrameError(f"unknown service {code:02X}") from None
+        if (esv := _SERVICES.get(code)) is None:
+            raise FrameError(f"unknown service {code:02X}")
         return cls(
             tid=tid,
             source=source << 8 | source_instance,

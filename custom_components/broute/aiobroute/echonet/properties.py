@@ -154,7 +154,7 @@ class Values:
             FrameError: a property that we know has a wrong length or an impossible content.
 
         """
-        self.data = dict(data)
+        self.data = data
         """Data by property code, of unknown properties, too."""
         self._values: dict[int, Any] = {
             code: PROPERTIES[code].decode(edt) for code, edt in self.data.items() if code in PROPERTIES
@@ -194,14 +194,18 @@ def _flag(on: int, off: int) -> Callable[[bytes], bool]:
 _count = _between(0, MAX_COUNT)
 
 
+_TWO_CURRENTS = struct.Struct(">hh")
+_TENTH = Decimal("0.1")
+
+
 def _currents(data: bytes) -> tuple[Decimal | None, Decimal | None]:
     """Read the phases R and T; a one-phase meter has no T."""
-    r, t = struct.unpack(">hh", data)
+    r, t = _TWO_CURRENTS.unpack(data)
     return _current(r), _current(t)
 
 
 def _current(raw: int) -> Decimal | None:
-    return Decimal(raw) / 10 if -0x7FFF <= raw <= 0x7FFD else None
+    return raw * _TENTH if -0x7FFF <= raw <= 0x7FFD else None
 
 
 def _unit(data: bytes) -> Decimal:

@@ -20,17 +20,13 @@ _EVENT = re.compile(
     r"(?P<number>[0-9A-F]{2})(?: (?P<address>[0-9A-F:]{39}))?(?: [0-9A-F])?(?: (?P<parameter>[0-9A-F]{2}))? *"
 )
 _HEX_DIGITS = string.hexdigits.encode()
-_LINE_END = re.compile(rb"\r|ERXUDP ")
-"""Where a line of text ends, or a datagram begins."""
-_HEAD = re.compile(
-    rb"([0-9A-F:]{39}) [0-9A-F:]{39} ([0-9A-F]{4}) ([0-9A-F]{4}) [0-9A-F]{16} "
+_MARK = re.compile(
+    rb"\r|ERXUDP ([0-9A-F:]{39}) [0-9A-F:]{39} [0-9A-F]{4} ([0-9A-F]{4}) [0-9A-F]{16} "
     # Which of these flags a module prints is its own affair: LQI, security, side.
-    rb"(?:([0-9A-F]{2}) )?([0-9A-F]) (?:[0-9A-F] )?([0-9A-F]{4}) "
+    rb"(?:([0-9A-F]{2}) )?([0-9A-F]) (?:[0-9A-F] )?([0-9A-F]{4}) (?=(.))",
+    re.DOTALL,
 )
-"""What comes between ERXUDP and its payload (SK 4.1)."""
-_HEAD_END = re.compile(rb"\r|" + _HEAD.pattern)
-MAX_HEAD = 128
-"""No head is longer."""
+"""Where a line of text ends, or the payload of a datagram begins (SK 4.1)."""
 _NOISE = re.compile(r"^[^!-~]+")
 _BLOCK = {
     "Channel": re.compile("[0-9A-F]{2}"),
@@ -73,52 +69,43 @@ class Decoder:
 
     def _read_one(self) -> Parse[None]:
         # An LF belongs to the line before: some answers end in a bare CR (SK 3.31), so it cannot be waited for there.
-        line = yield from self._reader.read_until(_LINE_END, MAX_LINE)
-        if line.endswith(b"ERXUDP "):
-            message = yield from self._received_udp()
+        before, mark = yield from self._reader.read_until(_MARK, MAX_LINE)
+        if mark is not None and mark[1] is not None:
+            message = yield from self._received_udp(mark)
             self._messages.append(message)
-        else:
-            self._line(_NOISE.sub("", line.decode("ascii", "replace")).rstrip())
-
-    def _received_udp(self) -> Parse[ReceivedUdp]:
-        """Read by length: a binary payload may hold CR, LF and spaces."""
-        head = _HEAD.fullmatch((yield from self._reader.read_until(_HEAD_END, MAX_HEAD)))
-        if head is None:
+        elif b"ERXUDP " in before:
             raise _DamagedError("ERXUDP with a wrong head")
-        source, source_port, port, lqi, secured, length = head.groups()
+        else:
+            self._line(_NOISE.sub("", before.decode("ascii", "replace")).rstrip())
+
+    def _received_udp(self, head: re.Match[bytes]) -> Parse[ReceivedUdp]:
+        source, port, lqi, secured, length, first = head.groups()
         if (size := int(length, 16)) > MAX_DATAGRAM:
             raise _DamagedError("ERXUDP longer than a datagram can be")
-        data = yield from self._payload(size)
+        data = yield from self._payload(size, first)
         return ReceivedUdp(
             source=source.decode(),
-            source_port=int(source_port, 16),
             port=int(port, 16),
             lqi=None if lqi is None else int(lqi, 16),
             secured=secured == b"1",
             data=data,
         )
 
-    def _payload(self, size: int) -> Parse[bytes]:
-        """Read hexadecimal digits or raw bytes, whichever the module prints (SK 3.30)."""
-        if (yield from self._reader.peek()) in _HEX_DIGITS:
-            text = yield from self._closed(2 * size)
-            if text is not None:
+    def _payload(self, size: int, first: bytes) -> Parse[bytes]:
+        """Read by length: hexadecimal digits, or raw bytes that may hold CR, LF and spaces (SK 3.30)."""
+        if first in _HEX_DIGITS:
+            text = yield from self._reader.read_exact(2 * size + 1)
+            if text.endswith(b"\r"):
                 try:
-                    return binascii.unhexlify(text)
+                    return binascii.unhexlify(text[:-1])
                 except binascii.Error:
-                    self._reader.unread(text + b"\r")
-        data = yield from self._closed(size)
-        if data is None:
-            raise _DamagedError(f"ERXUDP without its {size} bytes")
-        return data
-
-    def _closed(self, size: int) -> Parse[bytes | None]:
-        """Read that many bytes and the CR behind them; without the CR, leave all of it."""
+                    pass
+            self._reader.unread(len(text))
         data = yield from self._reader.read_exact(size + 1)
-        if data.endswith(b"\r"):
-            return data[:-1]
-        self._reader.unread(data)
-        return None
+        if not data.endswith(b"\r"):
+            self._reader.unread(len(data))
+            raise _DamagedError(f"ERXUDP without its {size} bytes")
+        return data[:-1]
 
     def _line(self, text: str) -> None:
         match text.split(" ", 1):

@@ -70,7 +70,6 @@ class ReceivedUdp:
     """A datagram (SK 4.1)."""
 
     source: str
-    source_port: int
     port: int
     lqi: int | None
     secured: bool

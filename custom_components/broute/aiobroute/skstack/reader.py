@@ -12,35 +12,34 @@ class ByteReader:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._buffer = bytearray()
+        self._buffer = b""
+        self._position = 0
 
     def feed(self, data: bytes) -> None:
         """Add what has arrived."""
-        self._buffer += data
+        self._buffer = self._buffer[self._position :] + data
+        self._position = 0
 
-    def unread(self, data: bytes) -> None:
-        """Put bytes back, to be read again."""
-        self._buffer[:0] = data
-
-    def peek(self) -> Parse[int]:
-        """Return the next byte and leave it there."""
-        while not self._buffer:
-            yield
-        return self._buffer[0]
+    def unread(self, size: int) -> None:
+        """Go back by as many of the bytes that were read last: they will be read again."""
+        self._position -= size
 
     def read_exact(self, size: int) -> Parse[bytes]:
         """Read that many bytes, whatever they are."""
-        while len(self._buffer) < size:
+        while len(self._buffer) - self._position < size:
             yield
         return self._take(size)
 
-    def read_until(self, mark: re.Pattern[bytes], limit: int) -> Parse[bytes]:
-        """Read up to and with the mark, or to the limit if it comes first."""
-        while (found := mark.search(self._buffer, 0, limit)) is None and len(self._buffer) < limit:
+    def read_until(self, mark: re.Pattern[bytes], limit: int) -> Parse[tuple[bytes, re.Match[bytes] | None]]:
+        """Read up to and with a mark; return what stands before it, and the mark. Without one, read to the limit."""
+        while (found := mark.search(self._buffer, self._position, self._position + limit)) is None:
+            if len(self._buffer) - self._position >= limit:
+                return self._take(limit), None
             yield
-        return self._take(found.end() if found else limit)
+        before = self._buffer[self._position : found.start()]
+        self._position = found.end()
+        return before, found
 
     def _take(self, size: int) -> bytes:
-        data = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return data
+        start, self._position = self._position, self._position + size
+        return self._buffer[start : self._position]
