@@ -9,6 +9,7 @@ import logging
 from typing import override
 
 import serialx
+from serialx.descriptor_transport import DescriptorTransport
 
 from .errors import PortBusyError, PortError, PortMissingError
 
@@ -19,6 +20,10 @@ _in_our_port = ContextVar("_in_our_port", default=False)
 
 OPEN_TIMEOUT = 10.0
 """Seconds; a serial proxy or a TCP server on a home network answers within one or two."""
+
+READ_SIZE = 4096
+"""Bytes for which room is made at each read: no more wait in a terminal. serialx's own quarter of a megabyte is mapped
+and unmapped each time, which takes longer than to decode what was read."""
 
 
 def _is_not_of_our_port(record: logging.LogRecord) -> bool:
@@ -124,5 +129,7 @@ async def open_port(url: str, *, baudrate: int = 115200) -> Port:
     for name, logger in logging.root.manager.loggerDict.items():
         if name.startswith("serialx") and isinstance(logger, logging.Logger):
             logger.addFilter(_is_not_of_our_port)
+    if isinstance(transport, DescriptorTransport):
+        transport.max_size = READ_SIZE
     _LOGGER.debug("%s is open", url)
     return Port(url, transport, receiver)
