@@ -18,8 +18,8 @@ from .stepped_time import SteppedLoop
 def pytest_configure(config: pytest.Config) -> None:
     # The test harness has every statement of the recorder logged, and printed by whatever runs without a capture.
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
-    # Home Assistant's own web server, which comes with `usb`, does what its aiohttp advises against.
     config.addinivalue_line("markers", "stepped_time: run in a loop whose clock can be put forward")
+    # Home Assistant's own web server, which comes with `usb`, does what its aiohttp advises against.
     config.addinivalue_line("filterwarnings", "ignore::aiohttp.web_exceptions.NotAppKeyWarning")
 
 

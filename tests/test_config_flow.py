@@ -427,9 +427,6 @@ async def test_cancelling_at_any_time_frees_the_port(hass: HomeAssistant, second
     assert flow["type"] is FlowResultType.CREATE_ENTRY
 
 
-# The last form
-
-
 async def test_the_last_form_shows_the_first_reading(hass: HomeAssistant) -> None:
     with dongle(scenarios.SOLAR) as sim:
         flow = await connect(hass, await start(hass), typed(sim))
@@ -477,9 +474,6 @@ async def test_a_refusal_names_the_characters_that_may_have_been_misread(hass: H
             flow = await submit(hass, await start(hass), typed(sim, password=password))
             assert flow["errors"] == {CONF_PASSWORD: "join_refused"}
             assert flow["description_placeholders"] == {"stick": "", "alike": places, "used_by": "-"}
-
-
-# A stick that is found
 
 
 async def discovered(hass: HomeAssistant) -> list[ConfigFlowResult]:
@@ -575,9 +569,6 @@ async def test_a_stick_that_may_be_a_dongle_is_recommended_in_the_list_of_ports(
     assert DOMAIN in {matcher["domain"] for matcher in matchers}
 
 
-# One meter, one entry
-
-
 async def test_the_same_meter_is_not_set_up_twice(hass: HomeAssistant) -> None:
     with dongle() as first, dongle() as second:
         await set_up(hass, entry_of(first))
@@ -608,9 +599,6 @@ async def test_two_meters_on_two_dongles(hass: HomeAssistant) -> None:
         entries = hass.config_entries.async_entries(DOMAIN)
         assert [entry.state for entry in entries] == [ConfigEntryState.LOADED] * 2
         assert [entry.title for entry in entries] == ["Smart meter", "Smart meter 2"]
-
-
-# What can be changed later
 
 
 async def test_reconfigure_to_another_port(hass: HomeAssistant) -> None:

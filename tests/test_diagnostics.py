@@ -117,7 +117,7 @@ async def test_an_entry_that_never_came_up_has_the_most_to_tell(hass: HomeAssist
     assert "not heard" in about["reason"]
     assert about["journal"]["counts"]["failed: no_meter"] >= 2
     failed = [event for event in about["journal"]["events"] if "failed" in event]
-    assert "no meter answers to this Route-B ID (in scan, after" in failed[0]
+    assert "no meter answers to this Route B ID (in scan, after" in failed[0]
 
 
 async def test_a_step_that_was_broken_off_has_no_time(hass: HomeAssistant) -> None:

@@ -116,9 +116,6 @@ def imported_components() -> set[str]:
     return found
 
 
-# The manifest
-
-
 def test_the_manifest_has_known_keys_only() -> None:
     assert REQUIRED <= MANIFEST.keys() <= KNOWN
 
@@ -157,9 +154,6 @@ def test_there_is_a_config_flow() -> None:
     assert "async_set_unique_id" in source
     assert "_abort_if_unique_id_configured" in source
     assert "CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)" in (INTEGRATION / "__init__.py").read_text()
-
-
-# Texts and icons
 
 
 def test_texts_are_where_home_assistant_looks_for_them() -> None:
@@ -223,9 +217,6 @@ async def test_actions_are_described(hass: HomeAssistant) -> None:
             for field in names[action].get("fields", {}).values():
                 assert field["name"]
                 assert field["description"]
-
-
-# HACS
 
 
 def test_hacs_has_known_keys_only() -> None:

@@ -180,9 +180,6 @@ def test_every_test_of_a_rule_belongs_to_one() -> None:
     assert general == {"test_what_a_comment_names_is_there", "test_both_readmes_have_the_same_shape"}
 
 
-# Bronze
-
-
 async def test_action_setup(hass: HomeAssistant) -> None:
     assert await async_setup_component(hass, DOMAIN, {})
     assert hass.services.async_services_for_domain(DOMAIN).keys() == services().keys()
@@ -266,9 +263,6 @@ async def test_runtime_data(hass: HomeAssistant, entry: MockConfigEntry) -> None
     assert DOMAIN not in hass.data
 
 
-# Silver
-
-
 def test_action_exceptions() -> None:
     if services():
         raised = {error for _, tree in sources() for error in _raised(tree)}
@@ -312,9 +306,6 @@ async def test_reauthentication_flow(entry: MockConfigEntry) -> None:
 def test_test_coverage() -> None:
     gate = (ROOT / "scripts" / "test").read_text()
     assert min(map(int, re.findall(r"--fail-under=(\d+)", gate))) > 95
-
-
-# Gold
 
 
 async def test_devices(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -416,9 +407,6 @@ async def test_reconfiguration_flow(entry: MockConfigEntry) -> None:
     assert hasattr(HANDLERS[entry.domain], "async_step_reconfigure")
 
 
-# Platinum
-
-
 def test_async_dependency() -> None:
     for path in (INTEGRATION / "aiobroute").rglob("*.py"):
         assert not re.search(r"import threading|time\.sleep|run_in_executor|to_thread", path.read_text()), path
@@ -433,9 +421,6 @@ def test_strict_typing() -> None:
     assert (INTEGRATION / "aiobroute" / "py.typed").exists()
     assert re.search(r"^strict = true$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert "type MeterConfigEntry = ConfigEntry[MeterCoordinator]" in (INTEGRATION / "coordinator.py").read_text()
-
-
-# The READMEs
 
 
 def test_both_readmes_have_the_same_shape() -> None:

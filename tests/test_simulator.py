@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import serialx
 
+from tests.aiobroute.virtual_time import clock, run
 from tests.simulator import scenarios
 from tests.simulator.echonet import CONTROLLER, METER, Esv, Frame, property_map
 from tests.simulator.faults import Fault
@@ -106,9 +107,6 @@ async def client(sim: SimulatedPort) -> AsyncIterator[Client]:
         yield Client(host._reader, host._writer)
 
 
-# The household
-
-
 @pytest.mark.parametrize("solar", [False, True])
 def test_energy_is_the_sum_of_power(*, solar: bool) -> None:
     house = household(7, solar=solar)
@@ -133,9 +131,6 @@ def test_a_sunny_house_takes_and_feeds() -> None:
 
 def test_households_differ_by_their_seed() -> None:
     assert household(1, solar=False).energy(NOON) != household(2, solar=False).energy(NOON)
-
-
-# The meter
 
 
 def meter(clock: Clock | None = None, **settings: Any) -> Meter:
@@ -316,9 +311,6 @@ def test_99_days_are_read_at_once() -> None:
         assert len(read(a_meter, 0xE2)) == len(read(a_meter, 0xE4)) == 0xC2
 
 
-# Services
-
-
 def answer(request: str, **settings: Any) -> str | None:
     telegram = meter(**settings).answer(bytes.fromhex(request))
     return None if telegram is None else telegram.payload.hex().upper()
@@ -365,9 +357,6 @@ def test_meters_that_do_not_like_many_properties() -> None:
     assert answer("1081000505FF010288016202E100D700", answers_many=False) is None
     assert answer("1081000505FF010288016201E100", answers_many=False)
     assert answer("1081000505FF010288016202E100D700", most_per_get=1) == "1081000502880105FF015202E10101D700"
-
-
-# The module's commands
 
 
 @pytest.mark.parametrize(
@@ -469,9 +458,6 @@ async def test_what_is_left_in_the_line_spoils_the_next_command() -> None:
             assert (await host.ask("SKVER"))[-1] == "OK"
 
 
-# Scanning
-
-
 def block(lines: list[str]) -> list[str]:
     return [line for line in lines if line.startswith(("EPANDESC", "  "))]
 
@@ -567,9 +553,6 @@ async def test_a_reset_ends_a_scan() -> None:
     with simulated_port(scenarios.NORMAL) as sim:
         async with opened(sim) as host:
             assert b"EVENT 22" not in await host.exchange(b"SKSCAN 2 FFFFFFFF 6 0\r\nSKRESET\r\n")
-
-
-# Joining
 
 
 async def test_joining_shows_the_authentication_with_the_id_in_clear_text() -> None:
@@ -695,9 +678,6 @@ async def test_a_session_has_a_lifetime(renewal: Renewal, expected: list[str]) -
             sim.tick()
         lines = lines_of(await host.heard())
         assert [event for event in events(lines) if event[:2] not in {"21", "02"}] == expected
-
-
-# Sending and receiving
 
 
 @pytest.mark.parametrize("module", ["bp35c2", "bp35a1", "rl7023", "rl7023dss"])
@@ -906,9 +886,6 @@ async def test_lines_may_lose_bytes(line: LineSettings, expected: bytes) -> None
             assert await host.exchange(b"SKVER\r\n") == expected
 
 
-# Notifications
-
-
 async def test_the_energy_is_announced_each_half_hour() -> None:
     clock = Clock()
     async with joined(scenarios.SOLAR, clock) as (sim, host):
@@ -983,9 +960,6 @@ async def test_the_meter_is_exchanged() -> None:
         lines = block(await host.ask("SKSCAN 2 FFFFFFFF 6 0"))
         assert "  Addr:001C640003D2FFFF" in lines
         assert events(await host.ask("SKJOIN FE80:0000:0000:0000:021C:6400:03D2:FFFF"))[-1] == "25"
-
-
-# Ports
 
 
 async def test_a_port_is_opened_by_one_host_at_a_time() -> None:
@@ -1087,13 +1061,17 @@ async def test_delays_are_those_of_a_radio_divided_by_the_speed() -> None:
     assert 17.9 <= ended < 60
 
 
-async def test_closing_stops_everything_and_opening_goes_on() -> None:
-    with simulated_port(scenarios.NORMAL, speed=5) as sim:
-        async with opened(sim) as host:
-            await host.ask("SKSETRBID " + scenarios.ROUTE_B_ID)
-            await host.ask("SKSCAN 2 FFFFFFFF 4 0")
-        async with opened(sim) as host:
-            heard = b""
-            while b"EVENT 22" not in heard:
-                await asyncio.sleep(0.05)
-                heard += await host.heard()
+def test_closing_stops_everything_and_opening_goes_on() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            async with opened(sim) as host:
+                await host.ask("SKSETRBID " + scenarios.ROUTE_B_ID)
+                await host.ask("SKSCAN 2 FFFFFFFF 4 0")
+            printed = sim.record.bytes_to_host
+            await asyncio.sleep(60)
+            assert sim.record.bytes_to_host == printed
+            async with opened(sim) as host:
+                await asyncio.sleep(60)
+                assert b"EVENT 22" in await host.heard()
+
+    run(main())

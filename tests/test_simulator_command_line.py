@@ -115,7 +115,8 @@ async def test_a_dongle_is_unplugged_and_plugged_in_again(tmp_path: Path) -> Non
     arguments = ["--pty", str(link), "--control", "127.0.0.1:0", "--speed", "50"]
     async with simulator(*arguments) as ready, controlled(ready) as control:
         reader, writer = await serialx.open_serial_connection(str(link), baudrate=115_200)
-        await asyncio.sleep(0.2)
+        while not (await control.do("record"))["opens"]:
+            pass
         await control.do("unplug")
         with pytest.raises(OSError, match="disconnected"):
             await reader.read()

@@ -1,7 +1,6 @@
 """The simulated J11 module by itself: what the specification promises, byte by byte."""
 
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +11,10 @@ from .simulator.j11 import FROM_MODULE, LONGEST, REQUEST, frame
 from .simulator.radio import Sending
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 from .simulator.transport import SimulatedPort, simulated_port
+from .transcripts import TRANSCRIPTS, needs_transcripts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-VECTORS = Path(__file__).parents[2] / "shared" / "transcripts" / "j11_vectors.txt"
 
 PEER = "001C640003D2A1B7"
 ADDRESS = "FE80000000000000021C640003D2A1B7"
@@ -233,10 +231,10 @@ async def test_a_module_that_scans_is_busy_and_can_be_reset() -> None:
             assert not said, "it answers nothing after the reset, and is deaf until it has started"
 
 
-@pytest.mark.skipif(not VECTORS.is_file(), reason="the frames of an independent library are not beside the project")
+@needs_transcripts
 async def test_the_frames_of_an_independent_library() -> None:
     async with client() as (host, sim):
-        for line in VECTORS.read_text().splitlines():
+        for line in (TRANSCRIPTS / "j11_vectors.txt").read_text().splitlines():
             if line[:1] not in "<>" or not line:
                 continue
             data = bytes.fromhex(line.split()[1])

@@ -5,7 +5,6 @@ Compared is the form of each line: words, their order and their lengths; values 
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 import re
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,13 @@ from tests.simulator.meter import MeterSettings
 from tests.simulator.radio import Network, RadioSettings
 from tests.simulator.scenarios import Scenario
 from tests.simulator.transport import simulated_port
+from tests.transcripts import TRANSCRIPTS, needs_transcripts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-TRANSCRIPTS = Path(__file__).parent.parent.parent / "shared" / "transcripts"
-
-pytestmark = pytest.mark.skipif(
-    not TRANSCRIPTS.is_dir(), reason="the transcripts of real dongles are not part of the project"
-)
+pytestmark = needs_transcripts
 
 ZEROS = Scenario(
     summary="a meter whose identity was blackened as in the transcripts",

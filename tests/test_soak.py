@@ -44,7 +44,7 @@ def test_a_failure_says_how_to_see_it_again(capsys: pytest.CaptureFixture[str]) 
     assert main(["--hours", "2", "--seed", "3", "--limit", "0"]) == 1
     report = capsys.readouterr().out
     assert "slow: " in report
-    assert report.endswith("Again: scripts/soak --hours 2 --seed 3 --module bp35c2\n")
+    assert report.endswith("Again: scripts/soak --hours 2 --seed 3 --module bp35c2 --limit 0\n")
 
 
 def test_everything_that_must_not_be_is_a_failure() -> None:

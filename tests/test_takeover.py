@@ -378,9 +378,6 @@ async def test_the_way_back(hass: HomeAssistant, tmp_path: Path) -> None:
         await hass.config_entries.async_unload(old.entry_id)
 
 
-# Where it does not go
-
-
 def out_of_reach(_: HomeAssistant, sim: Dongle) -> None:
     sim.air.is_reachable = False
 
@@ -487,9 +484,6 @@ async def test_what_cannot_be_stopped_is_left_alone(hass: HomeAssistant) -> None
         flow = await connect(hass, await start(hass))
         assert flow["errors"] == {"base": "still_running"}
         assert not sim.record.opens
-
-
-# Unusual homes
 
 
 async def test_names_that_a_person_has_given_stay_and_others_are_not_taken_twice(hass: HomeAssistant) -> None:

@@ -20,9 +20,8 @@ from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = SENSORS + ENERGIES + HALF_HOURS
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
-ONLY_WHILE_RUNNING = {"timeout", "starting"}
 OF_ACTIONS = {"history_failed", "wrong_days"}
-NEVER_IN_A_FORM = {"timeout", "starting"}
+ONLY_WHILE_RUNNING = {"timeout", "starting"}
 OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 
 
@@ -68,7 +67,9 @@ def test_a_text_is_there_and_names_the_same_things(key: str) -> None:
 
 def test_every_failure_has_its_texts_and_no_other() -> None:
     assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING | OF_ACTIONS
-    assert below("config.error") == FAILURES - NEVER_IN_A_FORM | OF_A_TAKEOVER | {f"invalid_{field}" for field in FORMS}
+    assert below("config.error") == FAILURES - ONLY_WHILE_RUNNING | OF_A_TAKEOVER | {
+        f"invalid_{field}" for field in FORMS
+    }
     assert all(error_key(kind("")) in FAILURES for kind in ERROR_KEYS)
 
 

@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-from pathlib import Path
 import re
 
 from hypothesis import given, strategies as st
@@ -18,14 +17,13 @@ from custom_components.broute.aiobroute.skstack.messages import (
     PanDescriptor,
     ReceivedUdp,
 )
+from tests.transcripts import TRANSCRIPTS, needs_transcripts
 
 METER = "FE80:0000:0000:0000:021C:6400:03D2:A1B7"
 DONGLE = "FE80:0000:0000:0000:021D:1291:1234:5678"
 PAYLOAD = bytes.fromhex("1081000102880105FF017201E704000001F8")
 AWKWARD = bytes.fromhex("10810D0A20880105FF017201E7040D0A20F8")
 """A payload in which bytes look like the end of a line."""
-
-TRANSCRIPTS = Path(__file__).parents[3] / "shared" / "transcripts"
 
 
 def udp(head: str, payload: bytes, *, binary: bool = False, port: str = "0E1A") -> bytes:
@@ -170,7 +168,7 @@ def test_a_line_shows_only_what_holds_no_credential() -> None:
     assert "0123" not in repr(Line("SKSETRBID 0123456789ABCDEF"))
 
 
-@pytest.mark.skipif(not TRANSCRIPTS.is_dir(), reason="the transcripts of real dongles are not beside the project")
+@needs_transcripts
 def test_lines_of_a_real_bp35a1() -> None:
     text = (TRANSCRIPTS / "bp35a1_m5stickc_wire.txt").read_text()
     lines = re.findall(r"^\d+ < (.*)$", text, re.MULTILINE)

@@ -1,7 +1,6 @@
 """The bytes of each command of a J11 module, and what counts as its answer."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from hypothesis import given, strategies as st
 import pytest
@@ -27,8 +26,7 @@ from custom_components.broute.aiobroute.j11.messages import (
     number_of,
 )
 from custom_components.broute.aiobroute.module import ODD_CHANNELS, JoinOutcome
-
-VECTORS = Path(__file__).parents[3] / "shared" / "transcripts" / "j11_vectors.txt"
+from tests.transcripts import TRANSCRIPTS, needs_transcripts
 
 ROUTE_B_ID = "0123456789ABCDEF0123456789ABCDEF"
 PAN = Pan(channel=55, pan_id=0x8A3C, mac="001C640003D2A1B7")
@@ -238,9 +236,13 @@ def test_channels_have_two_numbers() -> None:
     assert all(channel_of(number_of(channel)) == channel for channel in ODD_CHANNELS)
 
 
-@pytest.mark.skipif(not VECTORS.is_file(), reason="the frames of an independent library are not beside the project")
+@needs_transcripts
 def test_frames_of_an_independent_library_mean_something() -> None:
-    data = b"".join(bytes.fromhex(line.split()[1]) for line in VECTORS.read_text().splitlines() if line[:1] == "<")
+    data = b"".join(
+        bytes.fromhex(line.split()[1])
+        for line in (TRANSCRIPTS / "j11_vectors.txt").read_text().splitlines()
+        if line[:1] == "<"
+    )
     messages = [message_of(frame) for frame in Decoder().receive(data)]
     assert len(messages) == 24
     assert not [message for message in messages if isinstance(message, Unknown)]

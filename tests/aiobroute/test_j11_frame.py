@@ -2,14 +2,12 @@
 
 import itertools
 import logging
-from pathlib import Path
 
 from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.broute.aiobroute.j11.frame import FROM_MODULE, MAX_DATA, REQUEST, Decoder, Frame
-
-VECTORS = Path(__file__).parents[3] / "shared" / "transcripts" / "j11_vectors.txt"
+from tests.transcripts import TRANSCRIPTS, needs_transcripts
 
 STARTED = bytes.fromhex("D0F9EE5D6019000403910000")
 PASSED_ON = st.builds(Frame, st.integers(0, 0xFFFF), st.binary(max_size=MAX_DATA))
@@ -113,9 +111,9 @@ def test_a_damaged_frame_is_told_without_its_bytes(caplog: pytest.LogCaptureFixt
     assert "secret" not in repr(Frame(0x0054, b"secret"))
 
 
-@pytest.mark.skipif(not VECTORS.is_file(), reason="the frames of an independent library are not beside the project")
+@needs_transcripts
 def test_frames_of_an_independent_library() -> None:
-    lines = [line.split() for line in VECTORS.read_text().splitlines() if line[:1] in "<>"]
+    lines = [line.split() for line in (TRANSCRIPTS / "j11_vectors.txt").read_text().splitlines() if line[:1] in "<>"]
     assert len(lines) == 48
     for direction, text, _ in lines:
         data = bytes.fromhex(text)

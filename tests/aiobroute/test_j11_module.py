@@ -300,6 +300,8 @@ def test_a_port_that_is_closed_waits_for_no_frame() -> None:
         async with connected(pan=PAN) as (_, sim):
             sim.inject(frame(0x6018, bytes(500))[:40])
             await asyncio.sleep(0.1)
+        timers: list[Any] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]
+        assert not [timer for timer in timers if not timer.cancelled() and "_fall_silent" in repr(timer)]
 
     run(main())
 

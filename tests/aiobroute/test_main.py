@@ -140,7 +140,7 @@ def test_watch_does_not_insist_on_a_wrong_password(
 ) -> None:
     monkeypatch.setenv("BROUTE_PASSWORD", "BAD456789ABC")
     assert run(sim, "watch") == 1
-    assert capsys.readouterr().err == "JoinRefused: the meter refused the Route-B ID or password\n"
+    assert capsys.readouterr().err == "JoinRefused: the meter refused the Route B ID or password\n"
 
 
 def test_watch_tells_what_the_meter_announces(
@@ -229,7 +229,7 @@ def test_set_installation_location(sim: SimulatedPort) -> None:
 def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with simulated_port(scenarios.NO_METER, speed=1, clock=clock) as sim:
         assert run(sim, "read") == 1
-    assert capsys.readouterr().err == "MeterNotFound: no meter answers to this Route-B ID\n"
+    assert capsys.readouterr().err == "MeterNotFound: no meter answers to this Route B ID\n"
 
 
 @once

@@ -65,13 +65,6 @@ async def connected(
         assert not sim.record.flash_writes
 
 
-async def seconds_of(awaitable: Any) -> float:
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    await awaitable
-    return loop.time() - start
-
-
 @once
 @pytest.mark.parametrize("payload", ["hex", "binary"])
 @pytest.mark.parametrize("module", MODULES)

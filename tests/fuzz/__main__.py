@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             fuzz(options.module or sorted(MODULES), seed, executed)
         except Exception:
-            print(f"FAILED; again: scripts/fuzz --minutes 0 --seed {seed}", flush=True)
+            modules = "".join(f" --module {module}" for module in options.module or ())
+            print(f"FAILED; again: scripts/fuzz --minutes 0 --seed {seed}{modules}", flush=True)
             raise
         memory.append(tracemalloc.get_traced_memory()[0])
         seed += 1

@@ -17,7 +17,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.simulator",
         description=__doc__,
-        epilog=f"The meter's Route-B ID is {scenarios.ROUTE_B_ID}, its password {scenarios.PASSWORD}.",
+        epilog=f"The meter's Route B ID is {scenarios.ROUTE_B_ID}, its password {scenarios.PASSWORD}.",
     )
     front = parser.add_mutually_exclusive_group()
     front.add_argument("--pty", type=Path, metavar="LINK", help="offer a pseudo terminal under this name")

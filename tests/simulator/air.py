@@ -30,7 +30,7 @@ UNHEARD = 38.0
 TERMINATION = 0.5
 TERMINATION_ALONE = 10.0
 INSTANCES = 3.1
-"""Seconds from joining to the meter's instance list (bp35a1_m5stickc.log)."""
+"""Seconds from joining to the meter's instance list (log of a BP35A1, published by its owner)."""
 CHANGE = 2.0
 """Seconds from a change of the meter's to its announcement."""
 LATE = 30.0

@@ -1,4 +1,4 @@
-"""A pretend module that speaks the binary UART protocol: BP35C0-J11, BP35C1-J11, RS-WSUHA-J11 (UARTIF)."""
+"""A pretend module that speaks the binary UART protocol: BP35C0-J11, BP35C1-J11, BP35C2-J11, RS-WSUHA-J11 (UARTIF)."""
 
 from functools import partial
 from typing import TYPE_CHECKING

@@ -27,7 +27,7 @@ def _eap(code: int, identifier: int, data: bytes = b"") -> bytes:
 
 
 def authentication(route_b_id: str, lifetime: int, *, is_accepted: bool) -> list[bytes]:
-    """Return the meter's messages in order; its identity holds the Route-B ID in clear text, as it really does."""
+    """Return the meter's messages in order; its identity holds the Route B ID in clear text, as it really does."""
     session, sequences = 0x5C3A11, count(1)
     identity = b"SM" + route_b_id.encode()
     nonce = bytes(range(16))

@@ -54,7 +54,7 @@ COEFFICIENT = Scenario(
     meter=MeterSettings(coefficient=20, unit=0x02),
 )
 SECOND_GENERATION = Scenario(
-    summary="Release R: Route-B number, one-minute energy, history by the minute; no export data",
+    summary="Release R: Route B number, one-minute energy, history by the minute; no export data",
     meter=MeterSettings(release="R", unit=0x03, digits=8),
 )
 NO_EXPORT_DATA = Scenario(

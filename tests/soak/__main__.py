@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = secrets.randbelow(100_000) if options.seed is None else options.seed
     command = f"scripts/soak --hours {options.hours:g} --seed {seed} --module {options.module}"
     print(command, flush=True)
+    if options.limit != LIMIT:
+        command += f" --limit {options.limit:g}"
     if options.energy:
         command += " --energy" + (f" --history-days {options.history_days}" if options.history_days else "")
         energy = energy_soak(

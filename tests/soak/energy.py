@@ -16,12 +16,13 @@ import time_machine
 
 from custom_components.broute.aiobroute import JST
 from tests.aiobroute.virtual_time import START, VirtualTimeLoop, clock
+from tests.home import DOMAIN
 from tests.recorder import bars
 from tests.simulator.meter import MeterSettings
 from tests.simulator.scenarios import Scenario
 from tests.simulator.transport import simulated_port
 
-from .installation import DOMAIN, Installation
+from .installation import Installation, last
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -107,8 +108,8 @@ class House:
     """Number of a meter, and the start of an hour that it still remembered while everything was on."""
 
     async def last(self, least: float, most: float) -> None:
-        """Let some seconds pass; a tenth of the most is as likely as the most."""
-        await asyncio.sleep(least * (most / least) ** self.chance.random())
+        """Let some seconds pass."""
+        await last(self.chance, least, most)
 
     def note(self, begin: datetime) -> None:
         """Take note of what could be read in a time in which everything was on."""
@@ -159,9 +160,7 @@ async def _unreachable(house: House) -> None:
 
 
 async def _exchanged(house: House) -> None:
-    """Let the utility bring another meter, once, and a person confirm it some hours later."""
-    if len(house.meters) > 1:
-        return
+    """Let the utility bring another meter, and a person confirm it some hours later."""
     house.sim.exchange_meter(replace(house.sim.meter.settings, serial="S26087654321", installed=clock()), mac=NEW_MAC)
     house.meters.append((clock(), house.sim.meter))
     await house.last(300, 5 * 86_400)
@@ -245,14 +244,14 @@ async def _run(
 
 
 async def _live(house: House, result: EnergyResult, end: datetime, tell: Callable[[str], None]) -> None:
-    names = list(OUTAGES)
     while True:
         begin = clock()
         await house.last(*CALM)
         house.note(begin)
         if clock() >= end:
             return
-        name, begin = house.chance.choice(names), clock()
+        once = {_exchanged} if len(house.meters) > 1 else set()
+        name, begin = house.chance.choice([name for name, outage in OUTAGES.items() if outage not in once]), clock()
         await OUTAGES[name](house)
         result.outages[name] += 1
         tell(f"{begin:%Y-%m-%d %H:%M} to {clock():%Y-%m-%d %H:%M}  {name}")

@@ -22,16 +22,21 @@ from pytest_homeassistant_custom_component.common import async_test_home_assista
 import time_machine
 
 from tests.aiobroute.virtual_time import VirtualTimeLoop, clock
+from tests.home import DOMAIN, stick
 from tests.recorder import start_recorder
 from tests.simulator.transport import SimulatedPort, simulated_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
+    from random import Random
 
     from tests.simulator.air import Air
     from tests.simulator.scenarios import Scenario
 
-DOMAIN = "broute"
+
+async def last(chance: Random, least: float, most: float) -> None:
+    """Let some seconds pass; a tenth of the most is as likely as the most."""
+    await asyncio.sleep(least * (most / least) ** chance.random())
 
 
 class Installation:
@@ -145,17 +150,7 @@ class Installation:
     def _scan(self, _: HomeAssistant) -> list[usb.USBDevice]:
         if not self._sim.is_plugged:
             return []
-        return [
-            usb.USBDevice(
-                device=self._sim.url,
-                resolved_device="/dev/ttyUSB0",
-                vid="0403",
-                pid="6015",
-                serial_number="DN01ABCD",
-                manufacturer="FTDI",
-                description="FT230X Basic UART",
-            )
-        ]
+        return [stick(self._sim.url)]
 
     def _entry_of(self, air: Air) -> ConfigEntry:
         channel, pan_id, mac = air.place

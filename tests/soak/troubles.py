@@ -14,6 +14,8 @@ from tests.simulator.j11commands import Code
 from tests.simulator.radio import Sending
 from tests.simulator.transport import SimTransport
 
+from .installation import last
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from random import Random
@@ -49,8 +51,8 @@ class Site:
         await self.home.start()
 
     async def last(self, least: float, most: float) -> None:
-        """Let some seconds pass; a tenth of the most is as likely as the most."""
-        await asyncio.sleep(least * (most / least) ** self.chance.random())
+        """Let some seconds pass."""
+        await last(self.chance, least, most)
 
 
 type Trouble = Callable[[Site], Awaitable[None]]

@@ -95,10 +95,10 @@ def decode(line: str, times: int) -> Any:
         for row in (POWER, CURRENTS, ENERGY_IN, ENERGY_OUT):
             values.read(row)
 
-    return {"us": _fastest(once, times)}
+    return {"us": _mean(once, times)}
 
 
-def _fastest(once: Callable[[], None], times: int) -> float:
+def _mean(once: Callable[[], None], times: int) -> float:
     for _ in range(times // 10):
         once()
     began = time.process_time()

@@ -1,0 +1,11 @@
+"""Real dongles' logs: other people's, so they lie beside the checkout and not in it."""
+
+from pathlib import Path
+
+import pytest
+
+TRANSCRIPTS = Path(__file__).parents[2] / "shared" / "transcripts"
+
+needs_transcripts = pytest.mark.skipif(
+    not TRANSCRIPTS.is_dir(), reason="the transcripts of real dongles are not part of the project"
+)
