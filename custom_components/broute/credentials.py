@@ -17,7 +17,7 @@ FORMS: Final = {CONF_ROUTE_B_ID: re.compile("[0-9A-F]{32}"), CONF_PASSWORD: re.c
 MISREAD: Final = str.maketrans("OIL", "011")
 """Letters that an ID never has, and the digits that they were read from."""
 
-ALIKE: Final = frozenset("0OoQ1Il8B5S2Z")
+ALIKE: Final = frozenset("0Oo1Il2Z5S8B")
 """Characters of a password that look like others in print."""
 
 

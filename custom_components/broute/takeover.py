@@ -90,7 +90,7 @@ def _move_entities(
 
 @callback
 def _rename(hass: HomeAssistant, entity_id: str, old: ConfigEntry, recorded: set[str]) -> dict[str, str]:
-    """Take the authentication ID out of an entity's name; return the new name if it had it."""
+    """Take the Route B ID out of an entity's name; return the new name if it had it."""
     entities = er.async_get(hass)
     domain, name = split_entity_id(entity_id)
     plain = _plain_name(entity_id, old)

@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
         dest="credentials",
         type=_credentials,
         default=os.environ.get("BROUTE_ID", ""),
-        help="Route-B ID, 32 hexadecimal digits (default: BROUTE_ID); the password comes from BROUTE_PASSWORD",
+        help="Route B ID, 32 hexadecimal digits (default: BROUTE_ID); the password comes from BROUTE_PASSWORD",
     )
     common.add_argument("--json", action="store_true", help="print one JSON object a line")
     common.add_argument("--debug", action="store_true", help="log what goes over the line, without credentials")
@@ -134,10 +134,10 @@ def _parser() -> argparse.ArgumentParser:
 def _credentials(route_b_id: str) -> Credentials:
     route_b_id = re.sub(r"\s", "", route_b_id).upper()
     if not re.fullmatch("[0-9A-F]{32}", route_b_id):
-        raise argparse.ArgumentTypeError("a Route-B ID has 32 hexadecimal digits (--id or BROUTE_ID)")
-    password = os.environ.get("BROUTE_PASSWORD") or getpass.getpass("Route-B password: ")
+        raise argparse.ArgumentTypeError("a Route B ID has 32 hexadecimal digits (--id or BROUTE_ID)")
+    password = os.environ.get("BROUTE_PASSWORD") or getpass.getpass("Route B password: ")
     if len(password) != 12:
-        raise argparse.ArgumentTypeError("a Route-B password has 12 characters (BROUTE_PASSWORD)")
+        raise argparse.ArgumentTypeError("a Route B password has 12 characters (BROUTE_PASSWORD)")
     return Credentials(route_b_id, password)
 
 

@@ -225,7 +225,7 @@ async def connect(
     Raises:
         PortError: the port cannot be opened, or went away.
         ModuleError: no module answers, or it refused a command.
-        MeterNotFoundError: no meter answers to the Route-B ID.
+        MeterNotFoundError: no meter answers to the Route B ID.
         JoinRefusedError: the meter was heard and refused ID or password twice.
         JoinError: the meter did not answer the authentication.
         MeterTimeoutError: it joined, but answered no request.
@@ -266,7 +266,7 @@ async def find(
     Raises:
         PortError: the port cannot be opened, or went away.
         ModuleError: no module answers, or it refused a command.
-        MeterNotFoundError: no meter answers to the Route-B ID.
+        MeterNotFoundError: no meter answers to the Route B ID.
         AirtimeError: the module may not send at present.
 
     """

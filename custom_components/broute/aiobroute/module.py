@@ -55,7 +55,7 @@ class Beacon:
     lqi: int | None
     """Link quality as the module printed it; `None` from a module that tells dBm."""
     pair_id: str | None = field(repr=False)
-    """Last eight characters of a Route-B ID; `None` if the module did not tell."""
+    """Last eight characters of a Route B ID; `None` if the module did not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,7 +138,7 @@ class Session:
             _LOGGER.debug("scan pass %d heard %d networks, %d ours", number, len(beacons), len(ours))
             if ours:
                 return max(ours, key=lambda beacon: beacon.rssi)
-        raise MeterNotFoundError("no meter answers to this Route-B ID")
+        raise MeterNotFoundError("no meter answers to this Route B ID")
 
     async def hears(self, pan: Pan) -> bool:
         """Listen on the meter's channel only, for less than a second."""
@@ -162,7 +162,7 @@ class Session:
             outcome = await self._module.join(pan)
         match outcome:
             case JoinOutcome.REFUSED:
-                raise JoinRefusedError("the meter refused the Route-B ID or password")
+                raise JoinRefusedError("the meter refused the Route B ID or password")
             case JoinOutcome.UNHEARD:
                 raise JoinError("the meter did not answer the authentication")
             case JoinOutcome.JOINED if self.state is not State.JOINED:

@@ -117,7 +117,7 @@ FULL_POWER = 0x00
 
 
 def set_credentials(credentials: Credentials) -> J11Command[None]:
-    """Set the Route-B ID and password (UARTIF 3.4.2.1)."""
+    """Set the Route B ID and password (UARTIF 3.4.2.1)."""
     return _simple(Code.SET_CREDENTIALS, (credentials.route_b_id + credentials.password).encode())
 
 

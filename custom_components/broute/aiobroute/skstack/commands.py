@@ -60,12 +60,12 @@ def sksreg_read(register: str) -> SkCommand[str]:
 
 
 def sksetpwd(password: str) -> SkCommand[None]:
-    """Set the Route-B password (SK 3.16)."""
+    """Set the Route B password (SK 3.16)."""
     return _command("SKSETPWD", f"SKSETPWD {len(password):X} {password}".encode() + CRLF, _ok)
 
 
 def sksetrbid(route_b_id: str) -> SkCommand[None]:
-    """Set the Route-B ID; its last eight characters become the pairing ID of scans (SK 3.17)."""
+    """Set the Route B ID; its last eight characters become the pairing ID of scans (SK 3.17)."""
     return _command("SKSETRBID", f"SKSETRBID {route_b_id}".encode() + CRLF, _ok)
 
 

@@ -11,7 +11,7 @@ class Dialect:
 
     family: str
     side: str
-    """The word that names the Route-B side of a module with two radio sides."""
+    """The word that names the Route B side of a module with two radio sides."""
     prints_lqi: bool
     """Whether SA2 makes ERXUDP show the signal strength. (The BP35A1 may use SA2 for its power.)"""
 

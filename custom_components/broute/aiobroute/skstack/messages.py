@@ -73,7 +73,7 @@ class ReceivedUdp:
     port: int
     lqi: int | None
     secured: bool
-    # A PANA datagram carries the Route-B ID in clear text.
+    # A PANA datagram carries the Route B ID in clear text.
     data: bytes = field(repr=False)
 
 
