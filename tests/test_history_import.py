@@ -475,6 +475,45 @@ def test_the_last_half_hour(tmp_path: Path) -> None:
     live(story)
 
 
+def test_away_for_longer_than_the_meter_remembers(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await asyncio.sleep(15 * MINUTE)
+            await home.stop()
+            await asyncio.sleep(101 * 24 * 60 * MINUTE)
+            await home.start()
+            await asyncio.sleep(15 * MINUTE)
+            # What is far apart is the days that nobody remembers.
+            first = clock().replace(hour=0, minute=0, second=0) - 98 * DAY
+            for entity_id, counter in ((IMPORT, sim.meter.energy_in), (EXPORT, sim.meter.energy_out)):
+                shown = await bars(home.hass, entity_id, first)
+                assert len(shown) >= 24 * 98
+                assert all(bar == counter(hour + HOUR) - counter(hour) for hour, bar in shown.items())
+
+    live(story)
+
+
+def test_days_before_the_meter_was_exchanged_are_asked_for(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await asyncio.sleep(15 * MINUTE)
+            settings = replace(sim.meter.settings, serial="S26087654321", installed=clock() - 30 * DAY)
+            sim.exchange_meter(settings, mac="001C640003D2FFFF")
+            await asyncio.sleep(60 * MINUTE)
+            assert await home.confirm_exchange()
+            await asyncio.sleep(120 * MINUTE)
+            await call(home, "import_history", START - 5 * DAY, START - 4 * DAY)
+            asked = len(sim.record.datagrams_from_client)
+            await asyncio.sleep(120 * MINUTE)
+            assert len(sim.record.datagrams_from_client) - asked < 200, "the same day is read again and again"
+            last = max(await bars(home.hass, IMPORT, START))
+            assert clock() - last < 2.2 * HOUR, "the newest hours are not there"
+
+    live(story)
+
+
 @pytest.mark.timeout(300)
 def test_a_month_in_which_this_and_that_is_off() -> None:
     result = energy_soak(30, seed=33)

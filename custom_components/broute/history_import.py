@@ -185,7 +185,8 @@ class _Memory:
         """Return the newest time below `top` that was not compared."""
         for covered in reversed(self.covered):
             if covered.end < top:
-                return max(covered.end, floor), top
+                floor = max(covered.end, floor)
+                break
             top = min(top, covered.start)
         return (floor, top) if floor < top else None
 
