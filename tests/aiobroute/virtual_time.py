@@ -87,7 +87,8 @@ def clock() -> datetime:
 
 
 def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end in virtual time; no task may be left."""
+    """Run a coroutine to its end in virtual time; no task may be left, and no error that nobody caught."""
+    unhandled: list[dict[str, Any]] = []
 
     async def main() -> T:
         result = await coroutine
@@ -96,4 +97,7 @@ def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
         return result
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop, debug=True) as runner:
-        return runner.run(main())
+        runner.get_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+        result = runner.run(main())
+    assert not unhandled, unhandled
+    return result

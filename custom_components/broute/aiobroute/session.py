@@ -225,6 +225,8 @@ class Session:
 
     def _event_received(self, event: ModuleEvent) -> None:
         self._on_event(event)
+        if self.state is State.LOST:
+            return
         if event in (ModuleEvent.RESTRICTED, ModuleEvent.RELEASED):
             self.restricted = event is ModuleEvent.RESTRICTED
             self._restricted_until = asyncio.get_running_loop().time() + AIRTIME_HOUR
