@@ -126,7 +126,8 @@ async def open_port(url: str, *, baudrate: int = 115200) -> Port:
         raise PortError(f"{url} cannot be opened: {err.strerror or err}") from err
     except (serialx.SerialException, ValueError) as err:
         raise PortError(f"{url} cannot be opened: {err}") from err
-    for name, logger in logging.root.manager.loggerDict.items():
+    # A copy: other threads import, and their loggers come into being meanwhile.
+    for name, logger in logging.root.manager.loggerDict.copy().items():
         if name.startswith("serialx") and isinstance(logger, logging.Logger):
             logger.addFilter(_is_not_of_our_port)
     if isinstance(transport, DescriptorTransport):
