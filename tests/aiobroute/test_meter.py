@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 import logging
@@ -37,6 +38,7 @@ from custom_components.broute.aiobroute import (
 from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
 from tests.simulator.faults import Fault
+from tests.simulator.meter import MeterSettings
 from tests.simulator.radio import Sending
 from tests.simulator.record import JOIN, LEAVE, SCAN
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
@@ -674,5 +676,44 @@ def test_the_next_answer_after_a_lost_one_serves() -> None:
             assert (await meter.read()).power is not None
             first, second = sim.record.datagrams_from_client
             assert first == second
+
+    run(main())
+
+
+@once
+def test_a_constant_that_cannot_be_read_does_not_keep_the_meter_out() -> None:
+    async def main() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, values={0x8D: "FF" * 12}))
+        async with connected(scenario, pan=PAN) as (meter, _):
+            assert meter.profile.serial_number is None
+            assert meter.profile.manufacturer == "Toshiba"
+            assert (await meter.read()).energy_in is not None
+
+    run(main())
+
+
+@once
+def test_a_value_that_cannot_be_read_is_asked_for_again() -> None:
+    async def main() -> None:
+        async with connected(scenarios.SOLAR, pan=PAN) as (meter, sim):
+            asked = len(sim.record.datagrams_from_client)
+            sim.meter.device.once[0xE0] = bytes(3)
+            assert (await meter.read()).energy_in is not None
+            assert len(sim.record.datagrams_from_client) - asked == 2
+
+    run(main())
+
+
+@once
+def test_a_value_that_can_never_be_read_is_none() -> None:
+    async def main() -> None:
+        async with connected(scenarios.SOLAR, pan=PAN) as (meter, sim):
+            sim.meter.device.values[0xE0] = bytes(3)
+            reading = await meter.read()
+            assert reading.energy_in is None
+            assert reading.power is not None
+            asked = len(sim.record.datagrams_from_client)
+            assert (await meter.read()).energy_in is None
+            assert len(sim.record.datagrams_from_client) - asked == 1
 
     run(main())

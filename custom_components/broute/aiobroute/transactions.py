@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 import logging
 from typing import override
 
@@ -35,10 +35,12 @@ class Notification:
     values: Values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     frame: Frame
-    answer: asyncio.Future[Frame]
+    answer: asyncio.Future[Frame] = field(init=False)
+    unreadable: Frame | None = None
+    """An answer of which nothing could be read."""
 
     def is_answered_by(self, frame: Frame) -> bool:
         """Compare transaction, object, service and properties: a notification can bear our TID by chance."""
@@ -105,10 +107,18 @@ class Transactions:
         """Take a datagram of the meter; damaged ones are left out."""
         try:
             frame = Frame.decode(datagram.data)
-            values = Values({code: data for code, data in frame.properties if data})
         except FrameError as err:
             _LOGGER.debug("skipped: %s", err)
             return
+        try:
+            values = _values(frame)
+        except FrameError:
+            frame = _readable(frame)
+            values = _values(frame)
+            if not values.data:
+                if self._request is not None and self._request.is_answered_by(frame):
+                    self._request.unreadable = frame
+                return
         self.rssi = datagram.rssi
         _LOGGER.debug("< %s", _Shown(frame))
         if frame.esv in (Esv.INF, Esv.INFC) and frame.source in (SMART_METER, NODE_PROFILE):
@@ -149,16 +159,19 @@ class Transactions:
     async def _exchange(self, build: Callable[[int], Frame], tries: int) -> Frame:
         async with self._turn:
             self._tid = self._tid % 0xFFFF + 1
-            frame = build(self._tid)
+            loop, frame = asyncio.get_running_loop(), build(self._tid)
+            self._request = request = _Request(frame)
             try:
                 # The same transaction is repeated: a late answer to the first sending serves as well.
                 for _ in range(tries):
-                    self._request = _Request(frame, asyncio.get_running_loop().create_future())
+                    request.answer = loop.create_future()
                     _LOGGER.debug("> %s", _Shown(frame))
                     await self._session.send(frame.encode())
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self._timing.answer):
-                            return await self._request.answer
+                            return await request.answer
+                if request.unreadable is not None:
+                    return request.unreadable
                 raise MeterTimeoutError(f"the meter did not answer {tries} times")
             finally:
                 self._request = None
@@ -184,6 +197,24 @@ FIRST_TRIES = 2
 
 CONFIRMATION_LIMIT = 15.0
 """Seconds after which the meter repeats the notification anyway."""
+
+
+def _values(frame: Frame) -> Values:
+    return Values({code: data for code, data in frame.properties if data})
+
+
+def _readable(frame: Frame) -> Frame:
+    """Take what cannot be read for refused: it will be asked for alone, and the rest is good."""
+
+    def readable(code: int, data: bytes) -> bytes:
+        try:
+            Values({code: data} if data else {})
+        except FrameError as err:
+            _LOGGER.debug("taken for refused: %s", err)
+            return b""
+        return data
+
+    return replace(frame, properties=tuple((code, readable(code, data)) for code, data in frame.properties))
 
 
 def _named(code: int) -> str:
