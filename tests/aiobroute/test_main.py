@@ -122,6 +122,16 @@ def test_watch_reads_until_it_is_told_to_stop(
     assert sim.record.opens == sim.record.closes == 1
 
 
+def test_watch_is_told_to_stop_while_it_asks(
+    sim: SimulatedPort, capsys: pytest.CaptureFixture[str], at: dict[float, Callable[[], object]]
+) -> None:
+    at[20] = lambda: setattr(sim.line, "is_mute", True)
+    at[40] = stop
+    run(sim, "watch", "--json", "--interval", "30", "--pan", PAN)
+    assert "stopped" in capsys.readouterr().err
+    assert sim.record.opens == sim.record.closes == 1
+
+
 def test_watch_connects_again_by_itself(
     each_kind: str, sim: SimulatedPort, capsys: pytest.CaptureFixture[str], at: dict[float, Callable[[], object]]
 ) -> None:

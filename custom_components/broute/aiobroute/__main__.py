@@ -191,7 +191,8 @@ async def _watch(options: argparse.Namespace) -> None:
             try:
                 await _watch_meter(options, meter, told)
             except asyncio.CancelledError:
-                await meter.leave()
+                with suppress(BRouteError):  # In the middle of a command, the port is closed by now.
+                    await meter.leave()
                 raise
             finally:
                 await meter.close()
