@@ -19,7 +19,7 @@ from custom_components.broute.coordinator import OVERDUE
 from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
 from .aiobroute.virtual_time import START, clock
-from .home import DOMAIN, dongle, elapse, entries_of, now, set_up, state, state_of
+from .home import DOMAIN, dongle, elapse, entries_of, now, set_up, state, state_of, until
 from .recorder import bars
 from .simulator.scenarios import PASSWORD_2, ROUTE_B_ID_2, TWO_METERS
 from .simulator.transport import SimTransport
@@ -343,6 +343,23 @@ async def test_a_flow_that_is_closed_gives_the_dongle_back(hass: HomeAssistant) 
         await elapse(hass, 70)
         assert first.runtime_data.readings > before
         assert first.runtime_data.last_update_success
+
+
+async def test_who_waits_no_longer_hurries_nobody(hass: HomeAssistant) -> None:
+    with dongle(TWO_METERS) as sim:
+        first, _ = entries_of(sim)
+        await set_up(hass, first)
+        watch = Watch(hass, sim, [first])
+        asked = len(sim.record.datagrams_from_client)
+        sim.air.is_answering = False
+        await until(lambda: len(sim.record.datagrams_from_client) > asked)
+        typed = {CONF_DEVICE: sim.url, "route_b_id": ROUTE_B_ID_2, CONF_PASSWORD: PASSWORD_2}
+        flow = await hass.config_entries.flow.async_configure((await start(hass))["flow_id"], typed)
+        await asyncio.sleep(2)
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+        sim.air.is_answering = True
+        await watch.look(300)
+        assert watch.unavailable == [0]
 
 
 async def test_a_meter_moves_to_a_dongle_of_its_own(hass: HomeAssistant) -> None:

@@ -46,6 +46,8 @@ class Dongle:
             await self._order.acquire()
         finally:
             self.waiting -= 1
+            if not self.waiting and self._holder is not None:
+                self._holder.unwant()
         self._holder = turn
 
     def release(self) -> None:
@@ -100,6 +102,13 @@ class Turn:
             for limit in self._limits:
                 limit.reschedule(self._deadline)
         self._on_wanted()
+
+    @callback
+    def unwant(self) -> None:
+        """Take the limit back, as nobody waits any more."""
+        self._deadline = None
+        for limit in self._limits:
+            limit.reschedule(None)
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
