@@ -390,6 +390,37 @@ def test_the_option_switches_it_off(tmp_path: Path) -> None:
     live(story)
 
 
+def test_the_action_adds_to_what_was_compared_before_the_option_was_switched_off(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=20))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(15 * MINUTE)
+            for is_on in (False, True):
+                home.hass.config_entries.async_update_entry(home.entry, options={"import_history": is_on})
+                await home.hass.config_entries.async_reload(home.entry.entry_id)
+                if not is_on:
+                    await call(home, "import_history", START - 3 * DAY, START - 2 * DAY)
+            asked = count_days(sim)
+            await asyncio.sleep(15 * MINUTE)
+            assert count_days(sim) - asked <= 1, "everything is compared anew"
+
+    live(story)
+
+
+def test_a_meter_that_is_removed_while_it_is_imported_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, _):
+            await home.start()
+            await asyncio.sleep(30)
+            assert await home.hass.config_entries.async_remove(home.entry.entry_id)
+            await asyncio.sleep(60)
+            await home.stop()
+            assert not list((tmp_path / ".storage").glob("broute.*"))
+
+    live(story)
+
+
 def test_a_meter_without_history(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path, scenarios.NO_UNIT) as (home, sim):

@@ -210,12 +210,14 @@ class HistoryImport:
         self._coordinator = entry.runtime_data
         self._store = async_store(hass, entry.entry_id)
         self._memory = _Memory()
+        self._is_loaded = False
         self._wanted = asyncio.Event()
         self._turn = asyncio.Lock()
         self._meter: SmartMeter | None = None
         self._is_behind = True
         self._is_joined = True
         self._newest: dict[str, Known] = {}
+        entry.async_on_unload(self._async_save)
 
     @callback
     def async_start(self) -> None:
@@ -246,6 +248,7 @@ class HistoryImport:
         """
         if DATA_INSTANCE not in self._hass.data:
             raise HistoryError("there is no recorder")
+        await self._async_load()
         tally = Tally()
         asked = 0
         for day in reversed(_days(first, last)):
@@ -314,15 +317,12 @@ class HistoryImport:
             self._wanted.set()
 
     async def _async_run(self) -> None:
-        is_loaded = False
         while True:
             await self._wanted.wait()
             self._wanted.clear()
             self._is_behind = True
             try:
-                if not is_loaded:
-                    await self._async_load()
-                    is_loaded = True
+                await self._async_load()
                 await self._async_look()
             except BRouteError as err:
                 _LOGGER.debug("The history waits: %s", err)
@@ -333,23 +333,35 @@ class HistoryImport:
             self._tell_oldest()
 
     async def _async_load(self) -> None:
+        """Recall what was compared before; once, by whoever needs it first."""
+        async with self._turn:
+            if not self._is_loaded:
+                self._memory = await self._async_recalled()
+                self._is_loaded = True
+                self._tell_oldest()
+
+    async def _async_recalled(self) -> _Memory:
         stored = await self._store.async_load()
-        if stored is not None:
-            self._memory = _Memory.from_dict(stored)
+        memory = _Memory() if stored is None else _Memory.from_dict(stored)
         recorder = await self._async_recorder()
-        if self._memory.lacks(await recorder.async_add_executor_job(_first_rows, self._hass, self._statistic_ids())):
-            self._memory.covered.clear()
+        if memory.lacks(await recorder.async_add_executor_job(_first_rows, self._hass, self._statistic_ids())):
+            memory.covered.clear()
         # Whatever is missing, the half-hours that were over last are shown again.
-        self._memory.forget(_full_hour(dt_util.utcnow()) - HOUR)
+        memory.forget(_full_hour(dt_util.utcnow()) - HOUR)
         meter = self._entry.unique_id
-        if self._memory.meter not in (None, meter):
+        if memory.meter not in (None, meter):
             # Another meter took the place of the one that the recorder's rows are of.
             since = await recorder.async_add_executor_job(
                 _end_of_rows, self._hass, list(self._statistic_ids().values())
             )
-            self._memory = _Memory(since=since, oldest=self._memory.oldest)
-        self._memory.meter = meter
-        self._tell_oldest()
+            memory = _Memory(since=since, oldest=memory.oldest)
+        memory.meter = meter
+        return memory
+
+    async def _async_save(self) -> None:
+        """Write what is to be kept; whoever removes the entry finds nothing that is still to be written."""
+        if self._is_loaded:
+            await self._store.async_save(self._memory.as_dict())
 
     async def _async_look(self) -> None:
         if not self._is_joined:
