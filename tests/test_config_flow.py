@@ -653,6 +653,23 @@ async def test_a_cancelled_reconfigure_leaves_the_meter_as_it_was(hass: HomeAssi
         assert state_of(entry) is ConfigEntryState.LOADED
 
 
+@pytest.mark.parametrize("is_closed", [True, False], ids=["aborted", "forgotten"])
+async def test_a_reconfigure_of_which_nobody_sees_the_end(hass: HomeAssistant, *, is_closed: bool) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await entry.start_reconfigure_flow(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(20)
+        assert state_of(entry) is ConfigEntryState.NOT_LOADED
+        if is_closed:
+            hass.config_entries.flow.async_abort(flow["flow_id"])
+            await elapse(hass, 1)
+        else:
+            await elapse(hass, 300)
+        assert state_of(entry) is ConfigEntryState.LOADED
+
+
 async def test_another_meter_does_not_take_the_place_of_the_old_one(hass: HomeAssistant) -> None:
     other = Scenario(summary="", radio=RadioSettings(network=Network(mac="001C640003D2FFFF", channel=0x2F)))
     with dongle() as sim, dongle(other) as wrong:

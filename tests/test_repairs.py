@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryDisabler, ConfigEntryState
 from homeassistant.const import CONF_PASSWORD
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
@@ -53,6 +53,18 @@ async def test_the_port_is_gone_and_comes_back(hass: HomeAssistant) -> None:
         sim.plug()
         await elapse(hass, 75)
         assert not issues(hass)
+
+
+async def test_a_meter_that_was_never_set_up_is_disabled(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        sim.unplug()
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert set(issues(hass)) == {"port_missing"}
+        await hass.config_entries.async_set_disabled_by(entry.entry_id, ConfigEntryDisabler.USER)
+        assert not issues(hass)
+        await hass.config_entries.async_set_disabled_by(entry.entry_id, None)
+        assert set(issues(hass)) == {"port_missing"}
 
 
 async def test_another_program_has_the_port(hass: HomeAssistant) -> None:

@@ -12,7 +12,7 @@ from .coordinator import MeterCoordinator
 from .energy_dashboard import async_grant_wish
 from .history_import import HistoryImport, async_store
 from .ports import async_watch_ports
-from .repairs import async_forget
+from .repairs import async_forget, async_watch_entries
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -26,9 +26,10 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
-    """Register the actions, and watch for dongles that are plugged in."""
+    """Register the actions, and watch for dongles that are plugged in and entries that are disabled."""
     async_setup_actions(hass)
     async_watch_ports(hass)
+    async_watch_entries(hass)
     return True
 
 

@@ -13,7 +13,7 @@ from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOUR
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.helpers.selector import (
     BooleanSelector,
     SelectOptionDict,
@@ -37,12 +37,14 @@ from .dongle import async_turn
 from .energy_dashboard import async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
 from .ports import name_of
+from .repairs import async_forget
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+    from homeassistant.core import CALLBACK_TYPE
     from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
     from .aiobroute import MeterProfile, Reading
@@ -77,6 +79,9 @@ UNKNOWN = "—"
 SHOWN = 1.0
 """Seconds until the frontend shows a progress. An end that comes earlier is lost on it, and it shows it for ever."""
 
+FORGOTTEN = 300.0
+"""Seconds after which nobody is there any more who would let a flow come to its end: its window was closed."""
+
 
 class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     """Connects to the meter before it believes anything."""
@@ -98,6 +103,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._built_in: ConfigEntry | None = None
         self._used_by: list[str] = []
         self._stopped: ConfigEntry | None = None
+        self._end_waiting: CALLBACK_TYPE | None = None
 
     @staticmethod
     @callback
@@ -206,10 +212,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Make or change the entry of the meter that was joined."""
-        if self.source == SOURCE_REAUTH:
-            return self.async_update_reload_and_abort(self._get_reauth_entry(), data_updates=self._data)
-        if self.source == SOURCE_RECONFIGURE:
-            return self.async_update_reload_and_abort(self._get_reconfigure_entry(), data_updates=self._data)
+        if self.source in (SOURCE_REAUTH, SOURCE_RECONFIGURE):
+            entry = self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
+            self._stopped = None
+            async_forget(self.hass, entry)  # Whatever was wrong before has nothing to do with what was typed now.
+            return self.async_update_reload_and_abort(entry, data_updates=self._data)
         # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
         await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
         self._abort_if_unique_id_configured()
@@ -258,25 +265,34 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 return {"base": obstacle}
             errors = await self._async_join()
         finally:
-            if errors != {}:
+            if errors == {}:
+                self._end_waiting = async_call_later(self.hass, FORGOTTEN, self._start_again)
+            else:
                 self._start_again()
         if self._built_in is not None:
             self._data[CONF_TAKES_OVER] = self._built_in.entry_id
         return errors
 
     @callback
-    def _start_again(self) -> None:
+    def _start_again(self, _: datetime | None = None) -> None:
         """Let the entry that was stopped go on as before."""
+        self._stop_waiting()
         if self._stopped is not None:
             self.hass.config_entries.async_schedule_reload(self._stopped.entry_id)
             self._stopped = None
 
     @callback
+    def _stop_waiting(self) -> None:
+        if self._end_waiting is not None:
+            self._end_waiting()
+            self._end_waiting = None
+
+    @callback
     @override
     def async_remove(self) -> None:
-        """Leave the built-in integration as it was, if nothing has taken its place."""
-        # While it connects, the port is not free yet; and an entry of ours has disabled the one that had it.
-        if self._built_in is not None and (self._task is None or self._task.done()):
+        """Leave what had the port as it was, if nothing has taken its place."""
+        # While it connects, the port is not free yet; and an entry of ours has disabled the built-in one that had it.
+        if self._task is None or self._task.done():
             self._start_again()
 
     async def _async_join(self) -> dict[str, str]:

@@ -8,15 +8,17 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_PAN, CONF_PROFILE, DOMAIN
 
 if TYPE_CHECKING:
-    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
     from homeassistant.core import HomeAssistant
 
     from .aiobroute import Pan, Reading
@@ -134,6 +136,18 @@ def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
     hass.data.get(TROUBLES, {}).pop(entry.entry_id, None)
     for issue in ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
+
+
+@callback
+def async_watch_entries(hass: HomeAssistant) -> None:
+    """Forget about entries that are disabled: one that could not be set up is not unloaded."""
+
+    @callback
+    def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
+        if entry.domain == DOMAIN and entry.disabled_by:
+            async_forget(hass, entry)
+
+    async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
 
 
 class MeterExchangedFlow(ConfirmRepairFlow):
