@@ -208,6 +208,8 @@ async def test_the_clock_of_the_meter(hass: HomeAssistant, minutes: int, told: s
         await set_up(hass, entry_of(sim))
         await elapse(hass, 400)
         assert set(issues(hass)) == told
+        for issue in issues(hass).values():
+            assert 5 <= int((issue.translation_placeholders or {})["minutes"]) <= 7
         # A meter that does not answer tells no time.
         sim.air.is_answering = False
         await elapse(hass, 400)

@@ -82,4 +82,4 @@ async def test_broute_j11_tells_a_wrong_password(tmp_path: Path) -> None:
     async with simulator("--pty", str(link), "--module", "j11", "--speed", "50"):
         status, _, errors = await read(link, "BAD456789ABC")
     assert status == 1
-    assert "AuthenticationError: the meter rejected the Route B credentials (result 0x02)" in errors
+    assert "AuthenticationError: the meter rejected the Route-B credentials (result 0x02)" in errors

@@ -13,9 +13,8 @@ from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.util import dt as dt_util
 import probatio
 
-from .aiobroute import JST, BRouteError
+from .aiobroute import HISTORY_DAYS, JST, BRouteError
 from .const import DOMAIN
-from .history_import import DAYS
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
@@ -58,9 +57,11 @@ def _asked(hass: HomeAssistant, call: ServiceCall) -> tuple[HistoryImport, date,
     entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
     first, last = call.data[ATTR_FIRST], call.data[ATTR_LAST]
     today = dt_util.utcnow().astimezone(JST).date()
-    if not today - timedelta(days=DAYS) <= first <= last <= today:
+    if not today - timedelta(days=HISTORY_DAYS) <= first <= last <= today:
         raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="wrong_days", translation_placeholders={"days": str(DAYS)}
+            translation_domain=DOMAIN,
+            translation_key="wrong_days",
+            translation_placeholders={"days": str(HISTORY_DAYS)},
         )
     return entry.runtime_data.history, first, last
 

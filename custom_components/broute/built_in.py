@@ -37,7 +37,7 @@ def async_built_in(hass: HomeAssistant) -> list[ConfigEntry]:
     ]
 
 
-def credentials(entry: ConfigEntry) -> dict[str, str]:
+def known_of(entry: ConfigEntry) -> dict[str, str]:
     """Return port and credentials of a built-in entry under our names."""
     return {
         CONF_DEVICE: entry.data[CONF_DEVICE],

@@ -28,7 +28,7 @@ from homeassistant.helpers.translation import async_get_translations
 import probatio
 
 from .aiobroute import BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
-from .built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, credentials
+from .built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, known_of
 from .connecting import Connecting
 from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
@@ -381,7 +381,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if self.source == SOURCE_REAUTH:
             return self._get_reauth_entry().data
         if self._built_in is not None:
-            return credentials(self._built_in)
+            return known_of(self._built_in)
         return self._get_reconfigure_entry().data if self.source == SOURCE_RECONFIGURE else {}
 
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .history import FASTEST
+
 if TYPE_CHECKING:
     from .aiobroute import MeterProfile
-
-LIMIT = Decimal(50) / 3600
-"""kWh in a second; from 50 kW on, a customer gets no low-voltage supply, and no meter of this kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +20,7 @@ class Sighting:
     """Seconds of any clock that goes on steadily."""
 
 
-class Counter:
+class Doubts:
     """Passes on what can be true; what cannot has to be said twice."""
 
     def __init__(self, profile: MeterProfile) -> None:
@@ -50,4 +49,4 @@ class Counter:
         rise = now.value - before.value
         if rise < 0 and self._span is not None:
             rise += self._span
-        return 0 <= rise <= LIMIT * Decimal(now.at - before.at) + self._step
+        return 0 <= rise <= FASTEST * Decimal(now.at - before.at) / 3600 + self._step

@@ -62,6 +62,7 @@ def _meter(coordinator: MeterCoordinator) -> dict[str, Any]:
             "announced": _codes(profile.announced),
         },
         "reading": _exact(asdict(coordinator.data)),
+        "dropped_datagrams": 0 if coordinator.meter is None else coordinator.meter.dropped,
         "details": _exact(asdict(coordinator.details)),
         "last_error": str(coordinator.last_exception or ""),
     }

@@ -35,7 +35,16 @@ from homeassistant.util.unit_conversion import EnergyConverter
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from .aiobroute import HALF_HOURS, HISTORY_IN, JST, BRouteError, Counters, HistoryError, PropertyRefusedError
+from .aiobroute import (
+    HALF_HOURS,
+    HISTORY_DAYS,
+    HISTORY_IN,
+    JST,
+    BRouteError,
+    Counters,
+    HistoryError,
+    PropertyRefusedError,
+)
 from .const import DOMAIN
 from .history import HOUR, Counter, Plan, Recorded, Row, plan
 
@@ -51,9 +60,6 @@ _LOGGER = logging.getLogger(__name__)
 
 KEYS: Final = ("energy_in", "energy_out")
 """Sensors with statistics, which are also names of what the meter counts."""
-
-DAYS: Final = 99
-"""How many days back a meter can be asked (APPX E5)."""
 
 SPAN_HOURS: Final = 5
 """Full hours that the twelve half-hours of one answer always hold."""
@@ -221,7 +227,7 @@ class HistoryImport:
 
     @callback
     def async_start(self) -> None:
-        """Look after every connect and once an hour, until the entry is unloaded."""
+        """Look now, once an hour, and after a connect if the last look failed, until the entry is unloaded."""
         if DATA_INSTANCE not in self._hass.data:
             _LOGGER.debug("No recorder, no history")
             return
@@ -371,7 +377,7 @@ class HistoryImport:
         if not profile.has(HISTORY_IN) or profile.unit is None:
             return
         top = _full_hour(dt_util.utcnow())
-        floor = _day_start(top) - timedelta(days=DAYS)
+        floor = _day_start(top) - timedelta(days=HISTORY_DAYS)
         if self._memory.since is not None:
             floor = max(floor, self._memory.since)
         is_first = not self._memory.covered

@@ -103,7 +103,7 @@ class Issues:
     def checked_clock(self, deviation: timedelta) -> None:
         """Compare the meter's clock with ours; its history is dated by it."""
         if abs(deviation) > CLOCK_TOLERANCE:
-            self._raise("clock", minutes=str(round(deviation.total_seconds() / 60)))
+            self._raise("clock", minutes=str(round(abs(deviation).total_seconds() / 60)))
         else:
             self._clear({"clock"})
 

@@ -28,7 +28,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import MeterCoordinator
-from .counter import Counter, Sighting
+from .counter import Doubts, Sighting
 from .entity import MeterEntity, unique_id
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ class EnergySensor(MeterSensor, RestoreEntity):
     def __init__(self, coordinator: MeterCoordinator, description: MeterSensorDescription) -> None:
         """Believe nothing yet."""
         super().__init__(coordinator, description)
-        self._counter = Counter(coordinator.profile)
+        self._doubts = Doubts(coordinator.profile)
         self._meter = coordinator.config_entry.unique_id
         self._value: Decimal | None = None
         self._seen: tuple[Decimal | None, int] | None = None
@@ -283,13 +283,13 @@ class EnergySensor(MeterSensor, RestoreEntity):
         if believed.get("meter") == self._meter:
             pause = dt_util.utcnow() - datetime.fromisoformat(believed["time"])
             at = self.hass.loop.time() - pause.total_seconds()
-            self._counter.believed = Sighting(Decimal(believed["energy"]), at)
+            self._doubts.believed = Sighting(Decimal(believed["energy"]), at)
         self._check()
 
     @property
     @override
     def extra_restore_state_data(self) -> ExtraStoredData | None:
-        if (believed := self._counter.believed) is None:
+        if (believed := self._doubts.believed) is None:
             return None
         pause = timedelta(seconds=self.hass.loop.time() - believed.at)
         time = (dt_util.utcnow() - pause).isoformat()
@@ -312,4 +312,4 @@ class EnergySensor(MeterSensor, RestoreEntity):
         seen = value, self.coordinator.readings if self.entity_description.state_class else 0
         if seen != self._seen:
             self._seen = seen
-            self._value = self._counter.check(value, self.hass.loop.time())
+            self._value = self._doubts.check(value, self.hass.loop.time())

@@ -258,6 +258,13 @@ def test_a_one_phase_meter_has_no_t() -> None:
     run(main())
 
 
+def test_a_coefficient_of_zero_is_taken_for_one(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    profile = MeterProfile.from_raw({"E1": "01", "D3": "00000000"})
+    assert profile.energy(10) == Decimal(1)
+    assert "a coefficient of 0 is taken for 1" in caplog.messages
+
+
 def test_a_coefficient_multiplies() -> None:
     async def main() -> None:
         async with connected(scenarios.COEFFICIENT) as (meter, sim):

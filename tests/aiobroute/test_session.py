@@ -152,6 +152,23 @@ def test_a_notification_that_wants_an_answer_gets_one() -> None:
     run(main())
 
 
+def test_a_notification_that_cannot_be_read_is_left_out() -> None:
+    async def main() -> None:
+        told: list[Notification] = []
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=told.append) as meter:
+                for properties in ("EA03000000", "EA030000008001FF", "EA03000000E704000001F4"):
+                    count = properties.count("EA03") + (len(properties) > 10)
+                    frame = f"1081000102880105FF0173{count:02X}{properties}"
+                    head = f"ERXUDP {PAN.address} {PAN.address} 0E1A 0E1A {PAN.mac} DD 1 0 {len(frame) // 2:04X} "
+                    sim.inject(f"{head}{frame}\r\n".encode())
+                await asyncio.sleep(0.5)
+                assert [list(notification.values.data) for notification in told] == [[0xE7]]
+                await meter.read()
+
+    run(main())
+
+
 def test_a_confirmation_that_cannot_be_sent_is_left(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 

@@ -62,7 +62,7 @@ from .errors import (
     PropertyRefusedError,
     SessionLostError,
 )
-from .history import Counters
+from .history import HISTORY_DAYS, Counters
 from .meter import Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .profile import MeterProfile
@@ -86,6 +86,7 @@ __all__ = [
     "HALF_HOURS",
     "HALF_HOURS_SELECTOR",
     "HISTORY_DAY",
+    "HISTORY_DAYS",
     "HISTORY_IN",
     "HISTORY_OUT",
     "IDENTIFICATION_NUMBER",

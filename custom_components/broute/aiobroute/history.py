@@ -32,7 +32,7 @@ _LOGGER = logging.getLogger(__name__)
 HALF_HOUR = timedelta(minutes=30)
 MINUTE = timedelta(minutes=1)
 
-DAYS = 99
+HISTORY_DAYS = 99
 """How many days back a meter can be asked (APPX E5)."""
 
 TRIES = 5
@@ -166,7 +166,7 @@ class History:
 
     async def _number(self, day: date) -> int:
         number = ((await self._today()).today - day).days
-        if not 0 <= number <= DAYS:
+        if not 0 <= number <= HISTORY_DAYS:
             raise PropertyRefusedError("no meter remembers that day")
         return number
 

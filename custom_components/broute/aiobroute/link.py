@@ -7,6 +7,7 @@ from typing import Any
 
 from .command import Command, Script
 from .errors import ModuleError, ModuleTimeoutError, PortError
+from .listeners import nobody
 from .port import Port
 
 SILENCE = 1.0
@@ -32,7 +33,7 @@ class Link[M]:
         self._logger = logger
         self._turn = asyncio.Lock()
         self._exchange: _Exchange[M, Any] | None = None
-        self.on_message: Callable[[M], None] = _nobody
+        self.on_message: Callable[[M], None] = nobody
         self.on_lost: Callable[[], None] = _nothing
         port.attach(on_data=self._receive, on_lost=self._lost)
 
@@ -88,7 +89,7 @@ class Link[M]:
 
     def close(self) -> None:
         """Close the port."""
-        self.on_message, self.on_lost = _nobody, _nothing
+        self.on_message, self.on_lost = nobody, _nothing
         self._end_silence()
         self._port.close()
         if self._exchange is not None:
@@ -165,10 +166,6 @@ class _Exchange[M, T]:
         if self._silence is not None:
             self._silence.cancel()
             self._silence = None
-
-
-def _nobody(_: object) -> None:
-    """Take what nobody listens to."""
 
 
 def _nothing() -> None:

@@ -25,6 +25,7 @@ from .errors import (
     SessionLostError,
 )
 from .history import History
+from .listeners import nobody
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .probe import probe
 from .profile import CONSTANTS, MeterProfile
@@ -70,10 +71,6 @@ class Progress:
 
     stage: Stage
     scan: ScanPass | None = None
-
-
-def ignore(_: object) -> None:
-    """Take what nobody is interested in."""
 
 
 class SmartMeter:
@@ -127,6 +124,7 @@ class SmartMeter:
         Raises:
             MeterTimeoutError: no answer.
             SessionLostError: the session is over; connect anew.
+            ModuleError: the module does not do as it is told.
             PortError: the port went away.
 
         """
@@ -147,6 +145,8 @@ class SmartMeter:
         Raises:
             MeterTimeoutError: no answer.
             SessionLostError: the session is over.
+            ModuleError: the module does not do as it is told.
+            PortError: the port went away.
 
         """
         return await self.get_codes(*(row.code for row in rows))
@@ -157,6 +157,8 @@ class SmartMeter:
         Raises:
             MeterTimeoutError: no answer.
             SessionLostError: the session is over.
+            ModuleError: the module does not do as it is told.
+            PortError: the port went away.
 
         """
         return await self._transactions.get(codes)
@@ -168,6 +170,8 @@ class SmartMeter:
             PropertyRefusedError: the meter does not have it.
             MeterTimeoutError: no answer.
             SessionLostError: the session is over.
+            ModuleError: the module does not do as it is told.
+            PortError: the port went away.
 
         """
         values = await self.get(row)
@@ -183,6 +187,8 @@ class SmartMeter:
             PropertyRefusedError: the meter would not.
             MeterTimeoutError: no answer.
             SessionLostError: the session is over.
+            ModuleError: the module does not do as it is told.
+            PortError: the port went away.
 
         """
         data = row.encode(value)
@@ -211,10 +217,10 @@ async def connect(
     pan: Pan | None = None,
     profile: MeterProfile | None = None,
     timing: Timing | None = None,
-    on_progress: Callable[[Progress], None] = ignore,
-    on_notification: Callable[[Notification], None] = ignore,
-    on_lost: Callable[[SessionLostError], None] = ignore,
-    on_event: Callable[[ModuleEvent], None] = ignore,
+    on_progress: Callable[[Progress], None] = nobody,
+    on_notification: Callable[[Notification], None] = nobody,
+    on_lost: Callable[[SessionLostError], None] = nobody,
+    on_event: Callable[[ModuleEvent], None] = nobody,
 ) -> SmartMeter:
     """Open the port, find the meter, join it and read what does not change.
 
@@ -259,7 +265,7 @@ async def find(
     credentials: Credentials,
     *,
     timing: Timing | None = None,
-    on_progress: Callable[[Progress], None] = ignore,
+    on_progress: Callable[[Progress], None] = nobody,
 ) -> tuple[Beacon, ModuleInfo]:
     """Open the port and scan for the meter, without joining it.
 

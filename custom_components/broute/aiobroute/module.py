@@ -8,6 +8,9 @@ from typing import Protocol
 ALL_CHANNELS = frozenset(range(33, 61))
 """The 28 channel numbers of the SK commands, 200 kHz apart (SK 3.9)."""
 
+LISTEN_DURATION = 6
+"""Scan duration at which a single channel is listened to: half a second."""
+
 ODD_CHANNELS = frozenset(range(33, 61, 2))
 """The centres of the 400 kHz channels on which every meter on record was found."""
 

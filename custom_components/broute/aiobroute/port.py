@@ -12,6 +12,7 @@ import serialx
 from serialx.descriptor_transport import DescriptorTransport
 
 from .errors import PortBusyError, PortError, PortMissingError
+from .listeners import nobody
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,15 +42,11 @@ def _unlogged() -> Iterator[None]:
         _in_our_port.reset(token)
 
 
-def _ignore(_: object) -> None:
-    """Take what nobody is interested in."""
-
-
 class _Receiver(asyncio.Protocol):
     """What the transport calls; passes everything on to whoever is attached."""
 
-    on_data: Callable[[bytes], None] = staticmethod(_ignore)
-    on_lost: Callable[[Exception | None], None] = staticmethod(_ignore)
+    on_data: Callable[[bytes], None] = staticmethod(nobody)
+    on_lost: Callable[[Exception | None], None] = staticmethod(nobody)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -92,7 +89,7 @@ class Port:
     def close(self) -> None:
         """Release the port; nothing is told to anyone any more."""
         # A TCP peer that closes looks like our own close, so whoever listens is detached first.
-        self._receiver.on_data = self._receiver.on_lost = _ignore
+        self._receiver.on_data = self._receiver.on_lost = nobody
         self._transport.abort()
 
     async def wait_closed(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+import logging
 from typing import Self
 
 from .echonet.properties import (
@@ -19,6 +20,8 @@ from .echonet.properties import (
     Values,
 )
 from .errors import FrameError
+
+_LOGGER = logging.getLogger(__name__)
 
 MANUFACTURERS = {"00000B": "Panasonic", "000016": "Toshiba"}
 """Names of the manufacturer codes that we are sure of (APPX 8A)."""
@@ -61,14 +64,16 @@ class MeterProfile:
     @classmethod
     def of(cls, values: Values) -> Self:
         """Take the values of `CONSTANTS`, and the coefficient if the meter has one."""
-        code = values.read(MANUFACTURER_CODE)
+        code, coefficient = values.read(MANUFACTURER_CODE), values.read(COEFFICIENT)
+        if coefficient == 0:
+            _LOGGER.debug("a coefficient of 0 is taken for 1")
         return cls(
             manufacturer=None if code is None else MANUFACTURERS.get(code, code),
             serial_number=values.read(SERIAL_NUMBER),
             version=values.read(STANDARD_VERSION),
             unit=values.read(ENERGY_UNIT),
             # Zero is legal on paper, and would make every energy nothing.
-            coefficient=values.read(COEFFICIENT) or 1,
+            coefficient=coefficient or 1,
             digits=values.read(EFFECTIVE_DIGITS),
             gettable=values.read(GET_MAP) or frozenset(),
             settable=values.read(SET_MAP) or frozenset(),

@@ -13,8 +13,10 @@ from .errors import (
     MeterNotFoundError,
     SessionLostError,
 )
+from .listeners import nobody
 from .module import (
     ALL_CHANNELS,
+    LISTEN_DURATION,
     ODD_CHANNELS,
     Beacon,
     Credentials,
@@ -77,8 +79,6 @@ class Timing:
 SCAN_PASSES = ((ODD_CHANNELS, 6), (ALL_CHANNELS, 6), (ALL_CHANNELS, 7), (ALL_CHANNELS, 8))
 """Channels and durations to try in turn: a beacon that is missed at one duration is found at the next."""
 
-LISTEN_DURATION = 6
-
 AIRTIME_HOUR = 3600.0
 """Seconds over which the airtime is summed up (ARIB STD-T108): no restriction is longer."""
 
@@ -110,9 +110,9 @@ class Session:
         self._address = ""
         self._restricted_until = 0.0
         self._changed = asyncio.Event()
-        self._on_event = on_event or _nobody
-        self._on_datagram: Callable[[Datagram], None] = _nobody
-        self._on_lost: Callable[[SessionLostError], None] = _nobody
+        self._on_event = on_event or nobody
+        self._on_datagram: Callable[[Datagram], None] = nobody
+        self._on_lost: Callable[[SessionLostError], None] = nobody
         self._reason = ""
         module.attach(on_datagram=self._datagram_received, on_event=self._event_received)
 
@@ -185,12 +185,12 @@ class Session:
 
     async def leave(self) -> None:
         """End the session politely, if the module still can."""
-        self._on_lost = _nobody
+        self._on_lost = nobody
         await self._module.leave()
 
     async def close(self) -> None:
         """Release the port and return when others can open it."""
-        self._on_datagram = self._on_lost = _nobody
+        self._on_datagram = self._on_lost = nobody
         self._lose("the connection was closed")
         self._module.close()
         await self._module.wait_closed()
@@ -254,7 +254,3 @@ REASONS: Mapping[ModuleEvent, str] = {
     ModuleEvent.PORT_LOST: "the port was closed",
 }
 """Why each event that leads to LOST does."""
-
-
-def _nobody(_: object) -> None:
-    """Take what nobody listens to."""

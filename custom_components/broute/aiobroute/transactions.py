@@ -130,7 +130,7 @@ class Transactions:
             _LOGGER.debug("skipped: nobody asked for it")
 
     def fail(self, error: SessionLostError) -> None:
-        """End the request that is waiting."""
+        """End the request that is waiting, and what confirms notifications."""
         for confirmation in self._confirmations:
             confirmation.cancel()
         if self._request is not None and not self._request.answer.done():

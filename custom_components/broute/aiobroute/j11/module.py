@@ -6,7 +6,18 @@ import logging
 
 from ..errors import ModuleError, PortError
 from ..link import Link
-from ..module import ODD_CHANNELS, Beacon, Credentials, Datagram, JoinOutcome, ModuleEvent, ModuleInfo, Pan
+from ..listeners import nobody
+from ..module import (
+    LISTEN_DURATION,
+    ODD_CHANNELS,
+    Beacon,
+    Credentials,
+    Datagram,
+    JoinOutcome,
+    ModuleEvent,
+    ModuleInfo,
+    Pan,
+)
 from ..port import Port
 from .commands import (
     NO_SESSION,
@@ -44,8 +55,6 @@ FAMILY = "J11"
 ASSOCIATIONS = 3
 """How often a meter that is heard is asked to connect: the first time fails on many real ones."""
 
-LISTEN_DURATION = 6
-
 RENEWAL_PAUSE = 60.0
 """Seconds in which no second authentication is begun: a meter that keeps none is not worth the airtime."""
 
@@ -63,8 +72,8 @@ class J11Module:
         self._is_joined = False
         self._renewal: asyncio.Task[None] | None = None
         self._next_renewal = 0.0
-        self._on_datagram: Callable[[Datagram], None] = _nobody
-        self._on_event: Callable[[ModuleEvent], None] = _nobody
+        self._on_datagram: Callable[[Datagram], None] = nobody
+        self._on_event: Callable[[ModuleEvent], None] = nobody
         link.on_message = self._message
         link.on_lost = self._lost
 
@@ -238,7 +247,3 @@ async def identify(port: Port, *, patience: float) -> J11Module | None:
             await link.run(reset())
             return J11Module(link, await link.run(get_version(QUICK)))
     return None
-
-
-def _nobody(_: object) -> None:
-    """Take what nobody listens to."""

@@ -5,6 +5,7 @@ import logging
 
 from ..errors import ModuleError
 from ..link import Link
+from ..listeners import nobody
 from ..module import (
     ALL_CHANNELS,
     Beacon,
@@ -69,8 +70,8 @@ class SkModule:
         self._link = link
         self._dialect = dialect
         self._info = ModuleInfo(dialect.family, firmware)
-        self._on_datagram: Callable[[Datagram], None] = _nobody
-        self._on_event: Callable[[ModuleEvent], None] = _nobody
+        self._on_datagram: Callable[[Datagram], None] = nobody
+        self._on_event: Callable[[ModuleEvent], None] = nobody
         link.on_message = self._message
         link.on_lost = self._lost
 
@@ -195,7 +196,3 @@ def _beacon(descriptor: PanDescriptor) -> Beacon:
         lqi=descriptor.lqi,
         pair_id=descriptor.pair_id,
     )
-
-
-def _nobody(_: object) -> None:
-    """Take what nobody listens to."""

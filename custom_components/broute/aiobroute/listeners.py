@@ -1,0 +1,5 @@
+"""Who listens before anybody does."""
+
+
+def nobody(_: object) -> None:
+    """Take what nobody listens to."""
