@@ -37,3 +37,5 @@ def test_the_manifest_is_in_order() -> None:
     assert manifest["domain"] == INTEGRATION.name
     assert all(owner.startswith("@") for owner in manifest["codeowners"])
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
+    # What is published under this version is taken from there.
+    assert f"\n## [{manifest['version']}] - 20" in (ROOT / "CHANGELOG.md").read_text()
