@@ -19,6 +19,7 @@ import pytest
 import time_machine
 
 from .aiobroute.virtual_time import START, VirtualTimeLoop, clock
+from .home import dongle, entry_of, set_up
 from .recorder import ask, bars
 from .simulator import scenarios
 from .simulator.meter import Gap, MeterSettings
@@ -29,6 +30,8 @@ from .soak.installation import Installation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
+
+    from homeassistant.core import HomeAssistant
 
 IMPORT = "sensor.smart_meter_energy_import"
 EXPORT = "sensor.smart_meter_energy_export"
@@ -441,6 +444,14 @@ async def call(home: Installation, action: str, first: datetime, last: datetime,
     )
 
 
+async def test_the_action_without_a_recorder(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        days = {"first_day": "2026-11-20", "last_day": "2026-11-21"}
+        with pytest.raises(HomeAssistantError, match="without its recorder"):
+            await hass.services.async_call("broute", "import_history", days, blocking=True)
+
+
 def test_the_actions(tmp_path: Path) -> None:
     async def story() -> None:
         scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=5))
@@ -479,7 +490,7 @@ def test_the_actions(tmp_path: Path) -> None:
             sim.unplug()
             await asyncio.sleep(2 * MINUTE)
             for action in ("get_history", "import_history"):
-                with pytest.raises(HomeAssistantError, match="could not be read"):
+                with pytest.raises(HomeAssistantError, match="there is no connection"):
                     await call(home, action, START, START)
 
     live(story)

@@ -20,7 +20,7 @@ from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = SENSORS + ENERGIES + HALF_HOURS
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
-OF_ACTIONS = {"history_failed", "wrong_days"}
+OF_ACTIONS = {"history_failed", "history_no_connection", "history_no_recorder", "history_no_turn", "wrong_days"}
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
 OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 

@@ -15,6 +15,7 @@ import probatio
 
 from .aiobroute import HISTORY_DAYS, JST, BRouteError
 from .const import DOMAIN
+from .coordinator import HistoryUnavailableError
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
@@ -70,6 +71,8 @@ def _asked(hass: HomeAssistant, call: ServiceCall) -> tuple[HistoryImport, date,
 def _told_to_a_person() -> Iterator[None]:
     try:
         yield
+    except HistoryUnavailableError as err:
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key=err.key) from err
     except BRouteError as err:
         raise HomeAssistantError(
             translation_domain=DOMAIN, translation_key="history_failed", translation_placeholders={"error": str(err)}

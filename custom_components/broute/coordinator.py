@@ -87,6 +87,15 @@ REFUSALS = 2
 """Connects in a row that a meter which was heard refused, twice each, before the credentials are asked for."""
 
 
+class HistoryUnavailableError(HistoryError):
+    """The meter cannot be asked at present, for a reason that a person can be told in their language."""
+
+    def __init__(self, reason: str, key: str) -> None:
+        """Take the reason for the log, and the translation key for the person."""
+        super().__init__(reason)
+        self.key = key
+
+
 class MeterExchangedError(BRouteError):
     """Another meter answers with the credentials of ours."""
 
@@ -276,19 +285,19 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         """Have the connection for something else than a reading; on a dongle that is shared, as soon as it is our turn.
 
         Raises:
-            HistoryError: there is no connection, or others have waited for too long.
+            HistoryUnavailableError: there is no connection, or others have waited for too long.
 
         """
         async with self._async_at_work():
             if self._meter is None and self._sharers > 1:
                 await self.async_refresh()
             if self._meter is None:
-                raise HistoryError("the meter is not connected")
+                raise HistoryUnavailableError("the meter is not connected", "history_no_connection")
             try:
                 async with self._turn.in_time():
                     yield self._meter
             except TimeoutError as err:
-                raise HistoryError("another meter waits for the dongle") from err
+                raise HistoryUnavailableError("another meter waits for the dongle", "history_no_turn") from err
 
     def _fair_pause(self, begun: float) -> float | None:
         """Return the seconds to the next try; the interval is enough for who shares the dongle with nobody."""

@@ -42,10 +42,10 @@ from .aiobroute import (
     JST,
     BRouteError,
     Counters,
-    HistoryError,
     PropertyRefusedError,
 )
 from .const import DOMAIN
+from .coordinator import HistoryUnavailableError
 from .history import HOUR, Counter, Plan, Recorded, Row, plan
 
 if TYPE_CHECKING:
@@ -248,12 +248,12 @@ class HistoryImport:
         """Compare days again, whatever was compared or corrected by hand; return what was done.
 
         Raises:
-            HistoryError: there is no connection to the meter, or no recorder.
+            HistoryUnavailableError: there is no connection to the meter, or no recorder.
             BRouteError: the meter did not answer.
 
         """
         if DATA_INSTANCE not in self._hass.data:
-            raise HistoryError("there is no recorder")
+            raise HistoryUnavailableError("there is no recorder", "history_no_recorder")
         await self._async_load()
         tally = Tally()
         asked = 0
@@ -277,7 +277,7 @@ class HistoryImport:
         """Return what flowed in each half-hour of some days, in order of time, in kWh.
 
         Raises:
-            HistoryError: there is no connection to the meter.
+            HistoryUnavailableError: there is no connection to the meter.
             BRouteError: the meter did not answer.
 
         """
