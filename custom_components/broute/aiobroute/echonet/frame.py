@@ -117,14 +117,14 @@ class Frame:
 
 def _properties(data: bytes, count: int) -> tuple[tuple[int, bytes], ...]:
     properties = []
-    position = _HEAD.size
+    position, size = _HEAD.size, len(data)
     for _ in range(count):
         start = position + 2
-        end = start + data[start - 1] if start <= len(data) else start
-        if end > len(data):
+        end = start + data[start - 1] if start <= size else start
+        if end > size:
             raise FrameError("a frame that ends within a property")
         properties.append((data[position], data[start:end]))
         position = end
-    if position != len(data):
-        raise FrameError(f"{len(data) - position} bytes too many in a frame")
+    if position != size:
+        raise FrameError(f"{size - position} bytes too many in a frame")
     return tuple(properties)

@@ -157,7 +157,7 @@ class Values:
         self.data = data
         """Data by property code, of unknown properties, too."""
         self._values: dict[int, Any] = {
-            code: PROPERTIES[code].decode(edt) for code, edt in self.data.items() if code in PROPERTIES
+            code: row.decode(edt) for code, edt in data.items() if (row := PROPERTIES.get(code)) is not None
         }
 
     def read[T](self, row: Property[T]) -> T | None:
@@ -175,8 +175,10 @@ def _unsigned(data: bytes) -> int:
 
 
 def _between(lowest: int, highest: int) -> Callable[[bytes], int | None]:
+    signed = lowest < 0
+
     def parse(data: bytes) -> int | None:
-        value = int.from_bytes(data, signed=lowest < 0)
+        value = int.from_bytes(data, signed=signed)
         return value if lowest <= value <= highest else None
 
     return parse

@@ -79,10 +79,21 @@ class Decoder:
             self._line(_NOISE.sub("", before.decode("ascii", "replace")).rstrip())
 
     def _received_udp(self, head: re.Match[bytes]) -> Parse[ReceivedUdp]:
+        """Read by length: hexadecimal digits, or raw bytes that may hold CR, LF and spaces (SK 3.30)."""
         source, port, lqi, secured, length, first = head.groups()
         if (size := int(length, 16)) > MAX_DATAGRAM:
             raise _DamagedError("ERXUDP longer than a datagram can be")
-        data = yield from self._payload(size, first)
+        data = None
+        if first in _HEX_DIGITS:
+            data = _bytes((yield from self._reader.read_exact(2 * size + 1)))
+            if data is None:
+                self._reader.unread(2 * size + 1)
+        if data is None:
+            data = yield from self._reader.read_exact(size + 1)
+            if not data.endswith(b"\r"):
+                self._reader.unread(size + 1)
+                raise _DamagedError(f"ERXUDP without its {size} bytes")
+            data = data[:-1]
         return ReceivedUdp(
             source=source.decode(),
             port=int(port, 16),
@@ -90,22 +101,6 @@ class Decoder:
             secured=secured == b"1",
             data=data,
         )
-
-    def _payload(self, size: int, first: bytes) -> Parse[bytes]:
-        """Read by length: hexadecimal digits, or raw bytes that may hold CR, LF and spaces (SK 3.30)."""
-        if first in _HEX_DIGITS:
-            text = yield from self._reader.read_exact(2 * size + 1)
-            if text.endswith(b"\r"):
-                try:
-                    return binascii.unhexlify(text[:-1])
-                except binascii.Error:
-                    pass
-            self._reader.unread(len(text))
-        data = yield from self._reader.read_exact(size + 1)
-        if not data.endswith(b"\r"):
-            self._reader.unread(len(data))
-            raise _DamagedError(f"ERXUDP without its {size} bytes")
-        return data[:-1]
 
     def _line(self, text: str) -> None:
         match text.split(" ", 1):
@@ -156,3 +151,13 @@ class Decoder:
                 pair_id=block.get("PairID"),
             )
         )
+
+
+def _bytes(digits: bytes) -> bytes | None:
+    """Return what hexadecimal digits and a CR stand for; `None` if it is something else."""
+    if not digits.endswith(b"\r"):
+        return None
+    try:
+        return binascii.unhexlify(digits[:-1])
+    except binascii.Error:
+        return None
