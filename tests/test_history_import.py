@@ -517,6 +517,30 @@ def test_the_last_half_hour(tmp_path: Path) -> None:
     live(story)
 
 
+@pytest.mark.parametrize("days", [3, 13, 28])
+def test_back_before_the_meter_shows_the_hour(tmp_path: Path, days: int) -> None:
+    """The recorder counts on from a state that is days old, and would count all of it once more."""
+
+    async def story() -> None:
+        slow = timedelta(minutes=4)
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=30, clock_offset=-slow))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await home.stop()
+            back = (clock() + days * DAY).replace(minute=2, second=0)
+            await asyncio.sleep((back - clock()).total_seconds())
+            await home.start()
+            await asyncio.sleep(130 * MINUTE)
+            for entity_id, counter in ((IMPORT, sim.meter.energy_in), (EXPORT, sim.meter.energy_out)):
+                shown = await bars(home.hass, entity_id, START - 120 * DAY)
+                assert len(shown) > 24 * days
+                for hour, bar in shown.items():
+                    assert bar == counter(hour + HOUR + slow) - counter(hour + slow), hour
+
+    live(story)
+
+
 def test_away_for_longer_than_the_meter_remembers(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path) as (home, sim):

@@ -241,7 +241,9 @@ def _adjustment(recorded: Recorded, course: _Course, counter: Counter) -> Adjust
     time = abs(latest.start - near.time) + HOUR
     rise = counter.rise(near.state, latest.state, time)
     if rise is None:
-        rise = -(counter.rise(latest.state, near.state, time) or Decimal(0))
+        # The recorder fills rows in with a state that may be days old.
+        seen = min((row.start for row in recorded.rows if row.state == latest.state), default=latest.start)
+        rise = -(counter.rise(latest.state, near.state, max(time, near.time - seen + HOUR)) or Decimal(0))
     start = next((row.start for row in running if abs(row.base - latest.base) <= NOTHING), latest.start)
     return _worth_while(Adjustment(start, near.sum + rise - latest.sum))
 
