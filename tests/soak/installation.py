@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 import logging
 from pathlib import Path
 import shutil
+from sqlite3 import connect
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, override
@@ -121,7 +122,12 @@ class Installation:
     async def kill(self) -> None:
         """End without a word: what is not on disk at this moment is lost."""
         with TemporaryDirectory() as kept:
-            shutil.copytree(self._folder, kept, dirs_exist_ok=True)
+            # The recorder's thread goes on meanwhile: files that are copied one after the other would not fit together.
+            shutil.copytree(self._folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.db*"))
+            if self._database is not None:
+                copy = Path(kept, self._database.name)
+                with closing(connect(self._database)) as source, closing(connect(copy)) as target:
+                    source.backup(target)
             await self.stop()
             shutil.rmtree(self._folder)
             shutil.copytree(kept, self._folder)
