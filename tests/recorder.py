@@ -46,22 +46,29 @@ async def start_recorder(hass: HomeAssistant, database: Path) -> None:
     async_initialize_recorder(hass)
     config = {"db_url": f"sqlite:///{database}", "commit_interval": 0}
 
-    waiting: list[_Reached] = []
+    loop = hass.loop
+    assert isinstance(loop, VirtualTimeLoop)
+    waiting: list[tuple[_Reached, int]] = []
 
     def settle() -> bool:
         if not instance.async_recorder_ready.is_set():
             # It waits for Home Assistant's start, which may itself wait for some time to go by.
             return not threading.Event().wait(MOMENT)
-        if not waiting:
-            waiting.append(_Reached())
-            instance.queue_task(waiting[0])
-        if not waiting[0].reached.is_set() and instance.is_alive():
-            return False
-        waiting.clear()
-        return True
+        if not instance.is_alive():
+            return True
+        if waiting:
+            reached, calls = waiting[0]
+            if not reached.reached.is_set():
+                return False
+            waiting.clear()
+            # If there was anything else to do meanwhile, it may have queued more.
+            if loop.calls == calls + 1:
+                return True
+        reached = _Reached()
+        waiting.append((reached, loop.calls))
+        instance.queue_task(reached)
+        return False
 
-    loop = hass.loop
-    assert isinstance(loop, VirtualTimeLoop)
     loop.threads_at_work += 1
     assert await async_setup_component(hass, "recorder", {"recorder": config})
     loop.threads_at_work -= 1
