@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.auth.const import GROUP_ID_ADMIN
-from homeassistant.components.recorder.tasks import RecorderTask
+from homeassistant.components.recorder.tasks import RecorderTask, SynchronizeTask
 from homeassistant.components.websocket_api.connection import ActiveConnection
 from homeassistant.components.websocket_api.http import WebSocketAdapter
 from homeassistant.components.websocket_api.messages import message_to_json_bytes
@@ -94,7 +94,10 @@ async def ask(hass: HomeAssistant, command: str, **fields: Any) -> Any:
 
 async def bars(hass: HomeAssistant, statistic_id: str, first: datetime) -> dict[datetime, Decimal]:
     """Return the energy of each hour as the Energy dashboard shows it, in kWh."""
-    await get_instance(hass).async_block_till_done()
+    # Always: Home Assistant's own way does not wait for a task that is just being done.
+    written: asyncio.Future[None] = hass.loop.create_future()
+    get_instance(hass).queue_task(SynchronizeTask(written))
+    await written
     found = await ask(
         hass,
         "recorder/statistics_during_period",
