@@ -345,7 +345,7 @@ class Browser:
 
     def open(self) -> None:
         self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, self._reload)
-        self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE, self._turn)
+        self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE, self._lease)
 
     async def _reload(self, event: Event) -> None:
         try:
@@ -362,7 +362,7 @@ class Browser:
                 self.shown.append(step)
 
     @callback
-    def _turn(self, event: Event) -> None:
+    def _lease(self, event: Event) -> None:
         self.ring.append(event.data["progress"])
 
 

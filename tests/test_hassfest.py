@@ -106,7 +106,7 @@ def _names(content: Any) -> Iterator[str]:
 def imported_components() -> set[str]:
     """Return the components of Home Assistant that the integration imports."""
     found = set()
-    for path in INTEGRATION.glob("*.py"):
+    for path in INTEGRATION.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.ImportFrom(module="homeassistant.components", names=names):

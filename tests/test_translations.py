@@ -12,7 +12,7 @@ import pytest
 from custom_components.broute.aiobroute import Stage
 from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
-from custom_components.broute.credentials import FORMS
+from custom_components.broute.dongle.credentials import FORMS
 from custom_components.broute.options_flow import schema
 from custom_components.broute.repairs import ISSUES
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS

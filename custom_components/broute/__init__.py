@@ -1,18 +1,19 @@
 """The B-Route Smart Meter integration."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.helpers import config_validation as cv
 
 from .actions import async_setup_actions
-from .built_in import async_disable_built_in, async_take_over
 from .const import CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
-from .energy_dashboard import async_grant_wish
-from .history_import import HistoryImport, async_store
-from .ports import async_watch_ports
+from .dongle.ports import async_watch_ports
+from .energy.backfill import HistoryImport, async_store
+from .energy.dashboard import async_add_if_requested
 from .repairs import async_forget, async_watch_entries
+from .takeover.built_in import async_disable_built_in, async_take_over
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -28,7 +29,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
     """Register the actions, and watch for dongles that are plugged in and entries that are disabled."""
     async_setup_actions(hass)
-    async_watch_ports(hass)
+    async_watch_ports(hass, lambda entry: entry.runtime_data.async_port_appeared())
     async_watch_entries(hass)
     return True
 
@@ -42,10 +43,11 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, coordinator.async_stop))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
-    await async_take_over(hass, entry)
-    coordinator.history = HistoryImport(hass, entry)
+    measured = {name for name, value in asdict(coordinator.data).items() if value is not None}
+    await async_take_over(hass, entry, measured)
+    coordinator.history = HistoryImport(hass, entry, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
-    await async_grant_wish(hass, entry)
+    await async_add_if_requested(hass, entry)
     if entry.options.get(CONF_IMPORT_HISTORY, True):
         coordinator.history.async_start()
     return True

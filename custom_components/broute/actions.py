@@ -15,13 +15,13 @@ import probatio
 
 from .aiobroute import HISTORY_DAYS, JST, BRouteError
 from .const import DOMAIN
-from .coordinator import HistoryUnavailableError
+from .energy.source import HistoryUnavailableError
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 
     from .coordinator import MeterConfigEntry
-    from .history_import import HistoryImport
+    from .energy.backfill import HistoryImport
 
 ATTR_FIRST: Final = "first_day"
 ATTR_LAST: Final = "last_day"

@@ -28,16 +28,16 @@ from homeassistant.helpers.translation import async_get_translations
 import probatio
 
 from .aiobroute import BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
-from .built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, known_of
-from .connecting import Connecting
 from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
-from .credentials import alike, checked
-from .dongle import async_turn
-from .energy_dashboard import async_has_grid, has_dashboard
+from .dongle.credentials import alike, checked
+from .dongle.ports import name_of
+from .dongle.progress import Connecting
+from .dongle.sharing import async_lease
+from .energy.dashboard import async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
-from .ports import name_of
 from .repairs import async_forget
+from .takeover.built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, known_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -300,7 +300,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         end_ticking = async_track_time_interval(self.hass, self._tick, timedelta(seconds=1), cancel_on_shutdown=True)
         try:
             async with (
-                async_turn(self.hass, data[CONF_DEVICE]),
+                async_lease(self.hass, data[CONF_DEVICE]),
                 await connect(
                     data[CONF_DEVICE],
                     Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),

@@ -21,7 +21,6 @@ from .aiobroute import (
     Counters,
     Credentials,
     FrameError,
-    HistoryError,
     JoinError,
     JoinRefusedError,
     MeterNotFoundError,
@@ -48,9 +47,11 @@ from .const import (
     CONF_ROUTE_B_ID,
     DOMAIN,
 )
-from .details import DETAILS, DETAILS_INTERVAL, Details
-from .dongle import PATIENCE, REJOIN_PAUSE, TURN, Turn, async_interval, async_sharers
-from .journal import async_journal
+from .dongle.journal import async_journal
+from .dongle.sharing import LEASE_TIME, PATIENCE, REJOIN_PAUSE, Lease, async_interval, async_sharers
+from .energy.backfill import HistoryImport
+from .energy.details import DETAILS, DETAILS_INTERVAL, Details
+from .energy.source import HistoryUnavailableError
 from .repairs import Issues
 
 if TYPE_CHECKING:
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
     from homeassistant.core import Event, HomeAssistant
 
     from .aiobroute import ModuleInfo, SmartMeter
-    from .history_import import HistoryImport
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -85,15 +85,6 @@ LEAVE_LIMIT = 3
 
 REFUSALS = 2
 """Connects in a row that a meter which was heard refused, twice each, before the credentials are asked for."""
-
-
-class HistoryUnavailableError(HistoryError):
-    """The meter cannot be asked at present, for a reason that a person can be told in their language."""
-
-    def __init__(self, reason: str, key: str) -> None:
-        """Take the reason for the log, and the translation key for the person."""
-        super().__init__(reason)
-        self.key = key
 
 
 class MeterExchangedError(BRouteError):
@@ -147,7 +138,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             always_update=False,
         )
         self._meter: SmartMeter | None = None
-        self._turn = Turn(hass, self._give_way)
+        self._lease = Lease(hass, self._give_way)
         self._works = 0
         self._left = float("-inf")
         self._issues = Issues(hass, entry)
@@ -179,7 +170,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         if self.hass.exit_code == RESTART_EXIT_CODE:
             await meter.close()
             return
-        await _async_take_leave(meter)
+        await _async_end_session(meter)
 
     @override
     async def _async_update_data(self) -> Reading:
@@ -195,7 +186,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self.update_interval = async_interval(self.hass, self.config_entry)
             if others:  # To come to the meter takes its time, which is part of the interval.
                 took = timedelta(seconds=self.hass.loop.time() - begun)
-                self.update_interval = max(self.update_interval - took, timedelta(seconds=TURN))
+                self.update_interval = max(self.update_interval - took, timedelta(seconds=LEASE_TIME))
 
     @callback
     def _tell_overdue(self) -> None:
@@ -218,7 +209,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         try:
             async with asyncio.timeout(None if self._is_started else STARTUP_LIMIT), self._async_at_work():
                 begun = self.hass.loop.time()
-                async with self._turn.in_time():
+                async with self._lease.in_time():
                     reading = await self._async_read()
                 self._ask_details_if_due()
         except (BRouteError, TimeoutError) as err:
@@ -248,14 +239,14 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         self._works += 1
         device = self.config_entry.data[CONF_DEVICE]
         try:
-            if self._works == 1 and self._turn.is_held and self._turn.device != device:
+            if self._works == 1 and self._lease.is_held and self._lease.device != device:
                 # The port has another name by now, by which the others know it.
                 await self.async_close()
-                self._turn.release()
-            if not self._turn.is_held:
+                self._lease.release()
+            if not self._lease.is_held:
                 if (pause := self._left + REJOIN_PAUSE - self.hass.loop.time()) > 0:
                     await asyncio.sleep(pause)
-                await self._turn.take(device)
+                await self._lease.take(device)
             yield
         finally:
             self._works -= 1
@@ -264,12 +255,12 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     @callback
     def _give_way(self) -> None:
         """Let others have the dongle, if nothing is under way; the session is kept for as long as nobody waits."""
-        if self._works or not self._turn.is_held:
+        if self._works or not self._lease.is_held:
             return
         meter = self._meter
         if meter is None:
-            self._turn.release()
-        elif self._turn.is_wanted:
+            self._lease.release()
+        elif self._lease.is_requested:
             self._meter = None
             leaving = self._async_leave(meter)
             self.config_entry.async_create_background_task(self.hass, leaving, f"{self.name} leave")
@@ -277,8 +268,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     async def _async_leave(self, meter: SmartMeter) -> None:
         self._journal.note("turn over")
         self._left = self.hass.loop.time()
-        async with self._turn.ending():
-            await _async_take_leave(meter)
+        async with self._lease.ending():
+            await _async_end_session(meter)
 
     @asynccontextmanager
     async def async_meter(self) -> AsyncIterator[SmartMeter]:
@@ -294,7 +285,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             if self._meter is None:
                 raise HistoryUnavailableError("the meter is not connected", "history_no_connection")
             try:
-                async with self._turn.in_time():
+                async with self._lease.in_time():
                     yield self._meter
             except TimeoutError as err:
                 raise HistoryUnavailableError("another meter waits for the dongle", "history_no_turn") from err
@@ -386,7 +377,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_ask_details(self, meter: SmartMeter) -> None:
         try:
-            async with self._async_at_work(), self._turn.in_time():
+            async with self._async_at_work(), self._lease.in_time():
                 values = await meter.get(*(row for row in DETAILS if meter.profile.has(row)))
         except (BRouteError, TimeoutError) as err:
             _LOGGER.debug("No details: %s", err)
@@ -446,7 +437,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             )
 
 
-async def _async_take_leave(meter: SmartMeter) -> None:
+async def _async_end_session(meter: SmartMeter) -> None:
     """End the session and release the port; a meter that does not answer is not waited for."""
     with suppress(BRouteError, TimeoutError):
         async with asyncio.timeout(LEAVE_LIMIT):

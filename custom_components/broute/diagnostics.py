@@ -11,8 +11,8 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 
 from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID
-from .dongle import async_interval, async_sharers
-from .journal import async_journal
+from .dongle.journal import async_journal
+from .dongle.sharing import async_interval, async_sharers
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -8,7 +8,7 @@ from homeassistant.helpers.selector import BooleanSelector, NumberSelector, Numb
 import probatio
 
 from .const import CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS
-from .dongle import async_interval, async_sharers, async_shortest
+from .dongle.sharing import async_interval, async_sharers, async_shortest
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
@@ -17,7 +17,7 @@ LONGEST: Final = 3600
 
 AIRTIME: Final = 0.01
 """Seconds that the module transmits for one reading: a request of 20 bytes at 100 kbit/s (SK 3.7)."""
-TURN_AIRTIME: Final = 0.06
+LEASE_AIRTIME: Final = 0.06
 """Seconds that the module transmits for a reading on a dongle that is shared: the meter has to be joined for it."""
 AIRTIME_LIMIT: Final = 360
 """Seconds of transmission in an hour (ARIB STD-T108)."""
@@ -70,5 +70,5 @@ def schema(interval: int, shortest: int) -> probatio.Schema:
 
 def _airtime(interval: int, sharers: int) -> str:
     """Return the seconds in an hour that readings make the module transmit; those of all meters that share it."""
-    each = TURN_AIRTIME * sharers if sharers > 1 else AIRTIME
+    each = LEASE_AIRTIME * sharers if sharers > 1 else AIRTIME
     return f"{each * 3600 / interval:.2g}"

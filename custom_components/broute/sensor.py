@@ -28,7 +28,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import MeterCoordinator
-from .counter import Doubts, Sighting
+from .energy.plausibility import PlausibilityFilter, Sample
 from .entity import MeterEntity, unique_id
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .coordinator import MeterConfigEntry
-    from .details import Details, Energy
+    from .energy.details import Details, Energy
 
 PARALLEL_UPDATES = 0
 
@@ -267,33 +267,33 @@ class EnergySensor(MeterSensor, RestoreEntity):
     """A counter; what it cannot have reached is not shown until the meter says it twice."""
 
     def __init__(self, coordinator: MeterCoordinator, description: MeterSensorDescription) -> None:
-        """Believe nothing yet."""
+        """Filter out what the counter cannot have reached."""
         super().__init__(coordinator, description)
-        self._doubts = Doubts(coordinator.profile)
+        self._filter = PlausibilityFilter(coordinator.profile)
         self._meter = coordinator.config_entry.unique_id
         self._value: Decimal | None = None
         self._seen: tuple[Decimal | None, int] | None = None
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Go on from what was believed before the restart."""
+        """Go on from what was shown before the restart."""
         await super().async_added_to_hass()
         restored = await self.async_get_last_extra_data()
-        believed = {} if restored is None else restored.as_dict()
-        if believed.get("meter") == self._meter:
-            pause = dt_util.utcnow() - datetime.fromisoformat(believed["time"])
+        accepted = {} if restored is None else restored.as_dict()
+        if accepted.get("meter") == self._meter:
+            pause = dt_util.utcnow() - datetime.fromisoformat(accepted["time"])
             at = self.hass.loop.time() - pause.total_seconds()
-            self._doubts.believed = Sighting(Decimal(believed["energy"]), at)
+            self._filter.accepted = Sample(Decimal(accepted["energy"]), at)
         self._check()
 
     @property
     @override
     def extra_restore_state_data(self) -> ExtraStoredData | None:
-        if (believed := self._doubts.believed) is None:
+        if (accepted := self._filter.accepted) is None:
             return None
-        pause = timedelta(seconds=self.hass.loop.time() - believed.at)
+        pause = timedelta(seconds=self.hass.loop.time() - accepted.at)
         time = (dt_util.utcnow() - pause).isoformat()
-        return RestoredExtraData({"meter": self._meter, "energy": str(believed.value), "time": time})
+        return RestoredExtraData({"meter": self._meter, "energy": str(accepted.value), "time": time})
 
     @callback
     @override
@@ -312,4 +312,4 @@ class EnergySensor(MeterSensor, RestoreEntity):
         seen = value, self.coordinator.readings if self.entity_description.state_class else 0
         if seen != self._seen:
             self._seen = seen
-            self._value = self._doubts.check(value, self.hass.loop.time())
+            self._value = self._filter.check(value, self.hass.loop.time())

@@ -1,4 +1,4 @@
-"""A place for the meter in the Energy dashboard: added if somebody wished it, and nothing else is touched."""
+"""A place for the meter in the Energy dashboard: added if a person asked for it; nothing else is touched."""
 
 from typing import TYPE_CHECKING
 
@@ -7,13 +7,12 @@ from homeassistant.components.energy.data import GridSourceType, async_get_manag
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.helpers import entity_registry as er
 
-from .const import CONF_ENERGY, DOMAIN
+from ..const import CONF_ENERGY, DOMAIN
 
 if TYPE_CHECKING:
     from homeassistant.components.energy.data import SourceType
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-
-    from .coordinator import MeterConfigEntry
 
 
 def has_dashboard(hass: HomeAssistant) -> bool:
@@ -26,8 +25,8 @@ async def async_has_grid(hass: HomeAssistant) -> bool:
     return any(source["type"] == "grid" for source in await _async_sources(hass))
 
 
-async def async_grant_wish(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
-    """Add a new meter to the dashboard, once; until that can be done, the wish stays in the entry."""
+async def async_add_if_requested(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Add a new meter to the dashboard, once; until that can be done, the request stays in the entry."""
     grid = _grid(hass, entry)
     if not entry.data.get(CONF_ENERGY) or not has_dashboard(hass) or grid is None:
         return
@@ -49,7 +48,7 @@ def _statistics(source: SourceType) -> set[object]:
     return {source.get(key) for key in ("stat_energy_from", "stat_energy_to", "stat_rate")} - {None}
 
 
-def _grid(hass: HomeAssistant, entry: MeterConfigEntry) -> GridSourceType | None:
+def _grid(hass: HomeAssistant, entry: ConfigEntry) -> GridSourceType | None:
     """Return the grid connection that the meter is; its price is for a person to say."""
     registry = er.async_get(hass)
     energy_in, energy_out, power = (

@@ -1,17 +1,17 @@
-"""Doubts about a counter: a single wrong byte must never become energy."""
+"""PlausibilityFilter about a counter: a single wrong byte must never become energy."""
 
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from .history import FASTEST
+from .statistics import FASTEST
 
 if TYPE_CHECKING:
-    from .aiobroute import MeterProfile
+    from ..aiobroute import MeterProfile
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Sample:
     """What a counter showed, and when."""
 
     value: Decimal
@@ -20,29 +20,29 @@ class Sighting:
     """Seconds of any clock that goes on steadily."""
 
 
-class Doubts:
+class PlausibilityFilter:
     """Passes on what can be true; what cannot has to be said twice."""
 
     def __init__(self, profile: MeterProfile) -> None:
         """Know the meter's step, and where its counter begins again."""
         self._step = profile.energy(1) or Decimal(0)
         self._span = None if profile.digits is None else profile.energy(10**profile.digits)
-        self.believed: Sighting | None = None
+        self.accepted: Sample | None = None
         """The last value that was passed on; one from before a restart may be put here."""
-        self._odd: Sighting | None = None
+        self._odd: Sample | None = None
 
     def check(self, value: Decimal | None, at: float) -> Decimal | None:
         """Return the value, or `None` until another one agrees with it; `at` is seen with the clock of all others."""
         if value is None:
             return None
-        sighting = Sighting(value, at)
-        if self.believed is None or self._follows(self.believed, sighting) or self._follows(self._odd, sighting):
-            self.believed, self._odd = sighting, None
+        sample = Sample(value, at)
+        if self.accepted is None or self._follows(self.accepted, sample) or self._follows(self._odd, sample):
+            self.accepted, self._odd = sample, None
             return value
-        self._odd = sighting
+        self._odd = sample
         return None
 
-    def _follows(self, before: Sighting | None, now: Sighting) -> bool:
+    def _follows(self, before: Sample | None, now: Sample) -> bool:
         """Return whether so much energy can have flowed in between."""
         if before is None:
             return False

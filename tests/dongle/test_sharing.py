@@ -18,20 +18,20 @@ import pytest
 from custom_components.broute.coordinator import OVERDUE
 from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
-from .aiobroute.virtual_time import START, clock
-from .home import DOMAIN, dongle, elapse, entries_of, now, set_up, state, state_of, until
-from .recorder import bars
-from .simulator.scenarios import PASSWORD_2, ROUTE_B_ID_2, TWO_METERS
-from .simulator.transport import SimTransport
-from .soak.installation import Installation, in_a_house
-from .test_config_flow import start, submit
-from .test_resources import resources
+from ..aiobroute.virtual_time import START, clock
+from ..home import DOMAIN, dongle, elapse, entries_of, now, set_up, state, state_of, until
+from ..recorder import bars
+from ..simulator.scenarios import PASSWORD_2, ROUTE_B_ID_2, TWO_METERS
+from ..simulator.transport import SimTransport
+from ..soak.installation import Installation, in_a_house
+from ..test_config_flow import start, submit
+from ..test_resources import resources
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-    from .simulator.transport import SimulatedPort
+    from ..simulator.transport import SimulatedPort
 
 
 async def set_up_both(hass: HomeAssistant, sim: SimulatedPort, **options: Any) -> list[MockConfigEntry]:

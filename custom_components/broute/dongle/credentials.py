@@ -6,7 +6,7 @@ import unicodedata
 
 from homeassistant.const import CONF_PASSWORD
 
-from .const import CONF_ROUTE_B_ID
+from ..const import CONF_ROUTE_B_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

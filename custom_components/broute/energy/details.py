@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Self
 
-from .aiobroute import (
+from ..aiobroute import (
     CURRENT_DATE,
     CURRENT_TIME,
     FAULT_STATUS,

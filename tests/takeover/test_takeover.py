@@ -32,15 +32,15 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from sqlalchemy import func, select
 
-from .aiobroute.virtual_time import START
-from .home import DOMAIN, MAC, dongle, entry_of, state, state_of
-from .recorder import bars
-from .simulator import scenarios
-from .simulator.dongle import Dongle
-from .simulator.meter import MeterSettings
-from .simulator.scenarios import PASSWORD, ROUTE_B_ID
-from .simulator.serve import Terminal
-from .stepped_time import stepped
+from ..aiobroute.virtual_time import START
+from ..home import DOMAIN, MAC, dongle, entry_of, state, state_of
+from ..recorder import bars
+from ..simulator import scenarios
+from ..simulator.dongle import Dongle
+from ..simulator.meter import MeterSettings
+from ..simulator.scenarios import PASSWORD, ROUTE_B_ID
+from ..simulator.serve import Terminal
+from ..stepped_time import stepped
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant

@@ -1,6 +1,6 @@
 """The built-in route_b_smart_meter, whose meters can become ours.
 
-What of Home Assistant the move itself needs is loaded with takeover.py, by those only who move.
+What of Home Assistant the move itself needs is loaded with move.py, by those only who move.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -12,13 +12,13 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.recorder import DATA_INSTANCE, async_migration_in_progress
 
-from .const import CONF_ROUTE_B_ID
+from ..const import CONF_ROUTE_B_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-
-    from .coordinator import MeterConfigEntry
 
 BUILT_IN: Final = "route_b_smart_meter"
 
@@ -49,7 +49,7 @@ def known_of(entry: ConfigEntry) -> dict[str, str]:
 async def async_used_by(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
     """Return the automations and scripts that name entities which will be called otherwise."""
     await _async_load_takeover(hass)
-    from .takeover import used_by  # noqa: PLC0415  # it is loaded by now
+    from .move import used_by  # noqa: PLC0415  # it is loaded by now
 
     return used_by(hass, entry)
 
@@ -74,22 +74,22 @@ async def async_disable_built_in(hass: HomeAssistant, entry: ConfigEntry) -> Non
         await hass.config_entries.async_set_disabled_by(old.entry_id, ConfigEntryDisabler.USER)
 
 
-async def async_take_over(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
-    """Make ours what is to be ours of a built-in entry; afterwards there is nothing left to be done."""
+async def async_take_over(hass: HomeAssistant, entry: ConfigEntry, measured: Collection[str]) -> None:
+    """Make ours what this meter measures of a built-in entry; afterwards there is nothing left to be done."""
     if CONF_TAKES_OVER not in entry.data:
         return
     if (old := _taken_over(hass, entry)) is not None:
         await _async_load_takeover(hass)
-        from .takeover import async_move  # noqa: PLC0415  # it is loaded by now
+        from .move import async_move  # noqa: PLC0415  # it is loaded by now
 
-        await async_move(hass, entry, old)
+        await async_move(hass, entry, old, measured)
     data = {key: value for key, value in entry.data.items() if key != CONF_TAKES_OVER}
     hass.config_entries.async_update_entry(entry, data=data)
 
 
 async def _async_load_takeover(hass: HomeAssistant) -> None:
     """Import it where reading files does not stop the event loop."""
-    await async_import_module(hass, f"{__package__}.takeover")
+    await async_import_module(hass, f"{__package__}.move")
 
 
 @callback

@@ -9,30 +9,34 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
 
-from .const import DOMAIN
+from ..const import DOMAIN
 
 if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-
-    from .coordinator import MeterConfigEntry
 
 CONF_STICK: Final = "stick"
 """What tells the USB stick of an entry from others, and the port on which it was seen."""
 
 
 @callback
-def async_watch_ports(hass: HomeAssistant) -> None:
-    """Connect at once when a dongle is there again, on whichever port."""
+def async_watch_ports(hass: HomeAssistant, on_appeared: Callable[[ConfigEntry], None]) -> None:
+    """Call back when the dongle of a loaded entry is there again, on whichever port."""
 
     @callback
     def ports_changed(added: set[usb.USBDevice], _: set[usb.USBDevice]) -> None:
         for entry in hass.config_entries.async_entries(DOMAIN, include_ignore=False):
-            hass.async_create_task(_async_look_for(hass, entry, added), f"{DOMAIN} ports")
+            hass.async_create_task(_async_look_for(hass, entry, added, on_appeared), f"{DOMAIN} ports")
 
     usb.async_register_port_event_callback(hass, ports_changed)
 
 
-async def _async_look_for(hass: HomeAssistant, entry: MeterConfigEntry, added: Collection[usb.USBDevice]) -> None:
+async def _async_look_for(
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    added: Collection[usb.USBDevice],
+    on_appeared: Callable[[ConfigEntry], None],
+) -> None:
     """Take the port of an entry, if it is among those that are new."""
     port = entry.data[CONF_DEVICE]
     device = next((device for device in added if port in (device.device, device.resolved_device)), None)
@@ -49,11 +53,11 @@ async def _async_look_for(hass: HomeAssistant, entry: MeterConfigEntry, added: C
     if entry.state is ConfigEntryState.SETUP_RETRY:
         hass.config_entries.async_schedule_reload(entry.entry_id)
     elif entry.state is ConfigEntryState.LOADED:
-        entry.runtime_data.async_port_appeared()
+        on_appeared(entry)
 
 
 async def _async_moved(
-    hass: HomeAssistant, entry: MeterConfigEntry, added: Collection[usb.USBDevice]
+    hass: HomeAssistant, entry: ConfigEntry, added: Collection[usb.USBDevice]
 ) -> usb.USBDevice | None:
     """Return the new port of the stick that was on the port of the entry, if that is gone."""
     port, stick = entry.data[CONF_DEVICE], entry.data.get(CONF_STICK)

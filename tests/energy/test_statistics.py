@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.broute.history import FASTEST, HOUR, Counter, Recorded, Row, plan
+from custom_components.broute.energy.statistics import FASTEST, HOUR, Counter, Recorded, Row, plan
 
 BEGIN = datetime(2026, 11, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)

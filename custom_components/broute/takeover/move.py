@@ -1,6 +1,6 @@
 """Moving over from the built-in route_b_smart_meter: what it has of a meter becomes ours, see docs/migration.md."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 import logging
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -17,15 +17,13 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
 from sqlalchemy import select
 
+from ..const import DOMAIN
 from .built_in import BUILT_IN
-from .const import DOMAIN
 
 if TYPE_CHECKING:
     from homeassistant.components.energy.data import EnergyPreferencesUpdate
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-
-    from .coordinator import MeterConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,9 +50,9 @@ def used_by(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
     return sorted(state.name for user in found if (state := hass.states.get(user)) is not None)
 
 
-async def async_move(hass: HomeAssistant, entry: MeterConfigEntry, old: ConfigEntry) -> None:
-    """Make everything that the built-in integration has of this meter ours, now that we can read it."""
-    renamed = _move_entities(hass, entry, old, await _async_recorded(hass))
+async def async_move(hass: HomeAssistant, entry: ConfigEntry, old: ConfigEntry, measured: Collection[str]) -> None:
+    """Make everything that the built-in integration has of this meter ours, as far as we measure it."""
+    renamed = _move_entities(hass, entry, old, measured, await _async_recorded(hass))
     if ENERGY in hass.config.components:
         renamed |= await _async_follow_in_energy(hass, entry, old, renamed)
     await _async_follow_in_dashboards(hass, renamed)
@@ -62,7 +60,7 @@ async def async_move(hass: HomeAssistant, entry: MeterConfigEntry, old: ConfigEn
 
 @callback
 def _move_entities(
-    hass: HomeAssistant, entry: MeterConfigEntry, old: ConfigEntry, recorded: set[str]
+    hass: HomeAssistant, entry: ConfigEntry, old: ConfigEntry, measured: Collection[str], recorded: set[str]
 ) -> dict[str, str]:
     """Move entities and device; return the new names of those that are called otherwise now.
 
@@ -72,7 +70,7 @@ def _move_entities(
     renamed: dict[str, str] = {}
     for theirs, ours in SENSORS.items():
         entity_id = entities.async_get_entity_id(SENSOR_DOMAIN, BUILT_IN, f"{old.unique_id}_{theirs}")
-        if entity_id is None or getattr(entry.runtime_data.data, ours) is None:
+        if entity_id is None or ours not in measured:
             continue
         entities.async_update_entity_platform(
             entity_id, DOMAIN, new_config_entry_id=entry.entry_id, new_unique_id=f"{entry.unique_id}_{ours}"

@@ -18,15 +18,15 @@ from homeassistant.setup import async_setup_component
 import pytest
 import time_machine
 
-from .aiobroute.virtual_time import START, VirtualTimeLoop, clock
-from .home import dongle, entry_of, set_up
-from .recorder import ask, bars
-from .simulator import scenarios
-from .simulator.meter import Gap, MeterSettings
-from .simulator.scenarios import Scenario
-from .simulator.transport import SimulatedPort, simulated_port
-from .soak.energy import energy_soak
-from .soak.installation import Installation
+from ..aiobroute.virtual_time import START, VirtualTimeLoop, clock
+from ..home import dongle, entry_of, set_up
+from ..recorder import ask, bars
+from ..simulator import scenarios
+from ..simulator.meter import Gap, MeterSettings
+from ..simulator.scenarios import Scenario
+from ..simulator.transport import SimulatedPort, simulated_port
+from ..soak.energy import energy_soak
+from ..soak.installation import Installation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -10,10 +10,10 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 import pytest
 
-from .home import CREDENTIALS, DOMAIN, MAC, entry_of, set_up
-from .simulator import scenarios
-from .simulator.scenarios import Scenario
-from .simulator.transport import simulated_port
+from ..home import CREDENTIALS, DOMAIN, MAC, entry_of, set_up
+from ..simulator import scenarios
+from ..simulator.scenarios import Scenario
+from ..simulator.transport import simulated_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
-    from .simulator.transport import SimulatedPort
+    from ..simulator.transport import SimulatedPort
 
 GRID: SourceType = {
     "type": "grid",

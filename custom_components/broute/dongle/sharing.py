@@ -1,4 +1,4 @@
-"""A dongle that several meters share: one at a time has its turn."""
+"""A dongle that several meters share: one at a time has its lease."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,44 +11,44 @@ from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_INTERVAL, DOMAIN, SHORTEST_INTERVAL, UPDATE_INTERVAL
+from ..const import CONF_INTERVAL, DOMAIN, SHORTEST_INTERVAL, UPDATE_INTERVAL
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
 PATIENCE: Final = 60.0
-"""Seconds for which a turn goes on at most once somebody waits for it; a join that nobody hears takes 40."""
+"""Seconds for which a lease goes on at most once somebody waits for it; a join that nobody hears takes 40."""
 
-TURN: Final = 15
-"""Seconds that a turn usually takes at most: to leave one meter, join the next, read it, and ask for its details."""
+LEASE_TIME: Final = 15
+"""Seconds that a lease usually takes at most: to leave one meter, join the next, read it, and ask for its details."""
 
 REJOIN_PAUSE: Final = 11.0
 """Seconds from when we begin to end a session: for ten of them the meter may refuse the next one."""
 
 
 class Dongle:
-    """What is behind a serial URL; its turn goes round in the order in which it was asked for."""
+    """What is behind a serial URL; leases are given in the order in which it was asked for."""
 
     def __init__(self) -> None:
         """Belong to nobody."""
         self.waiting = 0
-        """How many wait for their turn."""
+        """How many wait for their lease."""
         self._order = asyncio.Lock()
-        self._holder: Turn | None = None
+        self._holder: Lease | None = None
 
-    async def pass_to(self, turn: Turn) -> None:
-        """Return when the turns before are over."""
+    async def pass_to(self, lease: Lease) -> None:
+        """Return when the leases before are over."""
         self.waiting += 1
         if self._holder is not None:
-            self._holder.want()
+            self._holder.request()
         try:
             await self._order.acquire()
         finally:
             self.waiting -= 1
             if not self.waiting and self._holder is not None:
-                self._holder.unwant()
-        self._holder = turn
+                self._holder.withdraw()
+        self._holder = lease
 
     def release(self) -> None:
         """Let the next one begin."""
@@ -60,13 +60,13 @@ DONGLES: Final[HassKey[WeakValueDictionary[str, Dongle]]] = HassKey(f"{DOMAIN}_d
 """By serial URL, as long as they are in use."""
 
 
-class Turn:
+class Lease:
     """The right to use a dongle, of one who comes back for it again and again."""
 
-    def __init__(self, hass: HomeAssistant, on_wanted: Callable[[], None] = lambda: None) -> None:
-        """Have no turn yet; `on_wanted` is called whenever somebody else begins to wait for the end of ours."""
+    def __init__(self, hass: HomeAssistant, on_requested: Callable[[], None] = lambda: None) -> None:
+        """Hold nothing yet; `on_requested` is called whenever somebody else begins to wait for the end of ours."""
         self._hass = hass
-        self._on_wanted = on_wanted
+        self._on_wanted = on_requested
         self.device: str | None = None
         """The name of the dongle that we had last."""
         self._dongle: Dongle | None = None
@@ -80,7 +80,7 @@ class Turn:
         return self._dongle is not None and not self._changing.locked()
 
     @property
-    def is_wanted(self) -> bool:
+    def is_requested(self) -> bool:
         """Return whether somebody waits for the end of it."""
         return self._dongle is not None and self._dongle.waiting > 0
 
@@ -95,7 +95,7 @@ class Turn:
             self._deadline = self._hass.loop.time() + PATIENCE if dongle.waiting else None
 
     @callback
-    def want(self) -> None:
+    def request(self) -> None:
         """Set a limit to what is under way, as somebody waits."""
         if self._deadline is None:
             self._deadline = self._hass.loop.time() + PATIENCE
@@ -104,7 +104,7 @@ class Turn:
         self._on_wanted()
 
     @callback
-    def unwant(self) -> None:
+    def withdraw(self) -> None:
         """Take the limit back, as nobody waits any more."""
         self._deadline = None
         for limit in self._limits:
@@ -127,7 +127,7 @@ class Turn:
 
     @asynccontextmanager
     async def ending(self) -> AsyncIterator[None]:
-        """Do what comes last; who wants the turn again meanwhile has to wait for a new one."""
+        """Do what comes last; who asks for it again meanwhile has to wait for a new one."""
         async with self._changing:
             try:
                 yield
@@ -136,21 +136,21 @@ class Turn:
 
     @callback
     def release(self) -> None:
-        """Give the turn back; the port must be free."""
+        """Give it back; the port must be free."""
         if self._dongle is not None:
             dongle, self._dongle = self._dongle, None
             dongle.release()
 
 
 @asynccontextmanager
-async def async_turn(hass: HomeAssistant, device: str) -> AsyncIterator[None]:
+async def async_lease(hass: HomeAssistant, device: str) -> AsyncIterator[None]:
     """Have a dongle to oneself once; the meters that use it wait."""
-    turn = Turn(hass)
-    await turn.take(device)
+    lease = Lease(hass)
+    await lease.take(device)
     try:
         yield
     finally:
-        turn.release()
+        lease.release()
 
 
 @callback
@@ -164,7 +164,7 @@ def async_sharers(hass: HomeAssistant, device: str) -> int:
 def async_shortest(hass: HomeAssistant, entry: ConfigEntry) -> int:
     """Return the shortest time between two readings of a meter, in seconds."""
     sharers = async_sharers(hass, entry.data[CONF_DEVICE])
-    return TURN * sharers if sharers > 1 else SHORTEST_INTERVAL
+    return LEASE_TIME * sharers if sharers > 1 else SHORTEST_INTERVAL
 
 
 @callback

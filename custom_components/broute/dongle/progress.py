@@ -4,12 +4,12 @@ from dataclasses import dataclass
 import math
 from typing import TYPE_CHECKING, Final
 
-from .aiobroute import Stage
+from ..aiobroute import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .aiobroute import Progress
+    from ..aiobroute import Progress
 
 SECONDS: Final = {Stage.PROBE: 2.0, Stage.JOIN: 4.0, Stage.READ: 3.0}
 """How long the steps of connecting usually take; a scan tells it itself."""

@@ -35,7 +35,7 @@ from homeassistant.util.unit_conversion import EnergyConverter
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from .aiobroute import (
+from ..aiobroute import (
     HALF_HOURS,
     HISTORY_DAYS,
     HISTORY_IN,
@@ -44,17 +44,17 @@ from .aiobroute import (
     Counters,
     PropertyRefusedError,
 )
-from .const import DOMAIN
-from .coordinator import HistoryUnavailableError
-from .history import HOUR, Counter, Plan, Recorded, Row, plan
+from ..const import DOMAIN
+from .source import HistoryUnavailableError, MeterSource
+from .statistics import HOUR, Counter, Plan, Recorded, Row, plan
 
 if TYPE_CHECKING:
     from homeassistant.components.recorder.core import Recorder
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import Event, HomeAssistant
     from sqlalchemy.orm import Session
 
-    from .aiobroute import SmartMeter
-    from .coordinator import MeterConfigEntry
+    from ..aiobroute import SmartMeter
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -209,11 +209,11 @@ def async_store(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
 class HistoryImport:
     """Keeps the recorder in line with one meter; the owner of the task that does it."""
 
-    def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, source: MeterSource) -> None:
         """Do nothing yet."""
         self._hass = hass
         self._entry = entry
-        self._coordinator = entry.runtime_data
+        self._coordinator = source
         self._store = async_store(hass, entry.entry_id)
         self._memory = _Memory()
         self._is_loaded = False

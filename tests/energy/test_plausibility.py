@@ -7,10 +7,10 @@ from homeassistant.const import STATE_UNKNOWN
 from hypothesis import given, strategies as st
 
 from custom_components.broute.aiobroute import MeterProfile
-from custom_components.broute.counter import Doubts
-from custom_components.broute.history import FASTEST
+from custom_components.broute.energy.plausibility import PlausibilityFilter
+from custom_components.broute.energy.statistics import FASTEST
 
-from .home import dongle, elapse, entry_of, set_up, state, until
+from ..home import dongle, elapse, entry_of, set_up, state, until
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -29,7 +29,7 @@ def kwh(count: int) -> Decimal:
 
 @given(counts, st.lists(st.tuples(seconds, st.integers(0, 100)), max_size=20))
 def test_what_can_be_true_passes(first: int, steps: list[tuple[int, int]]) -> None:
-    counter, at, count = Doubts(PROFILE), 0, first
+    counter, at, count = PlausibilityFilter(PROFILE), 0, first
     assert counter.check(kwh(count), at) == kwh(count)
     for pause, percent in steps:
         at += pause
@@ -39,7 +39,7 @@ def test_what_can_be_true_passes(first: int, steps: list[tuple[int, int]]) -> No
 
 @given(counts, counts, seconds)
 def test_a_single_wrong_value_never_passes(count: int, wrong: int, pause: int) -> None:
-    counter = Doubts(PROFILE)
+    counter = PlausibilityFilter(PROFILE)
     counter.check(kwh(count), 0)
     rise = kwh((wrong - count) % SPAN)
     is_possible = rise <= FASTEST * pause / 3600 + kwh(1)
@@ -49,15 +49,15 @@ def test_a_single_wrong_value_never_passes(count: int, wrong: int, pause: int) -
 
 
 @given(counts, counts, seconds)
-def test_what_is_said_twice_is_believed(count: int, new: int, pause: int) -> None:
-    counter = Doubts(PROFILE)
+def test_what_is_said_twice_is_accepted(count: int, new: int, pause: int) -> None:
+    counter = PlausibilityFilter(PROFILE)
     counter.check(kwh(count), 0)
     counter.check(kwh(new), pause)
     assert counter.check(kwh(new), pause + 60) == kwh(new)
 
 
 def test_two_different_wrong_values_do_not_confirm_each_other() -> None:
-    counter = Doubts(PROFILE)
+    counter = PlausibilityFilter(PROFILE)
     assert counter.check(kwh(5000), 0) == kwh(5000)
     assert counter.check(kwh(90_000), 60) is None
     assert counter.check(kwh(10), 120) is None
@@ -65,7 +65,7 @@ def test_two_different_wrong_values_do_not_confirm_each_other() -> None:
 
 
 def test_no_value_is_no_value() -> None:
-    counter = Doubts(MeterProfile.from_raw({}))
+    counter = PlausibilityFilter(MeterProfile.from_raw({}))
     assert counter.check(None, 0) is None
     assert counter.check(Decimal(7), 60) == 7
     # Nobody knows where this one begins again.

@@ -7,16 +7,16 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, STATE_UNAVAILABLE
 import pytest
 
-from custom_components.broute.ports import name_of
+from custom_components.broute.dongle.ports import name_of
 
-from .home import dongle, elapse, entry_of, look_for_sticks, now, set_up, state, state_of, stick, until
+from ..home import dongle, elapse, entry_of, look_for_sticks, now, set_up, state, state_of, stick, until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from homeassistant.core import HomeAssistant
 
-    from .simulator.transport import SimulatedPort
+    from ..simulator.transport import SimulatedPort
 
 POWER = "sensor.smart_meter_power"
 

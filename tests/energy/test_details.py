@@ -12,17 +12,17 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.broute.aiobroute import JST, MeterProfile, Reading, Values
-from custom_components.broute.details import Details
+from custom_components.broute.energy.details import Details
 
-from .aiobroute.virtual_time import START, clock
-from .home import DOMAIN, MAC, dongle, elapse, entry_of, set_up, state, until
-from .simulator import scenarios
-from .simulator.echonet import Esv
+from ..aiobroute.virtual_time import START, clock
+from ..home import DOMAIN, MAC, dongle, elapse, entry_of, set_up, state, until
+from ..simulator import scenarios
+from ..simulator.echonet import Esv
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-    from .simulator.scenarios import Scenario
+    from ..simulator.scenarios import Scenario
 
 FAULT = "binary_sensor.smart_meter_fault"
 IMPORT = "sensor.smart_meter_energy_import"

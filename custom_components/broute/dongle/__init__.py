@@ -1,0 +1,1 @@
+"""The dongle, its port and the way to the meter."""

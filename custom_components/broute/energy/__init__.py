@@ -1,0 +1,1 @@
+"""What the meter counted, kept and brought into Home Assistant's statistics."""

@@ -1,0 +1,49 @@
+"""What the energy side needs of a meter, whoever connects to it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from homeassistant.core import CALLBACK_TYPE
+
+from ..aiobroute import Counters, HistoryError, MeterProfile, SmartMeter
+
+
+class HistoryUnavailableError(HistoryError):
+    """The meter cannot be asked at present, for a reason that a person can be told in their language."""
+
+    def __init__(self, reason: str, key: str) -> None:
+        """Take the reason for the log, and the translation key for the person."""
+        super().__init__(reason)
+        self.key = key
+
+
+class MeterSource(Protocol):
+    """A meter that is connected to from time to time."""
+
+    profile: MeterProfile
+    """As the meter told at the last connect."""
+    history_start: datetime | None
+    """The oldest hour that is known, for the person."""
+
+    @property
+    def meter(self) -> SmartMeter | None:
+        """Return the connection, if there is one."""
+
+    def async_meter(self) -> AbstractAsyncContextManager[SmartMeter]:
+        """Lend the connection.
+
+        Raises:
+            HistoryUnavailableError: there is none, or others have waited for the dongle for too long.
+
+        """
+
+    def async_remembered(self, counters: Sequence[Counters]) -> None:
+        """Take a newer part of the history, in order of time."""
+
+    def async_add_listener(self, update_callback: Callable[[], None], context: object = None) -> CALLBACK_TYPE:
+        """Call back after each reading and whatever else is new."""
+
+    def async_update_listeners(self) -> None:
+        """Tell all listeners."""
