@@ -10,8 +10,9 @@ from .actions import async_setup_actions
 from .const import CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
 from .dongle.ports import async_watch_ports
-from .energy.backfill import HistoryImport, async_store
+from .energy.backfill import Backfill
 from .energy.dashboard import async_add_if_requested
+from .energy.store import LedgerStore
 from .repairs import async_forget, async_watch_entries
 from .takeover.built_in import async_disable_built_in, async_take_over
 
@@ -45,11 +46,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     entry.runtime_data = coordinator
     measured = {name for name, value in asdict(coordinator.data).items() if value is not None}
     await async_take_over(hass, entry, measured)
-    coordinator.history = HistoryImport(hass, entry, coordinator)
+    coordinator.history = Backfill(hass, entry, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_add_if_requested(hass, entry)
-    if entry.options.get(CONF_IMPORT_HISTORY, True):
-        coordinator.history.async_start()
+    coordinator.history.async_start(is_enabled=entry.options.get(CONF_IMPORT_HISTORY, True))
     return True
 
 
@@ -62,4 +62,4 @@ async def async_unload_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bo
 async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
     """Leave nothing behind."""
     async_forget(hass, entry)
-    await async_store(hass, entry.entry_id).async_remove()
+    await LedgerStore(hass, entry.entry_id).async_remove()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 
     from .coordinator import MeterConfigEntry
-    from .energy.backfill import HistoryImport
+    from .energy.backfill import Backfill
 
 ATTR_FIRST: Final = "first_day"
 ATTR_LAST: Final = "last_day"
@@ -53,7 +53,7 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     hass.services.async_register(DOMAIN, "import_history", import_history, SCHEMA, SupportsResponse.OPTIONAL)
 
 
-def _asked(hass: HomeAssistant, call: ServiceCall) -> tuple[HistoryImport, date, date]:
+def _asked(hass: HomeAssistant, call: ServiceCall) -> tuple[Backfill, date, date]:
     """Return whose history is wanted, and of which days."""
     entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
     first, last = call.data[ATTR_FIRST], call.data[ATTR_LAST]

@@ -49,7 +49,7 @@ from .const import (
 )
 from .dongle.journal import async_journal
 from .dongle.sharing import LEASE_TIME, PATIENCE, REJOIN_PAUSE, Lease, async_interval, async_sharers
-from .energy.backfill import HistoryImport
+from .energy.backfill import Backfill
 from .energy.details import DETAILS, DETAILS_INTERVAL, Details
 from .energy.source import HistoryUnavailableError
 from .repairs import Issues
@@ -124,7 +124,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     """As the meter told at the last connect; not there before the first."""
     module: ModuleInfo
     """As `profile`."""
-    history: HistoryImport
+    history: Backfill
     """Set by whoever sets the entry up."""
 
     def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:

@@ -42,7 +42,7 @@ def test_a_single_wrong_value_never_passes(count: int, wrong: int, pause: int) -
     counter = PlausibilityFilter(PROFILE)
     counter.check(kwh(count), 0)
     rise = kwh((wrong - count) % SPAN)
-    is_possible = rise <= FASTEST * pause / 3600 + kwh(1)
+    is_possible = rise <= Decimal(FASTEST) * pause / 3600 + kwh(1)
     assert counter.check(kwh(wrong), pause) == (kwh(wrong) if is_possible else None)
     if not is_possible:
         assert counter.check(kwh(count), pause + 60) == kwh(count)

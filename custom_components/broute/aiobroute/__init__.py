@@ -62,7 +62,7 @@ from .errors import (
     PropertyRefusedError,
     SessionLostError,
 )
-from .history import HISTORY_DAYS, Counters
+from .history import HISTORY_DAYS, Counters, Day, Direction
 from .meter import Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .profile import MeterProfile
@@ -112,7 +112,9 @@ __all__ = [
     "Counters",
     "Counts",
     "Credentials",
+    "Day",
     "DayHistory",
+    "Direction",
     "FixedTimeCount",
     "FrameError",
     "HistoryError",

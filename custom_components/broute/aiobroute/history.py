@@ -1,10 +1,11 @@
 """The half-hours that the meter remembers, dated by the meter's own calendar."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from enum import Enum
 import logging
 
 from .echonet.properties import (
@@ -55,6 +56,25 @@ class Counters:
     """kWh taken from the grid, as on the meter's display."""
     energy_out: Decimal | None
     """kWh fed into the grid, as on the meter's display."""
+
+
+class Direction(Enum):
+    """Which of the two counters."""
+
+    IN = "taken from the grid"
+    OUT = "fed into the grid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """What the meter answered when it was asked for a day, each direction on its own."""
+
+    date: date
+    """By the meter's own calendar."""
+    energies: Mapping[Direction, Mapping[datetime, Decimal | None]]
+    """The counters in kWh at each half-hour that has begun, of each direction that was answered."""
+    failures: Mapping[Direction, PropertyRefusedError]
+    """Why each other direction was not answered this time: ask again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +163,18 @@ class History:
             if await self._number(day) != number:  # Midnight does not come twice.
                 counters = await self._day(number + 1)
         return counters
+
+    async def ask(self, day: date) -> Day:
+        """Ask for a date; a direction that is refused is a failure of its own."""
+        try:
+            counters = {each.start: each for each in await self.day(day)}
+        except PropertyRefusedError as err:
+            return Day(date=day, energies={}, failures={Direction.IN: err, Direction.OUT: err})
+        energies: dict[Direction, Mapping[datetime, Decimal | None]] = {
+            Direction.IN: {start: each.energy_in for start, each in counters.items()},
+            Direction.OUT: {start: each.energy_out for start, each in counters.items()},
+        }
+        return Day(date=day, energies=energies, failures={})
 
     async def half_hours(self, newest: datetime, length: int) -> list[Counters]:
         """Return up to twelve half-hours that end with the newest, in order of time (APPX EC, ED).

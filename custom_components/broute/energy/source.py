@@ -7,7 +7,8 @@ from typing import Protocol
 
 from homeassistant.core import CALLBACK_TYPE
 
-from ..aiobroute import Counters, HistoryError, MeterProfile, SmartMeter
+from ..aiobroute import Counters, HistoryError, MeterProfile, Reading, SmartMeter
+from .details import Details
 
 
 class HistoryUnavailableError(HistoryError):
@@ -24,6 +25,11 @@ class MeterSource(Protocol):
 
     profile: MeterProfile
     """As the meter told at the last connect."""
+    data: Reading
+    """The last reading."""
+    readings: int
+    """How many there were."""
+    details: Details
     history_start: datetime | None
     """The oldest hour that is known, for the person."""
 

@@ -1,264 +1,493 @@
-"""What the meter remembers against what the recorder has: pure arithmetic, see docs/energy.md.
+"""From the ledger to the rows that the recorder should have, and what differs: pure arithmetic, see docs/energy.md.
 
 The recorder keeps a row for each hour: the counter's state at its end, and a sum; the bar of an hour in the Energy
-dashboard is its sum less the sum of the row before.
+dashboard is its sum less the sum of the row before. Energies are millionths of a kWh, times are seconds since 1970.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from decimal import Decimal
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 import logging
 from typing import Final
 
+from ..aiobroute import JST
+from .ledger import HALF_HOUR_SECONDS, MICRO, UNKNOWN, Ledger, Month, Sample, Scale, Source, Tenure
+
 _LOGGER = logging.getLogger(__name__)
 
-HOUR: Final = timedelta(hours=1)
+HOUR: Final = 3600
+PERIOD: Final = 300
+"""Seconds; what the recorder compiles at a time."""
 
-FASTEST: Final = Decimal(50)
+FASTEST: Final = 50
 """kWh in an hour; from 50 kW on, a customer gets no low-voltage supply, and no meter of this kind."""
+
+SLACK: Final = 600
+"""Seconds by which a counter that was polled may be older than the half-hour that it stands for."""
 
 LOOK_BACK: Final = 8
 """So many wrong values in a row are recognized."""
 
-NOTHING: Final = Decimal("0.000001")
-"""kWh; the recorder counts in binary, and what is less is its rounding."""
+CHUNK: Final = 10 * 24 * HOUR
+"""Seconds; what is derived, and compared with the recorder, at a time."""
+
+NOTHING: Final = 10
+"""Millionths of a kWh; the recorder counts in binary, and what is less is its rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the recorder, for an hour or for five minutes; kWh."""
+    """A row of an hour, or of five minutes."""
 
-    start: datetime
-    state: Decimal
-    sum: Decimal
+    start: int
+    state: int
+    sum: int
 
-    @property
-    def end(self) -> datetime:
-        """Return the end of the hour."""
-        return self.start + HOUR
-
-    @property
-    def base(self) -> Decimal:
-        """Return what is the same in all rows that were counted on from one another."""
-        return self.sum - self.state
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """What the recorder has of one counter, in order of time."""
-
-    rows: Sequence[Row]
-    """Hours: from some days before the first known counter on; the recorder fills in what it missed while it was off,
-    with a state that may be older than what was imported, and makes a negative bar of it.
-    """
-    running: Sequence[Row]
-    """Five minutes each; the recorder counts on from the last one."""
-    compiled: datetime
-    """Up to here the recorder has made its own rows; a row that is imported before it has costs others theirs."""
+    def is_like(self, other: Row) -> bool:
+        """Return whether there is no difference that anybody could see."""
+        return max(abs(self.state - other.state), abs(self.sum - other.sum)) <= NOTHING
 
 
 @dataclass(frozen=True, slots=True)
-class Adjustment:
-    """A number that is added to the sums of all rows from a time on."""
+class Point:
+    """A counter of one meter at some time."""
 
-    start: datetime
-    energy: Decimal
+    at: int
+    energy: int
+    span: int | None
+    """Millionths of a kWh after which it begins again at zero."""
+    step: int
+    is_exact: bool = True
+    """Whether it was read at just this time."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What makes the recorder's rows true: first the adjustment, then the rows."""
-
-    adjustment: Adjustment | None
-    rows: Sequence[Row]
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """How a meter counts."""
-
-    span: Decimal | None
-    """kWh after which it begins again at zero."""
-    since: datetime | None = None
-    """When this meter took the place of another one; the other one's rows end here."""
-
-    def has_counted(self, time: datetime) -> bool:
-        """Return whether it was this meter already."""
-        return self.since is None or time >= self.since
-
-    def rise(self, before: Decimal, after: Decimal, time: timedelta) -> Decimal | None:
-        """Return the energy between two states; `None` if so much cannot have flowed in this time."""
-        energy = after - before
+    def rise_from(self, before: Point) -> int | None:
+        """Return the energy since another point of the same meter; `None` if so much cannot have flowed."""
+        energy = self.energy - before.energy
         if energy < 0 and self.span is not None:
             energy += self.span
-        return energy if 0 <= energy <= FASTEST * Decimal(time / HOUR) else None
-
-    def plausible(self, known: Mapping[datetime, Decimal]) -> dict[datetime, Decimal]:
-        """Leave out what this meter cannot have counted: the longest chain of values that can be true is kept."""
-        times = sorted(time for time in known if self.has_counted(time))
-        chains: list[tuple[int, int | None]] = []  # Length of the best chain that ends here, and the link before.
-        for i, time in enumerate(times):
-            best: tuple[int, int | None] = (1, None)
-            for j in range(i - 1, max(i - 1 - LOOK_BACK, -1), -1):
-                if chains[j][0] >= best[0] and self.rise(known[times[j]], known[time], time - times[j]) is not None:
-                    best = (chains[j][0] + 1, j)
-            chains.append(best)
-        kept = set()
-        link = max(range(len(times)), key=lambda i: chains[i][0], default=None)
-        while link is not None:
-            kept.add(link)
-            link = chains[link][1]
-        for i, time in enumerate(times):
-            if i not in kept:
-                _LOGGER.debug("Left out a counter that cannot be: %s kWh at %s", known[time], time)
-        return {time: known[time] for i, time in enumerate(times) if i in kept}
-
-
-def plan(recorded: Recorded, known: Mapping[datetime, Decimal], counter: Counter, *, overrule: bool = False) -> Plan:
-    """Return what brings the recorder's rows into line with the meter's plausible counters at full hours.
-
-    An hour of which the meter knows only the end takes the energy since the last that is known: it must not be lost,
-    and not be heaped onto an hour that is known. Hours that somebody has corrected by hand keep their energy, unless
-    they are to be overruled.
-    """
-    if not known:
-        return Plan(None, ())
-    course = _course(recorded, known, counter, overrule=overrule)
-    adjustment = _adjustment(recorded, course, counter)
-    wanted = []
-    last = course.points[0].sum
-    for point in course.points:
-        row = course.rows.get(point.time)
-        if row is not None:
-            if adjustment is not None and row.start >= adjustment.start:
-                row = replace(row, sum=row.sum + adjustment.energy)
-            is_wanted = max(abs(row.sum - point.sum), abs(row.state - point.state)) > NOTHING
-        else:
-            is_closed = point.time <= recorded.compiled
-            is_wanted = is_closed and (point.time - HOUR in known or point.sum - last > NOTHING)
-        if is_wanted:
-            wanted.append(Row(point.time - HOUR, point.state, point.sum))
-        last = point.sum
-    return Plan(adjustment, wanted)
+        time = self.at - before.at + (0 if self.is_exact and before.is_exact else SLACK)
+        return energy if 0 <= energy <= FASTEST * MICRO * time // HOUR + self.step else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Point:
-    """What is true at the end of an hour."""
+class Carry:
+    """Where the sums stand at the end of a time."""
 
-    time: datetime
-    state: Decimal
-    sum: Decimal
-    is_known: bool = False
-    """Whether the state is the meter's at just this time; the recorder's are of some moment before."""
-    is_likely: bool = True
-    """Whether the counter can have had this state."""
+    total: int = 0
+    """Energy since the first counter."""
+    tenure: int = 0
+    """Number of the present tenure."""
+    last: Point | None = None
+    """The last counter in this tenure that counts."""
+    first: Point | None = None
+    """The first counter of all."""
+    row: Row | None = None
+    """The last row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What tells two series of rows apart without a look at each: their number, and sums of their values."""
+
+    count: int
+    sums: float
+    states: float
+    weighted: float
+    """The sums, each times the hours since the beginning of the chunk."""
+
+    def is_like(self, other: Summary) -> bool:
+        """Return whether no row can differ by as much as anybody could see."""
+        if self.count != other.count:
+            return False
+        bound = NOTHING * max(self.count, 1)
+        return (
+            abs(self.sums - other.sums) <= bound
+            and abs(self.states - other.states) <= bound
+            and abs(self.weighted - other.weighted) <= bound * CHUNK / HOUR
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The rows of one chunk of time, in order of time; sums count from the beginning of the ledger."""
+
+    begin: int
+    rows: Sequence[Row]
+    before: Carry
+    after: Carry
+    _whole: tuple[Summary, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Add up once what is asked for at each look."""
+        object.__setattr__(self, "_whole", _added_up(self.begin, self.rows))
+
+    def summary(self, offset: int, until: int) -> Summary:
+        """Return the summary of the rows that end by some time, on top of an offset."""
+        rows, (plain, hours) = self.rows, self._whole
+        if rows and rows[-1].start + HOUR > until:
+            rows = rows[: bisect_right(rows, until - HOUR, key=lambda row: row.start)]
+            plain, hours = _added_up(self.begin, rows)
+        return Summary(len(rows), plain.sums + offset * len(rows), plain.states, plain.weighted + offset * hours)
+
+
+def summary_of(begin: int, rows: Sequence[Row]) -> Summary:
+    """Return the summary of rows of a chunk."""
+    return _added_up(begin, rows)[0]
+
+
+def _added_up(begin: int, rows: Sequence[Row]) -> tuple[Summary, int]:
+    """Return the summary of rows, and the sum of their weights."""
+    hours = [(row.start - begin) // HOUR for row in rows]
+    weighted = sum(row.sum * hour for row, hour in zip(rows, hours, strict=True))
+    return Summary(len(rows), sum(row.sum for row in rows), sum(row.state for row in rows), weighted), sum(hours)
+
+
+def chunk_of(at: int) -> int:
+    """Return the beginning of the chunk that a row which starts at some time belongs to."""
+    return at - at % CHUNK
+
+
+@dataclass(slots=True)
+class Derivation:
+    """The rows of one direction; what has not changed since the last time is not derived anew."""
+
+    key: str
+    _known: dict[int, tuple[object, Chunk]] = field(default_factory=dict)
+    _left_out: set[int] = field(default_factory=set)
+    """Times of counters that cannot be, of which a line in the log is enough."""
+
+    async def chunks(self, ledger: Ledger, until: int) -> list[Chunk]:
+        """Return all chunks from the first counter of the ledger to some time, a few milliseconds at a time."""
+        begins = [month.begin for month in ledger.months.values() if self.key in month.counts]
+        begins += [sample.at for tenure in ledger.tenures for sample in _samples(tenure) if self.key in sample.counts]
+        if not begins:
+            return []
+        carry, chunks = Carry(), []
+        for begin in range(chunk_of(min(begins) - 1), until, CHUNK):
+            chunk = self._chunk(ledger, begin, carry)
+            if chunk is None:
+                await asyncio.sleep(0)
+                chunk = self._derived(ledger, begin, carry)
+            chunks.append(chunk)
+            carry = chunk.after
+        return chunks
+
+    def _chunk(self, ledger: Ledger, begin: int, carry: Carry) -> Chunk | None:
+        about, chunk = self._known.get(begin, (None, None))
+        return chunk if about == self._about(ledger, begin, carry) else None
+
+    def _derived(self, ledger: Ledger, begin: int, carry: Carry) -> Chunk:
+        chunk, left_out = _derive(self.key, ledger, begin, carry)
+        for point in left_out:
+            if point.at not in self._left_out:
+                self._left_out.add(point.at)
+                time = datetime.fromtimestamp(point.at, UTC)
+                _LOGGER.debug("Left out a counter that cannot be: %s kWh at %s", point.energy / MICRO, time)
+        self._known[begin] = (self._about(ledger, begin, carry), chunk)
+        return chunk
+
+    def _about(self, ledger: Ledger, begin: int, carry: Carry) -> tuple[object, ...]:
+        """Return everything that the rows of a chunk depend on."""
+        return (
+            carry,
+            [(month.meter, month.name, month.version) for month in _months(ledger, begin)],
+            [(each.meter, each.since, each.first, _closing(ledger, i)) for i, each in enumerate(ledger.tenures)],
+            _corrections(ledger, self.key, begin),
+        )
+
+
+def _samples(tenure: Tenure) -> Iterator[Sample]:
+    yield from (sample for sample in (tenure.first, tenure.last) if sample is not None)
+
+
+def _closing(ledger: Ledger, number: int) -> Sample | None:
+    """Return what the meter of a tenure that is over showed last."""
+    return None if number == len(ledger.tenures) - 1 else ledger.tenures[number].last
+
+
+def _months(ledger: Ledger, begin: int) -> list[Month]:
+    """Return the months of all meters that a chunk has a part of, its end included."""
+    names = {f"{datetime.fromtimestamp(at, JST):%Y-%m}" for at in (begin, begin + CHUNK)}
+    meters = {tenure.meter for tenure in ledger.tenures}
+    found = (ledger.months.get((meter, name)) for meter in meters for name in names)
+    return sorted((month for month in found if month is not None), key=lambda month: (month.meter, month.name))
+
+
+def _corrections(ledger: Ledger, key: str, begin: int) -> dict[int, int]:
+    return {hour: energy for hour, energy in ledger.corrections[key].items() if begin <= hour < begin + CHUNK}
+
+
+def _derive(key: str, ledger: Ledger, begin: int, before: Carry) -> tuple[Chunk, list[Point]]:
+    """Return the rows of the hours that begin in a chunk, and the counters that were left out."""
+    months, corrections = _months(ledger, begin), _corrections(ledger, key, begin)
+    total, last, first, row = before.total, before.last, before.first, before.row
+    rows: dict[int, Row] = {}
+    number = before.tenure
+    left_out = []
+    while True:
+        closing = _closing(ledger, number)
+        points = list(_points(key, ledger, months, number, begin, begin + CHUNK))
+        likely = plausible(points, last)
+        left_out += [] if len(likely) == len(points) else [point for point in points if point not in likely]
+        for point in likely:
+            if last is not None:
+                total += point.rise_from(last) or 0
+            last = point
+            if first is None:
+                first = point
+            elif point.at % HOUR == 0 or (closing is not None and point.at == closing.at):
+                start = (point.at - 1) // HOUR * HOUR
+                if start in corrections and point.at % HOUR == 0:
+                    total = (0 if row is None else row.sum) + corrections[start]
+                rows[start] = Row(start, point.energy, total)
+                if point.at % HOUR == 0:
+                    row = rows[start]
+        if number + 1 == len(ledger.tenures) or _since(ledger, number + 1) > begin + CHUNK:
+            break
+        number, last = number + 1, None
+    after = Carry(total, number, last, first, row)
+    return Chunk(begin, sorted(rows.values(), key=lambda row: row.start), before, after), left_out
+
+
+def energies(ledger: Ledger, key: str, begin: int, end: int) -> dict[int, int]:
+    """Return what flowed in each half-hour that begins within some time, as far as it is known."""
+    found: dict[int, int] = {}
+    for chunk in range(chunk_of(begin - HALF_HOUR_SECONDS), end + 1, CHUNK):
+        months = _months(ledger, chunk)
+        for number in range(len(ledger.tenures)):
+            points = plausible(list(_points(key, ledger, months, number, chunk - 1, chunk + CHUNK)), None)
+            for before, after in pairwise(point for point in points if point.at % HALF_HOUR_SECONDS == 0):
+                energy = after.rise_from(before) if after.at - before.at == HALF_HOUR_SECONDS else None
+                if energy is not None and begin <= before.at < end:
+                    found[before.at] = energy
+    return dict(sorted(found.items()))
+
+
+def _since(ledger: Ledger, number: int) -> int:
+    return ledger.tenures[number].since or 0
+
+
+def _points(key: str, ledger: Ledger, months: Sequence[Month], number: int, low: int, high: int) -> Iterator[Point]:
+    """Yield the counters of a tenure after one time and up to another, in order of time."""
+    tenure = ledger.tenures[number]
+    low = max(low, tenure.since or 0)
+    if number + 1 < len(ledger.tenures):
+        high = min(high, _since(ledger, number + 1))
+    samples = [sample for sample in (tenure.first, _closing(ledger, number)) if sample is not None]
+    found = [
+        Point(sample.at, sample.counts[key] * scale.step, _span(scale), scale.step)
+        for sample in samples
+        if (scale := tenure.scale) is not None and key in sample.counts and low < sample.at <= high
+    ]
+    for month in months:
+        if month.meter != tenure.meter or key not in month.counts:
+            continue
+        counts, step, span = month.counts[key], month.scale.step, _span(month.scale)
+        slots = range(
+            max(0, (low - month.begin) // HALF_HOUR_SECONDS + 1),
+            min(len(counts.values), (high - month.begin) // HALF_HOUR_SECONDS + 1),
+        )
+        found += [
+            Point(
+                month.begin + slot * HALF_HOUR_SECONDS,
+                counts.values[slot] * step,
+                span,
+                step,
+                counts.sources[slot] != Source.POLL,
+            )
+            for slot in slots
+            if counts.values[slot] != UNKNOWN
+        ]
+    times = set()
+    for point in sorted(found, key=lambda point: (point.at, not point.is_exact)):
+        if point.at not in times:
+            times.add(point.at)
+            yield point
+
+
+def _span(scale: Scale) -> int | None:
+    return None if scale.span is None else scale.span * scale.step
+
+
+def plausible(points: Sequence[Point], last: Point | None) -> list[Point]:
+    """Leave out what one meter cannot have counted: the longest chain of counters that can be true is kept.
+
+    `last` is the counter before them, if there is one; that the chain follows from it counts, but is no must.
+    """
+    known = list(points) if last is None else [last, *points]
+    if all(after.rise_from(before) is not None for before, after in pairwise(known)):
+        return list(points)
+    lengths: list[int] = []  # Of the best chain that ends here,
+    links: list[int | None] = []  # and where the one before is.
+    for i, point in enumerate(known):
+        best, link = 1, None
+        for j in range(i - 1, max(i - 1 - LOOK_BACK, -1), -1):
+            if lengths[j] >= best and point.rise_from(known[j]) is not None:
+                best, link = lengths[j] + 1, j
+        lengths.append(best)
+        links.append(link)
+    kept = set()
+    place: int | None = max(range(len(known)), key=lengths.__getitem__)
+    while place is not None:
+        kept.add(place)
+        place = links[place]
+    return [point for i, point in enumerate(known) if i in kept and point is not last]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """All rows that the recorder should have of one direction."""
+
+    chunks: Sequence[Chunk]
+    offset: int
+    """What the sums of the recorder were before the ledger begins."""
+    until: int
+    """The end of the last hour that the recorder has compiled; a row that came earlier would cost others theirs."""
 
     @property
-    def base(self) -> Decimal:
-        return self.sum - self.state
+    def first(self) -> Point | None:
+        """Return the first counter; rows that end by then are not touched."""
+        return self.chunks[-1].after.first if self.chunks else None
+
+    @property
+    def end(self) -> Carry:
+        """Return where the sums stand now, without the offset."""
+        return self.chunks[-1].after if self.chunks else Carry()
+
+    def rows(self, chunk: Chunk) -> list[Row]:
+        """Return the rows of a chunk as they should be."""
+        return [
+            Row(row.start, row.state, row.sum + self.offset) for row in chunk.rows if row.start + HOUR <= self.until
+        ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Course:
-    """The true sums, and the rows of the recorder that they concern, by the ends of the hours."""
-
-    points: Sequence[_Point]
-    rows: Mapping[datetime, Row]
-
-
-def _course(recorded: Recorded, known: Mapping[datetime, Decimal], counter: Counter, *, overrule: bool) -> _Course:
-    """Count on from the row before: by the meter, and by the recorder's own states where it has no value."""
-    total = Decimal(0)
-    rows: dict[datetime, Row] = {}
-    for row in recorded.rows:
-        if counter.since is not None and row.end <= counter.since:
-            total = row.sum  # Another meter's: its sum goes on, its state does not.
-        else:
-            rows[row.end] = row
-    last: _Point | None = None
-    for end in sorted(rows)[:1]:
-        if end <= min(known):
-            total = rows[end].sum
-            last = _Point(end, rows[end].state, total)
-    corrections = {} if overrule else _corrections(rows.values())
-    times = sorted(known)
-    points = []
-    for time in sorted({*rows, *known}):
-        is_known = time in known
-        state = known[time] if is_known else rows[time].state
-        slack = timedelta(0) if is_known and last is not None and last.is_known else HOUR
-        energy = Decimal(0) if last is None else counter.rise(last.state, state, time - last.time + slack)
-        following = times[bisect_right(times, time) :][:1]
-        if not is_known and any(counter.rise(state, known[end], end - time + HOUR) is None for end in following):
-            energy = None
-        is_likely = is_known or energy is not None
-        if not is_likely and last is not None:
-            state = last.state
-        total += corrections.get(time, energy or Decimal(0))
-        point = _Point(time, state, total, is_known, is_likely)
-        points.append(point)
-        # A state that has not changed may be as old as its first row.
-        if is_known or last is None or state != last.state:
-            last = point
-    return _Course(points, rows)
+def offset_of(before: Row | None, first: Point | None) -> int:
+    """Return what the sums begin with: the recorder's last row before the ledger, and what flowed up to there."""
+    if before is None:
+        return 0
+    if first is None or not 0 <= first.at - before.start - HOUR < HOUR:
+        return before.sum  # Of whose counter it is, nobody knows.
+    joined = Point(before.start + HOUR, before.state, first.span, first.step, is_exact=False)
+    return before.sum + (first.rise_from(joined) or 0)
 
 
-def _corrections(rows: Iterable[Row]) -> dict[datetime, Decimal]:
-    """Return the energy of hours whose sum was changed by hand.
+def differences(wanted: Wanted, chunk: Chunk, recorded: Sequence[Row], following: Row | None) -> list[Row]:
+    """Return the rows of a chunk that have to be written: the recorder lacks them, or has them otherwise.
 
-    The recorder itself adds what the state has risen by; it does not if the state falls, or where it begins at zero.
+    Rows of hours whose end the ledger does not know keep their state if it fits between its neighbours; `following`
+    is the first row after the chunk.
     """
-    corrections = {}
-    for row, after in pairwise(sorted(rows, key=lambda row: row.start)):
-        risen = after.state - row.state
-        begins = 0 <= after.sum <= risen + NOTHING
-        if row.end == after.start and risen >= 0 and not begins and abs(after.base - row.base) > NOTHING:
-            corrections[after.end] = after.sum - row.sum
-    return corrections
-
-
-def _adjustment(recorded: Recorded, course: _Course, counter: Counter) -> Adjustment | None:
-    """Return what the recorder's own counting is wrong by, from the first row that is wrong by as much."""
-    running = [row for row in recorded.running if counter.has_counted(row.start)]
-    newest = max((point for point in course.points if point.time in course.rows), key=lambda p: p.time, default=None)
-    if newest is not None and newest.is_likely:
-        row = course.rows[newest.time]
-        is_same_run = not running or running[0].start < row.end or abs(running[-1].base - row.base) <= NOTHING
-        if is_same_run:
-            return _of_run(course, newest.base - row.base)
-    if not running:
-        return None
-    latest = running[-1]
-    near = max(
-        (point for point in course.points if point.time <= latest.start),
-        key=lambda point: point.time,
-        default=course.points[0],
-    )
-    time = abs(latest.start - near.time) + HOUR
-    rise = counter.rise(near.state, latest.state, time)
-    if rise is None:
-        # The recorder fills rows in with a state that may be days old.
-        seen = min((row.start for row in recorded.rows if row.state == latest.state), default=latest.start)
-        rise = -(counter.rise(latest.state, near.state, max(time, near.time - seen + HOUR)) or Decimal(0))
-    start = next((row.start for row in running if abs(row.base - latest.base) <= NOTHING), latest.start)
-    return _worth_while(Adjustment(start, near.sum + rise - latest.sum))
-
-
-def _of_run(course: _Course, energy: Decimal) -> Adjustment | None:
-    start = None
-    for point in reversed(course.points):
-        row = course.rows.get(point.time)
+    first = wanted.first
+    if first is None:
+        return []
+    due = {row.start: row for row in wanted.rows(chunk)}
+    there = {row.start: row for row in recorded if first.at < row.start + HOUR <= wanted.until}
+    before = chunk.before.row
+    last = None if before is None else Row(before.start, before.state, before.sum + wanted.offset)
+    ends = sorted(due)
+    changed = []
+    for start in sorted({*due, *there}):
+        row = due.get(start)
         if row is None:
-            continue
-        if abs(point.base - row.base - energy) > NOTHING:
-            break
-        start = row.start
-    return None if start is None else _worth_while(Adjustment(start, energy))
+            after = due[ends[place]] if (place := bisect_left(ends, start)) < len(ends) else following
+            row = _between(last, there[start], after, wanted)
+        if start not in there or not row.is_like(there[start]):
+            changed.append(row)
+        last = row
+    return changed
 
 
-def _worth_while(adjustment: Adjustment) -> Adjustment | None:
-    return adjustment if abs(adjustment.energy) > NOTHING else None
+def _between(last: Row | None, row: Row, after: Row | None, wanted: Wanted) -> Row:
+    """Return what an hour should be whose end only the recorder knows."""
+    flat = Row(row.start, row.state if last is None else last.state, wanted.offset if last is None else last.sum)
+    end = wanted.end.last
+    if last is None or end is None:
+        return flat
+    points = [Point(each.start + HOUR, each.state, end.span, end.step, is_exact=False) for each in (last, row)]
+    risen = points[1].rise_from(points[0])
+    if risen is None:
+        return flat
+    if after is not None:
+        rest = Point(after.start + HOUR, after.state, end.span, end.step, is_exact=False).rise_from(points[1])
+        if rest is None or abs(risen + rest - (after.sum - last.sum)) > NOTHING:
+            return flat
+    return Row(row.start, row.state, last.sum + risen)
+
+
+def corrections_of(
+    wanted: Sequence[Row], recorded: Mapping[int, Row], boundaries: Sequence[int], verified: int, shift: int
+) -> dict[int, int]:
+    """Return the energy of the hours that a person has corrected since the rows were seen to be right.
+
+    Home Assistant's correction adds a number to the sums of all rows from an hour on, those of five minutes included:
+    their `shift` has to be the same. `verified` is the end of the last hour that was seen to be right, `boundaries`
+    are the times at which another meter took over.
+    """
+    steps: list[tuple[int, int, int]] = []  # Hour, energy as it should be, how much it is off by.
+    matched = [
+        (row, recorded[row.start].sum - row.sum)
+        for row in wanted
+        if row.start + HOUR <= verified
+        and row.start in recorded
+        and abs(recorded[row.start].state - row.state) <= NOTHING
+    ]
+    for (before, off_before), (row, off) in pairwise(matched):
+        is_joint = any(before.start <= boundary <= row.start + 2 * HOUR for boundary in boundaries)
+        if row.start - before.start == HOUR and abs(off - off_before) > NOTHING and not is_joint:
+            steps.append((row.start, row.sum - before.sum, off - off_before))
+    steps = _without_spikes(steps)
+    if abs(sum(step for _, _, step in steps) - shift) > NOTHING * (len(steps) + 1):
+        return {}
+    return {hour: energy + step for hour, energy, step in steps}
+
+
+def _without_spikes(steps: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Leave out single rows that are off: no correction does that."""
+    kept: list[tuple[int, int, int]] = []
+    for step in steps:
+        if kept and step[0] - kept[-1][0] == HOUR and abs(step[2] + kept[-1][2]) <= NOTHING:
+            kept.pop()
+        else:
+            kept.append(step)
+    return kept
+
+
+def shift_of(wanted: Wanted, latest: Row) -> int | None:
+    """Return by how much a row of five minutes is off; `None` if its state is none that this meter can have had."""
+    end = wanted.end
+    if end.last is None:
+        return None
+    total = end.total + wanted.offset
+    shown = Point(latest.start + PERIOD, latest.state, end.last.span, end.last.step, is_exact=False)
+    if shown.at >= end.last.at and (risen := shown.rise_from(end.last)) is not None:
+        return latest.sum - total - risen
+    if (risen := end.last.rise_from(shown)) is not None:
+        return latest.sum - total + risen
+    # As old as may be: the recorder repeats the last state that it knows.
+    return 0 if abs(latest.sum - latest.state - (total - end.last.energy)) <= NOTHING else None
+
+
+def running(wanted: Wanted, rows: Sequence[Row], since: int | None, slot: int) -> list[Row]:
+    """Return the rows of five minutes that have to be written, so that the recorder counts on from the truth.
+
+    `rows` are the newest ones, `since` is when this meter took over, `slot` the start of the last row that the recorder
+    has compiled. Where no row can be of this meter, the recorder is made to count on from the last known counter.
+    """
+    end = wanted.end
+    if end.last is None:
+        return []
+    anchor = Row(rows[-1].start if rows else slot, end.last.energy, end.total + wanted.offset)
+    if not rows or (rows[-1].start < (since or 0) and end.last.at > (since or 0)):
+        return [] if rows and rows[-1].is_like(anchor) else [anchor]
+    latest = rows[-1]
+    shift = shift_of(wanted, latest)
+    if shift is None:
+        return [anchor]
+    if abs(shift) <= NOTHING:
+        return []
+    base = latest.sum - latest.state
+    run = [row for row in rows if abs(row.sum - row.state - base) <= NOTHING and row.start >= (since or 0)]
+    return [Row(row.start, row.state, row.sum - shift) for row in run]

@@ -1,0 +1,320 @@
+"""The ledger: the meter's own counter at each half-hour, for each meter and direction, kept for good.
+
+Everything that comes after it is derived from it and can be thrown away: see docs/energy.md.
+"""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import IntEnum
+import logging
+from typing import Final
+
+from ..aiobroute import JST, MeterProfile
+
+_LOGGER = logging.getLogger(__name__)
+
+ENERGY_IN: Final = "energy_in"
+ENERGY_OUT: Final = "energy_out"
+DIRECTIONS: Final = (ENERGY_IN, ENERGY_OUT)
+"""What a meter counts; the names are also those of the sensors."""
+
+HALF_HOUR: Final = timedelta(minutes=30)
+HALF_HOUR_SECONDS: Final = 1800
+SLOTS: Final = 48
+"""Half-hours in a day; Japan has no summer time."""
+
+MICRO: Final = 1_000_000
+"""Millionths of a kWh in a kWh: energies are whole numbers of them, so that adding up ten years is exact and quick."""
+
+UNKNOWN: Final = -1
+"""Instead of a count."""
+
+FUTURE: Final = timedelta(minutes=10)
+"""By how much a meter's clock may be ahead of ours."""
+
+LATE: Final = timedelta(minutes=45)
+"""How old a counter may be that a meter announces as its newest."""
+
+
+class Source(IntEnum):
+    """Who told a counter; the higher one wins."""
+
+    NOBODY = 0
+    POLL = 1
+    """The last reading before the half-hour."""
+    PUSH = 2
+    """Announced by the meter, or asked for as its newest counter at a fixed time (APPX EA, EB)."""
+    HISTORY = 3
+    """The meter's memory (APPX E2, E4, EC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How a meter counts."""
+
+    step: int
+    """Millionths of a kWh in one count."""
+    span: int | None
+    """Counts after which the counter begins again at zero."""
+
+    @classmethod
+    def of(cls, profile: MeterProfile) -> Scale | None:
+        """Take it from what the meter tells of itself; `None` if it does not tell the unit of its counters."""
+        step = profile.energy(1)
+        if step is None:
+            return None
+        return cls(int(step * MICRO), None if profile.digits is None else 10**profile.digits)
+
+    def count(self, energy: Decimal) -> int:
+        """Return the count that stands for some kWh."""
+        return int(energy * MICRO) // self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a meter counted at a moment that is no half-hour."""
+
+    at: int
+    """Seconds since 1970."""
+    counts: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Tenure:
+    """The time in which one meter was in its place."""
+
+    meter: str
+    """Its MAC."""
+    scale: Scale | None = None
+    """How it counts; `None` until it was first heard."""
+    since: int | None = None
+    """When the meter before it was last heard, seconds since 1970: what this one counted until then was elsewhere."""
+    first: Sample | None = None
+    """When it was first heard."""
+    last: Sample | None = None
+    """When it was last heard."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """The counters of one meter and direction in one month, a place for each half-hour."""
+
+    values: array[int]
+    sources: bytearray
+    answered: bytearray
+    """1 where the meter's memory was asked and has no value."""
+
+    @classmethod
+    def of(cls, slots: int) -> Counts:
+        """Return a month of which nothing is known."""
+        return cls(array("q", [UNKNOWN]) * slots, bytearray(slots), bytearray(slots))
+
+
+@dataclass(slots=True)
+class Month:
+    """What one meter counted in one month of the Japanese calendar."""
+
+    meter: str
+    year: int
+    month: int
+    scale: Scale
+    counts: dict[str, Counts] = field(default_factory=dict)
+    version: int = 0
+    """Changes with each change of the counters."""
+    begin: int = field(init=False)
+    """The first half-hour, in seconds since 1970."""
+    days: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Take begin and length from the calendar."""
+        following = date(self.year + self.month // 12, self.month % 12 + 1, 1)
+        self.begin = int(datetime(self.year, self.month, 1, tzinfo=JST).timestamp())
+        self.days = (following - date(self.year, self.month, 1)).days
+
+    @property
+    def name(self) -> str:
+        """Return the month as in 2026-11."""
+        return f"{self.year:04}-{self.month:02}"
+
+    def direction(self, key: str) -> Counts:
+        """Return the counters of one direction."""
+        if key not in self.counts:
+            self.counts[key] = Counts.of(self.days * SLOTS)
+        return self.counts[key]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All that was ever known of the meters of one place."""
+
+    tenures: list[Tenure] = field(default_factory=list)
+    """One after the other; a meter may come back."""
+    months: dict[tuple[str, str], Month] = field(default_factory=dict)
+    """By meter and name of the month."""
+    corrections: dict[str, dict[int, int]] = field(default_factory=lambda: {key: {} for key in DIRECTIONS})
+    """Hours that a person gave another energy: by their start in seconds since 1970, millionths of a kWh."""
+    changed: set[tuple[str, str]] = field(default_factory=set)
+    """Months that are not on disk as they are here."""
+    is_index_changed: bool = False
+    """Whether tenures or corrections are not on disk as they are here."""
+
+    @property
+    def tenure(self) -> Tenure | None:
+        """Return that of the present meter."""
+        return self.tenures[-1] if self.tenures else None
+
+    def begin(self, meter: str) -> bool:
+        """Let a meter be the present one; return whether it was not before.
+
+        What the one before it counted ends where it was last heard.
+        """
+        before = self.tenure
+        if before is not None and before.meter == meter:
+            return False
+        since = None if before is None else self._last_heard(before)
+        self.tenures.append(Tenure(meter, since=since))
+        self.is_index_changed = True
+        return True
+
+    def hear(self, at: datetime, counts: Mapping[str, int], scale: Scale) -> None:
+        """Take what the present meter shows just now."""
+        tenure = self.tenures[-1]
+        tenure.scale = scale
+        sample = Sample(int(at.timestamp()), dict(counts))
+        if tenure.first is None:
+            tenure.first = sample
+            self.is_index_changed = True
+        tenure.last = sample
+
+    def put(
+        self,
+        key: str,
+        start: datetime,
+        count: int,
+        source: Source,
+        scale: Scale,
+        *,
+        now: datetime,
+        overrule: bool = False,
+    ) -> bool:
+        """Take the present meter's counter at a half-hour; return whether anything is new.
+
+        The better source wins, and of equal ones the first, unless it is to be overruled.
+        """
+        at = int(start.timestamp())
+        if at % HALF_HOUR_SECONDS:
+            _LOGGER.debug("Left out a counter that is not of a half-hour: %s", start)
+            return False
+        if start > now + FUTURE or (source is Source.PUSH and start < now - LATE):
+            _LOGGER.debug("Left out a counter of another time: %s", start)
+            return False
+        month, slot = self._place(at, scale)
+        counts = month.direction(key)
+        known = Source(counts.sources[slot])
+        if known > source or (known == source and not overrule):
+            if known >= Source.PUSH and counts.values[slot] != count:
+                _LOGGER.debug("Left out a counter that differs from a better one: %s, %s", start, count)
+            return False
+        if (counts.values[slot], known) == (count, source):
+            return False
+        counts.values[slot], counts.sources[slot], counts.answered[slot] = count, source, 0
+        self._touch(month)
+        return True
+
+    def put_none(self, key: str, start: datetime, scale: Scale) -> None:
+        """Take note that the present meter's memory has no value of a half-hour."""
+        month, slot = self._place(int(start.timestamp()), scale)
+        counts = month.direction(key)
+        if counts.sources[slot] < Source.HISTORY and not counts.answered[slot]:
+            counts.answered[slot] = 1
+            self._touch(month)
+
+    def forget_none(self, key: str, day: date) -> None:
+        """Let a day be asked for again that had half-hours without a value."""
+        tenure = self.tenures[-1]
+        month = self.months.get((tenure.meter, f"{day:%Y-%m}"))
+        if month is not None and key in month.counts:
+            begin = (day.day - 1) * SLOTS
+            month.counts[key].answered[begin : begin + SLOTS] = bytes(SLOTS)
+
+    def holes(self, key: str, day: date) -> list[int]:
+        """Return the half-hours of a Japanese day for which the present meter's memory is still to be asked."""
+        tenure = self.tenures[-1]
+        times = [at for at in half_hours(day) if tenure.since is None or at > tenure.since]
+        month = self.months.get((tenure.meter, f"{day:%Y-%m}"))
+        if month is None or key not in month.counts:
+            return times
+        counts = month.counts[key]
+        slots = ((at, (at - month.begin) // HALF_HOUR_SECONDS) for at in times)
+        return [at for at, slot in slots if counts.sources[slot] < Source.PUSH and not counts.answered[slot]]
+
+    def energy(self, key: str, at: int) -> Decimal | None:
+        """Return what the present meter counted at a half-hour, in kWh."""
+        found = self._find(self.tenures[-1].meter, at)
+        if found is None or key not in found[0].counts:
+            return None
+        month, slot = found
+        count = month.counts[key].values[slot]
+        return None if count == UNKNOWN else Decimal(count * month.scale.step) / MICRO
+
+    def correct(self, key: str, hour: int, energy: int | None) -> None:
+        """Keep the energy that a person gave an hour, or give it back that of the meter."""
+        corrections = self.corrections[key]
+        if corrections.get(hour) != energy:
+            self.is_index_changed = True
+        if energy is None:
+            corrections.pop(hour, None)
+        else:
+            corrections[hour] = energy
+
+    def oldest(self) -> datetime | None:
+        """Return the first half-hour of which any counter is known."""
+        for month in sorted(self.months.values(), key=lambda month: month.begin):
+            if (slots := _known(month)) is not None:
+                return datetime.fromtimestamp(month.begin + slots[0] * HALF_HOUR_SECONDS, UTC)
+        return None
+
+    def _last_heard(self, tenure: Tenure) -> int | None:
+        """Return when a meter was last heard, or the newest half-hour that it told."""
+        months = [month for month in self.months.values() if month.meter == tenure.meter]
+        times = [] if tenure.last is None else [tenure.last.at]
+        times += [
+            month.begin + slots[1] * HALF_HOUR_SECONDS for month in months if (slots := _known(month)) is not None
+        ]
+        return max(times, default=None)
+
+    def _touch(self, month: Month) -> None:
+        month.version += 1
+        self.changed.add((month.meter, month.name))
+
+    def _place(self, at: int, scale: Scale) -> tuple[Month, int]:
+        day = datetime.fromtimestamp(at, JST)
+        meter = self.tenures[-1].meter
+        key = (meter, f"{day:%Y-%m}")
+        if key not in self.months:
+            self.months[key] = Month(meter, day.year, day.month, scale)
+        return self.months[key], _slot(day)
+
+    def _find(self, meter: str, at: int) -> tuple[Month, int] | None:
+        day = datetime.fromtimestamp(at, JST)
+        month = self.months.get((meter, f"{day:%Y-%m}"))
+        return None if month is None else (month, _slot(day))
+
+
+def half_hours(day: date) -> Iterator[int]:
+    """Yield the half-hours of a Japanese day, in seconds since 1970."""
+    begin = int(datetime.combine(day, time(), JST).timestamp())
+    yield from range(begin, begin + SLOTS * HALF_HOUR_SECONDS, HALF_HOUR_SECONDS)
+
+
+def _slot(at: datetime) -> int:
+    return (at.day - 1) * SLOTS + at.hour * 2 + at.minute // 30
+
+
+def _known(month: Month) -> tuple[int, int] | None:
+    """Return the first and the last half-hour of a month that has a counter."""
+    slots = [slot for counts in month.counts.values() for slot, value in enumerate(counts.values) if value != UNKNOWN]
+    return (min(slots), max(slots)) if slots else None

@@ -1,0 +1,440 @@
+"""The recorder's rows brought into line with the ledger: compared, written, read back and compared again.
+
+The only file that touches the recorder and its tables.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import batched
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from homeassistant.components.recorder.const import DOMAIN as RECORDER_DOMAIN
+from homeassistant.components.recorder.db_schema import (
+    RecorderRuns,
+    Statistics,
+    StatisticsRuns,
+    StatisticsShortTerm,
+)
+from homeassistant.components.recorder.entity_options import is_entity_recorded
+from homeassistant.components.recorder.models import (
+    StatisticData,
+    StatisticMeanType,
+    StatisticMetaData,
+    process_timestamp,
+)
+from homeassistant.components.recorder.statistics import async_import_statistics, get_metadata
+from homeassistant.components.recorder.tasks import SynchronizeTask
+from homeassistant.const import UnitOfEnergy
+from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
+from homeassistant.util import dt as dt_util
+from homeassistant.util.unit_conversion import EnergyConverter
+from sqlalchemy import BigInteger, cast as sql_cast, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from .ledger import MICRO, Ledger
+from .statistics import (
+    CHUNK,
+    HOUR,
+    NOTHING,
+    PERIOD,
+    Chunk,
+    Derivation,
+    Row,
+    Summary,
+    Wanted,
+    corrections_of,
+    differences,
+    offset_of,
+    running,
+    shift_of,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from homeassistant.core import HomeAssistant
+    from sqlalchemy.orm import Session
+
+_LOGGER = logging.getLogger(__name__)
+
+PATIENCE: Final = 60
+"""Seconds to wait for the recorder; it may be in the middle of a backup, a migration or a repair."""
+
+ROUNDS: Final = 3
+"""How often in a row it is written; the recorder may make a row of its own meanwhile."""
+
+BATCH: Final = 240
+"""Rows that are queued at a time, so that neither the event loop nor the recorder is held up."""
+
+NEWEST: Final = 3000
+"""Rows of five minutes; the recorder keeps those of ten days."""
+
+type Summaries = Mapping[int, Summary]
+
+
+class RecorderUnavailableError(Exception):
+    """The recorder is not there, not ready, or its database cannot be read at present."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What the recorder has of one statistic, in brief."""
+
+    unit: str
+    compiled: int
+    """Up to here the recorder has made its own rows."""
+    run: float | None
+    """When the present run of Home Assistant began, by the database: another database has another one."""
+    runs: frozenset[float]
+    """All runs that it knows of."""
+    summaries: Summaries
+    before: Row | None
+    """The last row of an hour before the ledger begins."""
+    latest: Row | None
+    """The last row of five minutes, from which the recorder counts on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """That all rows of hours up to some time, and what the recorder counts on from, were seen to be right."""
+
+    until: int
+    run: float
+    """In which run of Home Assistant: a database without this run is another one."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What was changed; hours of both directions."""
+
+    imported: int = 0
+    corrected: int = 0
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Makes the rows of one statistic true."""
+
+    hass: HomeAssistant
+    key: str
+    verified: Verified | None = None
+    is_right: bool = False
+    """Whether everything was right when it was looked at last."""
+    _derivation: Derivation = field(init=False)
+    _settled: dict[int, tuple[Summary, Summary]] = field(default_factory=dict)
+    """Chunks of which the recorder has more than the ledger: what was wanted, and what was there when it was right."""
+
+    def __post_init__(self) -> None:
+        """Derive everything anew."""
+        self._derivation = Derivation(self.key)
+
+    async def async_reconcile(self, ledger: Ledger, statistic_id: str, tally: Tally, *, overrule: bool = False) -> None:
+        """Compare, write and read back until everything is right, or the recorder does not take it.
+
+        Raises:
+            RecorderUnavailableError: the recorder cannot be asked at present.
+
+        """
+        self.is_right = False
+        if not is_entity_recorded(self.hass, statistic_id):
+            self.is_right = True
+            return
+        for _ in range(ROUNDS):
+            wanted, overview = await self._async_look(ledger, statistic_id)
+            if wanted.first is None:
+                self.is_right = True
+                return
+            different = self._different(wanted, overview)
+            there = await self._async_rows(statistic_id, different)
+            if not overrule and self._take_corrections(ledger, wanted, overview, different, there):
+                continue
+            rows = await _async_missing(wanted, different, there)
+            short = await self._async_short(ledger, statistic_id, wanted, overview)
+            if not rows and not short:
+                self._settle(wanted, overview, different)
+                return
+            known = {row.start for rows in there.values() for row in rows}
+            tally.imported += sum(row.start not in known for row in rows)
+            tally.corrected += sum(row.start in known for row in rows)
+            await self._async_write(statistic_id, overview.unit, rows, short)
+
+    async def async_check(self, ledger: Ledger, statistic_id: str) -> bool:
+        """Return whether the recorder counts on from the truth, which is quickly seen.
+
+        Raises:
+            RecorderUnavailableError: the recorder cannot be asked at present.
+
+        """
+        if not self.is_right or not is_entity_recorded(self.hass, statistic_id):
+            return self.is_right
+        wanted, overview = await self._async_look(ledger, statistic_id, is_brief=True)
+        if wanted.first is None:
+            return True
+        return overview.latest is not None and _is_right(shift_of(wanted, overview.latest))
+
+    async def _async_look(
+        self, ledger: Ledger, statistic_id: str, *, is_brief: bool = False
+    ) -> tuple[Wanted, Overview]:
+        chunks = await self._derivation.chunks(ledger, int(dt_util.utcnow().timestamp()))
+        first = chunks[-1].after.first if chunks else None
+        await async_written(self.hass)
+        overview = await _async_read(self.hass, _overview, statistic_id, None if first is None else first.at, is_brief)
+        return Wanted(chunks, offset_of(overview.before, first), overview.compiled), overview
+
+    def _different(self, wanted: Wanted, overview: Overview) -> list[Chunk]:
+        """Return the chunks in which the recorder has something else, in order of time."""
+        different = []
+        for chunk in wanted.chunks:
+            due = chunk.summary(wanted.offset, wanted.until)
+            there = overview.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
+            settled = self._settled.get(chunk.begin)
+            if not due.is_like(there) and not (settled is not None and _are_like(settled, (due, there))):
+                different.append(chunk)
+        return different
+
+    def _settle(self, wanted: Wanted, overview: Overview, different: Iterable[Chunk]) -> None:
+        """Take note that everything is right; chunks that differ all the same have rows that the ledger has not."""
+        for chunk in different:
+            there = overview.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
+            self._settled[chunk.begin] = (chunk.summary(wanted.offset, wanted.until), there)
+        self.is_right = True
+        self.verified = None if overview.run is None else Verified(wanted.until, overview.run)
+
+    def _take_corrections(
+        self,
+        ledger: Ledger,
+        wanted: Wanted,
+        overview: Overview,
+        different: Iterable[Chunk],
+        there: Mapping[int, list[Row]],
+    ) -> bool:
+        """Keep what a person has corrected since everything was right; return whether there is anything."""
+        shift = None if overview.latest is None else shift_of(wanted, overview.latest)
+        if self.verified is None or self.verified.run not in overview.runs or shift is None:
+            return False
+        due = [row for chunk in different for row in wanted.rows(chunk)]
+        recorded = {row.start: row for rows in there.values() for row in rows}
+        boundaries = [tenure.since for tenure in ledger.tenures if tenure.since is not None]
+        found = corrections_of(due, recorded, boundaries, self.verified.until, shift)
+        for hour, energy in found.items():
+            _LOGGER.debug("%s: corrected by hand from %s", self.key, dt_util.utc_from_timestamp(hour))
+            ledger.correct(self.key, hour, energy)
+        return bool(found)
+
+    async def _async_rows(self, statistic_id: str, chunks: Iterable[Chunk]) -> dict[int, list[Row]]:
+        """Return what the recorder has in some chunks."""
+        return {
+            chunk.begin: await _async_read(self.hass, _hours, statistic_id, chunk.begin, chunk.begin + CHUNK)
+            for chunk in chunks
+        }
+
+    async def _async_short(self, ledger: Ledger, statistic_id: str, wanted: Wanted, overview: Overview) -> list[Row]:
+        """Return the rows of five minutes that have to be written."""
+        if overview.latest is not None and _is_right(shift_of(wanted, overview.latest)):
+            return []
+        newest = await _async_read(self.hass, _newest, statistic_id)
+        return running(wanted, newest, ledger.tenures[-1].since, overview.compiled - PERIOD)
+
+    async def _async_write(self, statistic_id: str, unit: str, hours: list[Row], short: list[Row]) -> None:
+        """Queue rows, some at a time; the recorder keeps the order."""
+        metadata = _metadata(statistic_id, unit)
+        if hours:
+            since = dt_util.utc_from_timestamp(hours[0].start)
+            _LOGGER.debug("%s: %s hours from %s on", statistic_id, len(hours), since)
+        for some in batched(hours, BATCH, strict=False):
+            async_import_statistics(self.hass, metadata, _data(some, unit))
+            await asyncio.sleep(0)
+        if short:
+            _LOGGER.debug("%s: the recorder is made to count on from %s", statistic_id, short[-1])
+        for some in batched(short, BATCH, strict=False):
+            get_instance(self.hass).async_import_statistics(metadata, _data(some, unit), StatisticsShortTerm)
+            await asyncio.sleep(0)
+
+
+def has_recorder(hass: HomeAssistant) -> bool:
+    """Return whether there is a recorder."""
+    return DATA_INSTANCE in hass.data
+
+
+async def async_written(hass: HomeAssistant) -> None:
+    """Return when the recorder has made the rows that it missed while it was off, and written what was queued so far.
+
+    Raises:
+        RecorderUnavailableError: it takes too long.
+
+    """
+    recorder = get_instance(hass)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await recorder.async_recorder_ready.wait()
+    except TimeoutError:
+        raise RecorderUnavailableError("the recorder is not ready") from None
+    written: asyncio.Future[None] = hass.loop.create_future()
+    recorder.queue_task(SynchronizeTask(written))
+    await asyncio.wait({written}, timeout=PATIENCE)
+    if not written.done():
+        raise RecorderUnavailableError("the recorder does not get to writing")
+
+
+async def _async_read[*Ts, T](hass: HomeAssistant, read: Callable[[HomeAssistant, *Ts], T], *arguments: *Ts) -> T:
+    try:
+        return await get_instance(hass).async_add_executor_job(read, hass, *arguments)
+    except SQLAlchemyError as err:
+        raise RecorderUnavailableError(f"the recorder's database cannot be read: {type(err).__name__}") from err
+
+
+async def _async_missing(wanted: Wanted, chunks: Iterable[Chunk], there: Mapping[int, list[Row]]) -> list[Row]:
+    """Return the rows that have to be written."""
+    missing = []
+    for chunk in chunks:
+        later = (row for each in wanted.chunks if each.begin > chunk.begin for row in each.rows)
+        following = next(later, None)
+        if following is not None:
+            following = Row(following.start, following.state, following.sum + wanted.offset)
+        missing += differences(wanted, chunk, there[chunk.begin], following)
+        await asyncio.sleep(0)
+    return missing
+
+
+def _is_right(shift: int | None) -> bool:
+    return shift is not None and abs(shift) <= NOTHING
+
+
+def _are_like(before: tuple[Summary, Summary], now: tuple[Summary, Summary]) -> bool:
+    return all(one.is_like(other) for one, other in zip(before, now, strict=True))
+
+
+def _metadata(statistic_id: str, unit: str) -> StatisticMetaData:
+    return StatisticMetaData(
+        mean_type=StatisticMeanType.NONE,
+        has_sum=True,
+        name=None,
+        source=RECORDER_DOMAIN,
+        statistic_id=statistic_id,
+        unit_class=EnergyConverter.UNIT_CLASS,
+        unit_of_measurement=unit,
+    )
+
+
+def _data(rows: Iterable[Row], unit: str) -> list[StatisticData]:
+    from_kwh = EnergyConverter.converter_factory(UnitOfEnergy.KILO_WATT_HOUR, unit)
+    return [
+        StatisticData(
+            start=dt_util.utc_from_timestamp(row.start),
+            state=from_kwh(row.state / MICRO),
+            sum=from_kwh(row.sum / MICRO),
+        )
+        for row in rows
+    ]
+
+
+def _overview(hass: HomeAssistant, statistic_id: str, first: int | None, is_brief: bool) -> Overview:  # noqa: FBT001  # a job takes no keywords
+    """Read what is there, in brief; `first` is when the ledger begins."""
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    number, unit = _identified(metadata)
+    before: list[Row] = []
+    summaries: Summaries = {}
+    with session_scope(hass=hass, read_only=True) as session:
+        run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
+        compiled = 0 if run is None else int(_timestamp(run)) + PERIOD
+        starts = frozenset(_timestamp(start) for start in session.execute(select(RecorderRuns.start)).scalars())
+        latest = _rows(session, StatisticsShortTerm, number, unit, newest=1)
+        if first is not None:
+            before = _rows(session, Statistics, number, unit, until=first - HOUR + 1, newest=1)
+        if first is not None and not is_brief:
+            summaries = _summaries(session, number, unit, first - HOUR + 1, compiled - HOUR + 1)
+    return Overview(
+        unit=unit,
+        compiled=compiled,
+        run=max(starts, default=None),
+        runs=starts,
+        summaries=summaries,
+        before=before[0] if before else None,
+        latest=latest[0] if latest else None,
+    )
+
+
+def _timestamp(time: datetime) -> float:
+    return process_timestamp(time).timestamp()
+
+
+def _identified(metadata: tuple[int, StatisticMetaData] | None) -> tuple[int, str]:
+    """Return the number and the unit of a statistic; of one that is not there yet, those that it will have."""
+    if metadata is None:
+        return -1, UnitOfEnergy.KILO_WATT_HOUR
+    number, about = metadata
+    return number, about["unit_of_measurement"] or UnitOfEnergy.KILO_WATT_HOUR
+
+
+def _hours(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> list[Row]:
+    """Read the rows of the hours that begin within some time."""
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    with session_scope(hass=hass, read_only=True) as session:
+        return _rows(session, Statistics, *_identified(metadata), since=begin, until=end)
+
+
+def _newest(hass: HomeAssistant, statistic_id: str) -> list[Row]:
+    """Read the newest rows of five minutes."""
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    with session_scope(hass=hass, read_only=True) as session:
+        return _rows(session, StatisticsShortTerm, *_identified(metadata), newest=NEWEST)
+
+
+def _rows(
+    session: Session,
+    table: type[Statistics | StatisticsShortTerm],
+    number: int,
+    unit: str,
+    *,
+    since: int | None = None,
+    until: int | None = None,
+    newest: int | None = None,
+) -> list[Row]:
+    """Return rows that begin from one time on and before another, or the newest of them, in order of time."""
+    query = select(table.start_ts, table.state, table.sum).where(
+        table.metadata_id == number, table.state.is_not(None), table.sum.is_not(None)
+    )
+    if since is not None:
+        query = query.where(table.start_ts >= since)
+    if until is not None:
+        query = query.where(table.start_ts < until)
+    query = query.order_by(table.start_ts.desc())
+    if newest is not None:
+        query = query.limit(newest)
+    to_micro = _to_micro(unit)
+    found: list[Any] = list(session.execute(query).all())
+    return [Row(int(start), to_micro(state), to_micro(total)) for start, state, total in reversed(found)]
+
+
+def _summaries(session: Session, number: int, unit: str, since: int, until: int) -> Summaries:
+    start = sql_cast(Statistics.start_ts, BigInteger)
+    chunk = (start // CHUNK).label("chunk")
+    query = (
+        select(
+            chunk,
+            func.count(),
+            func.sum(Statistics.sum),
+            func.sum(Statistics.state),
+            func.sum(Statistics.sum * (start % CHUNK) / HOUR),
+        )
+        .where(
+            Statistics.metadata_id == number,
+            Statistics.start_ts >= since,
+            Statistics.start_ts < until,
+            Statistics.state.is_not(None),
+            Statistics.sum.is_not(None),
+        )
+        .group_by(chunk)
+    )
+    factor = EnergyConverter.converter_factory(unit, UnitOfEnergy.KILO_WATT_HOUR)(1.0) * MICRO
+    return {
+        int(number) * CHUNK: Summary(int(count), sums * factor, states * factor, weighted * factor)
+        for number, count, sums, states, weighted in session.execute(query)
+    }
+
+
+def _to_micro(unit: str) -> Callable[[float], int]:
+    to_kwh = EnergyConverter.converter_factory(unit, UnitOfEnergy.KILO_WATT_HOUR)
+    return lambda energy: round(to_kwh(energy) * MICRO)
