@@ -20,7 +20,7 @@ from homeassistant.util.json import json_loads_object
 from .aiobroute.virtual_time import MOMENT, VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from homeassistant.components.recorder.core import Recorder
     from homeassistant.core import HomeAssistant
@@ -41,10 +41,12 @@ class _Reached(RecorderTask):
         instance.hass.loop.call_soon_threadsafe(self.reached.set)
 
 
-async def start_recorder(hass: HomeAssistant, database: Path) -> None:
-    """Set the recorder up with a database of its own."""
+async def start_recorder(hass: HomeAssistant, url: str, recorded: Sequence[str] = ()) -> None:
+    """Set the recorder up with a database of its own; of everything, or of the entities whose ids are like these."""
     async_initialize_recorder(hass)
-    config = {"db_url": f"sqlite:///{database}", "commit_interval": 0}
+    config: dict[str, Any] = {"db_url": url, "commit_interval": 0, "db_retry_wait": 0}
+    if recorded:
+        config["include"] = {"entity_globs": list(recorded)}
 
     loop = hass.loop
     assert isinstance(loop, VirtualTimeLoop)

@@ -19,6 +19,7 @@ import pytest
 import time_machine
 
 from ..aiobroute.virtual_time import START, VirtualTimeLoop, clock
+from ..databases import Sqlite
 from ..home import dongle, entry_of, set_up
 from ..recorder import ask, bars
 from ..simulator import scenarios
@@ -60,7 +61,7 @@ async def house(folder: Path, scenario: Scenario = scenarios.SOLAR, **options: A
     assert isinstance(loop, VirtualTimeLoop)
     with time_machine.travel(clock(), tick=False) as wall, simulated_port(scenario, speed=1, clock=clock) as sim:
         loop.wall = wall
-        home = Installation(folder, sim, lambda _: None, folder / "statistics.db", options)
+        home = Installation(folder, sim, lambda _: None, Sqlite(folder / "statistics.db"), options)
         try:
             yield home, sim
         finally:

@@ -242,6 +242,8 @@ class MeterObject:
 
     def write(self, epc: int, edt: bytes) -> bool:
         """Set a value."""
+        if self.values.get(epc) == b"":
+            return False
         match epc:
             case 0x81 if len(edt) == 1 or (len(edt) == 17 and edt[0] == 1):
                 self._location = edt

@@ -1,6 +1,6 @@
 """The command line of the soak: scripts/soak."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -10,10 +10,12 @@ import sys
 
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
+from tests.databases import RECORDERS, NoServerError
 from tests.simulator.dongle import MODULES
 from tests.simulator.meter import UNITS, MeterSettings
 
 from .energy import EnergyResult, energy_soak
+from .many import Order, databases, run, seeds_of
 from .run import LIMIT, Result, soak
 
 
@@ -31,11 +33,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--history-days", type=int, choices=(14, 30, 99), help="that the meter remembers, with --energy (by chance)"
     )
+    parser.add_argument("--seeds", type=seeds_of, help="1-100 or 1,5,9-12: many, on all cores, with --energy")
+    parser.add_argument("--recorder", choices=RECORDERS, default="sqlite", help="its database, with --energy (sqlite)")
     options = parser.parse_args(arguments)
     if options.debug:
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
     else:
         logging.lastResort = None  # What is unexpected is in the report.
+    try:
+        return _run(options)
+    except NoServerError as error:
+        parser.exit(2, f"{error}\n")
+
+
+def _run(options: Namespace) -> int:
+    if options.energy and options.seeds:
+        order = Order(
+            days=options.hours / 24,
+            module=options.module,
+            history_days=options.history_days,
+            recorder=options.recorder,
+        )
+        return min(1, run(order, options.seeds, partial(print, flush=True)))
     seed = secrets.randbelow(100_000) if options.seed is None else options.seed
     command = f"scripts/soak --hours {options.hours:g} --seed {seed} --module {options.module}"
     print(command, flush=True)
@@ -43,13 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command += f" --limit {options.limit:g}"
     if options.energy:
         command += " --energy" + (f" --history-days {options.history_days}" if options.history_days else "")
-        energy = energy_soak(
-            options.hours / 24,
-            seed,
-            module=options.module,
-            history_days=options.history_days,
-            tell=partial(print, flush=True),
-        )
+        command += f" --recorder {options.recorder}" if options.recorder != "sqlite" else ""
+        with databases(options.recorder) as make:
+            energy = energy_soak(
+                options.hours / 24,
+                seed,
+                module=options.module,
+                history_days=options.history_days,
+                tell=partial(print, flush=True),
+                make=make(seed),
+            )
         print(*_energy_report(energy), sep="\n")
         return _verdict(energy.failures, command)
     result = soak(options.hours, seed, options.module, options.limit)

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections import Counter
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 import logging
 from pathlib import Path
 import shutil
-from sqlite3 import connect
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, override
@@ -23,12 +22,13 @@ from pytest_homeassistant_custom_component.common import async_test_home_assista
 import time_machine
 
 from tests.aiobroute.virtual_time import VirtualTimeLoop, clock
+from tests.databases import Database, Sqlite, memory
 from tests.home import DOMAIN, stick
 from tests.recorder import start_recorder
 from tests.simulator.transport import SimulatedPort, simulated_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
     from random import Random
 
     from tests.simulator.air import Air
@@ -48,11 +48,13 @@ class Installation:
         folder: Path,
         sim: SimulatedPort,
         attach: Callable[[HomeAssistant], None],
-        database: Path | None = None,
+        database: Database | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
+        recorded: Sequence[str] = (),
     ) -> None:
         self.starts = 0
-        self._database = database
+        self.database = database
+        self._recorded = recorded
         self._options = options
         self._attach = attach
         self._folder = folder
@@ -101,8 +103,8 @@ class Installation:
         # The harness hides what is not its own.
         hass.data.pop(loader.DATA_CUSTOM_COMPONENTS)
         assert await bootstrap.async_load_base_functionality(hass)
-        if self._database is not None:
-            await start_recorder(hass, self._database)
+        if self.database is not None:
+            await start_recorder(hass, self.database.url, self._recorded)
         for component in ("homeassistant", "websocket_api", "usb", "repairs", DOMAIN):
             assert await async_setup_component(hass, component, {})
         usb.async_register_serial_port_scanner(hass, self._scan)
@@ -121,16 +123,19 @@ class Installation:
 
     async def kill(self) -> None:
         """End without a word: what is not on disk at this moment is lost."""
-        with TemporaryDirectory() as kept:
-            # The recorder's thread goes on meanwhile: files that are copied one after the other would not fit together.
+        with TemporaryDirectory(dir=memory()) as kept:
             shutil.copytree(self._folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.db*"))
-            if self._database is not None:
-                copy = Path(kept, self._database.name)
-                with closing(connect(self._database)) as source, closing(connect(copy)) as target:
-                    source.backup(target)
+            if self.database is not None:
+                self.database.keep("killed")
             await self.stop()
-            shutil.rmtree(self._folder)
-            shutil.copytree(kept, self._folder)
+            for path in self._folder.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+                elif ".db" not in path.name:
+                    path.unlink()
+            shutil.copytree(kept, self._folder, dirs_exist_ok=True)
+            if self.database is not None:
+                self.database.put_back("killed")
 
     async def look_for_sticks(self) -> None:
         """Let the platform notice that the dongle was plugged in or pulled out."""
@@ -211,7 +216,7 @@ def in_a_house(
             TemporaryDirectory() as folder,
             simulated_port(scenario, speed=1, clock=clock) as sim,
         ):
-            database = Path(folder) / "statistics.db" if has_recorder else None
+            database = Sqlite(Path(folder) / "statistics.db") if has_recorder else None
             home = Installation(Path(folder), sim, lambda _: None, database, options)
             await home.start()
             await asyncio.sleep(600)
