@@ -101,7 +101,8 @@ class Service:
         installed = self.meter.settings.installed
         if installed is not None:
             begin, end = max(begin, installed + offset), max(end, installed + offset)
-        return Decimal((counter(end - offset) - counter(begin - offset)) % SPAN)
+        energy: Decimal = counter(end - offset) - counter(begin - offset)
+        return energy if energy >= 0 else energy + SPAN
 
 
 @dataclass(slots=True)
