@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 import logging
+import queue
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, override
+from unittest.mock import patch
 
 from homeassistant.auth.const import GROUP_ID_ADMIN
 from homeassistant.components.recorder.tasks import RecorderTask, SynchronizeTask
@@ -41,6 +44,26 @@ class _Reached(RecorderTask):
         instance.hass.loop.call_soon_threadsafe(self.reached.set)
 
 
+class _Watched(queue.SimpleQueue[RecorderTask]):
+    """A queue that knows whether anything was put into it lately."""
+
+    was_used = True
+
+    @override
+    def put(self, item: RecorderTask, block: bool = True, timeout: float | None = None) -> None:
+        self.was_used = True
+        super().put(item, block, timeout)
+
+    @override
+    def put_nowait(self, item: RecorderTask) -> None:
+        self.put(item)
+
+    def put_unseen(self, item: RecorderTask) -> None:
+        """Put something into it without which it counts as unused."""
+        self.was_used = False
+        super().put(item)
+
+
 async def start_recorder(hass: HomeAssistant, url: str, recorded: Sequence[str] = ()) -> None:
     """Set the recorder up with a database of its own; of everything, or of the entities whose ids are like these."""
     async_initialize_recorder(hass)
@@ -50,7 +73,7 @@ async def start_recorder(hass: HomeAssistant, url: str, recorded: Sequence[str] 
 
     loop = hass.loop
     assert isinstance(loop, VirtualTimeLoop)
-    waiting: list[tuple[_Reached, int]] = []
+    waiting: list[_Reached] = []
 
     def settle() -> bool:
         if not instance.async_recorder_ready.is_set():
@@ -59,20 +82,19 @@ async def start_recorder(hass: HomeAssistant, url: str, recorded: Sequence[str] 
         if not instance.is_alive():
             return True
         if waiting:
-            reached, calls = waiting[0]
-            if not reached.reached.is_set():
+            if not waiting[0].reached.is_set():
                 return False
             waiting.clear()
-            # If there was anything else to do meanwhile, it may have queued more.
-            if loop.calls == calls + 1:
-                return True
-        reached = _Reached()
-        waiting.append((reached, loop.calls))
-        instance.queue_task(reached)
+        if not watched.was_used:
+            return True
+        waiting.append(_Reached())
+        watched.put_unseen(waiting[0])
         return False
 
+    watched = _Watched()
     loop.threads_at_work += 1
-    assert await async_setup_component(hass, "recorder", {"recorder": config})
+    with patch("homeassistant.components.recorder.core.queue", SimpleNamespace(SimpleQueue=lambda: watched)):
+        assert await async_setup_component(hass, "recorder", {"recorder": config})
     loop.threads_at_work -= 1
     instance = get_instance(hass)
     loop.settle = settle

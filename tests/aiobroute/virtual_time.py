@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
-from contextvars import Context
 from datetime import datetime, timedelta
 import selectors
 from typing import TYPE_CHECKING, Any, override
@@ -47,8 +46,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 0.0
         self.threads_at_work = 0
-        self.calls = 0
-        """How often something was to be done soon."""
         self.wall: Traveller | None = None
         """The clock on the wall, if it shall go with this time."""
         self.settle: Callable[[], bool] | None = None
@@ -62,20 +59,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     @override
     def time(self) -> float:
         return self.now
-
-    @override
-    def call_soon[*Ts](
-        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.Handle:
-        self.calls += 1
-        return super().call_soon(callback, *args, context=context)
-
-    @override
-    def call_soon_threadsafe[*Ts](
-        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
-    ) -> asyncio.Handle:
-        self.calls += 1
-        return super().call_soon_threadsafe(callback, *args, context=context)
 
     @override
     def run_in_executor[**P, T](
