@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from tests.aiobroute.virtual_time import START, clock
@@ -10,7 +11,7 @@ from tests.recorder import bars
 from .house import DAY, HOUR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .energy import EnergyResult
     from .house import Direction, House, Service
@@ -33,13 +34,19 @@ async def compare(house: House, result: EnergyResult) -> None:
     """Compare all bars with what the meters counted."""
     for key in house.directions:
         shown = await bars(house.home.hass, house.entity_id(key), START - 130 * DAY)
-        for service in house.services:
-            result.hours += len(service.known)
-            result.wrong += _hours(service, key, shown)
-            result.lost += _lost(service, key, shown)
-        for former, service in zip(house.services, house.services[1:], strict=False):
-            result.wrong += _exchange(former, service, key, shown)
-        result.wrong += [*_impossible(key, shown), *_too_much(house, key, shown)]
+        result.hours += sum(len(service.known) for service in house.services)
+        wrong, lost = differences(house.services, key, shown)
+        result.wrong += wrong
+        result.lost += lost
+
+
+def differences(services: Sequence[Service], key: Direction, shown: Bars) -> tuple[list[str], Decimal]:
+    """Return what is wrong with the bars of a direction, in words, and how many kWh are lost or too many."""
+    wrong = [text for service in services for text in _hours(service, key, shown)]
+    for former, service in pairwise(services):
+        wrong += _exchange(former, service, key, shown)
+    wrong += [*_impossible(key, shown), *_too_much(services, key, shown)]
+    return wrong, sum((_lost(service, key, shown) for service in services), Decimal(0))
 
 
 def _hours(service: Service, key: Direction, shown: Bars) -> Iterator[str]:
@@ -82,10 +89,10 @@ def _impossible(key: Direction, shown: Bars) -> Iterator[str]:
         before = hour
 
 
-def _too_much(house: House, key: Direction, shown: Bars) -> Iterator[str]:
+def _too_much(services: Sequence[Service], key: Direction, shown: Bars) -> Iterator[str]:
     """Yield the total if it is more than all meters counted while they were here."""
     most = Decimal(0)
-    for service in house.services:
+    for service in services:
         since = service.since.replace(minute=0, second=0, microsecond=0) - HOUR
         most += service.counted(key, since, (service.end or clock()) + HOUR) + 2 * COUNT
     total = sum(shown.values(), Decimal(0))

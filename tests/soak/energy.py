@@ -42,8 +42,8 @@ MINUTES: Final = (1.0, 900.0)
 HEALED: Final = timedelta(hours=4)
 """In this time at the end, everything has come right: there is a look each hour."""
 
-RECORDED: Final = ("sensor.*energy_*",)
-"""What the recorder has to keep: the rest would only cost time."""
+RECORDED: Final = ("sensor.smart_meter_energy_import", "sensor.smart_meter_energy_export", "sensor.energy_*")
+"""What the recorder has to keep, also under other names: the rest would only cost time."""
 
 type Make = Callable[[Path], Database]
 type Tell = Callable[[str], None]

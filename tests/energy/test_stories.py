@@ -1,0 +1,106 @@
+"""Exchanges of a meter, each of which once left a wrong bar behind."""
+
+import asyncio
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from custom_components.broute.aiobroute import JST
+
+from ..aiobroute.virtual_time import clock
+from ..simulator.meter import MeterSettings
+from ..soak.energy import EnergyResult, energy_story, heal
+
+if TYPE_CHECKING:
+    from ..soak.house import House
+
+MINUTE: Final = timedelta(minutes=1)
+DAY: Final = timedelta(days=1)
+
+RIVAL: Final = 20
+"""Turns that another controller takes at the meter's history right after us."""
+
+
+def at(day: int, hour: int, minute: int) -> datetime:
+    """Return a time in the month in which the stories begin, on the 23rd at 14:07:30."""
+    return datetime(2026, 11, day, hour, minute, 30, tzinfo=JST)
+
+
+async def until(time: datetime) -> None:
+    await asyncio.sleep((time - clock()).total_seconds())
+
+
+def exchange(
+    old: MeterSettings, exchanged: datetime, confirmed: datetime, *, kwh: str = "0", used: timedelta = timedelta()
+) -> EnergyResult:
+    """Let a meter be exchanged for one that shows some kWh, and was used elsewhere for some time."""
+
+    async def live(house: House, result: EnergyResult) -> None:
+        result.outages["meter exchanged"] += 1
+        begin = clock()
+        await until(exchanged)
+        house.note(begin)
+        new = MeterSettings(
+            seed=2,
+            unit=old.unit,
+            digits=old.digits,
+            solar=old.solar,
+            history_days=old.history_days,
+            clock_offset=old.clock_offset,
+            roll_over=old.roll_over,
+            serial="S26087654321",
+            installed=clock() - used,
+        )
+        house.exchange(new, (Decimal(kwh), Decimal(kwh)), clock())
+        await until(confirmed)
+        await house.confirm_exchange()
+        await heal(house, clock())
+
+    return energy_story(old, live)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("unit", "digits", "solar", "days", "offset", "late", "rival", "exchanged", "confirmed"),
+    [
+        pytest.param(2, 7, False, 30, 3, 10, RIVAL, at(23, 19, 55), at(23, 22, 34), id="after three hours"),
+        pytest.param(1, 6, False, 14, 3, 10, 0, at(24, 14, 35), at(27, 8, 16), id="after three days"),
+        pytest.param(2, 7, False, 14, 0, 0, 0, at(25, 1, 41), at(25, 14, 10), id="after half a day"),
+        pytest.param(1, 6, True, 30, 0, 10, RIVAL, at(23, 17, 39), at(28, 2, 2), id="before the history was read"),
+    ],
+)
+def test_a_new_meter_that_is_confirmed_late(
+    unit: int,
+    digits: int,
+    solar: bool,  # noqa: FBT001  # a row of the table
+    days: int,
+    offset: int,
+    late: int,
+    rival: int,
+    exchanged: datetime,
+    confirmed: datetime,
+) -> None:
+    old = MeterSettings(
+        unit=unit,
+        digits=digits,
+        solar=solar,
+        history_days=days,
+        clock_offset=offset * MINUTE,
+        roll_over=late * MINUTE,
+        rival_day=3,
+        rival_turns=rival,
+    )
+    result = exchange(old, exchanged, confirmed)
+    assert not result.failures
+    assert result.hours > 24 * (days - 3)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kwh", ["292", "4321"])
+def test_a_used_meter(kwh: str) -> None:
+    old = MeterSettings(solar=True, history_days=30)
+    result = exchange(old, at(23, 16, 10), at(23, 18, 40), kwh=kwh, used=20 * DAY)
+    assert not result.failures
+    assert result.hours > 24 * 27
