@@ -24,7 +24,7 @@ from .echonet.properties import (
     HistorySpan,
     Property,
 )
-from .errors import HistoryError, PropertyRefusedError
+from .errors import BRouteError, HistoryError, PropertyRefusedError
 from .profile import MeterProfile
 from .transactions import Transactions
 
@@ -73,7 +73,7 @@ class Day:
     """By the meter's own calendar."""
     energies: Mapping[Direction, Mapping[datetime, Decimal | None]]
     """The counters in kWh at each half-hour that has begun, of each direction that was answered."""
-    failures: Mapping[Direction, PropertyRefusedError]
+    failures: Mapping[Direction, BRouteError]
     """Why each other direction was not answered this time: ask again later."""
 
 

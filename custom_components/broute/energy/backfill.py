@@ -26,7 +26,9 @@ from ..aiobroute import (
     JST,
     BRouteError,
     Counters,
+    Day,
     Direction,
+    HistoryError,
     PropertyRefusedError,
 )
 from ..const import DOMAIN
@@ -166,6 +168,8 @@ class Backfill:
         await self.async_load()
         tally = Tally()
         async with self._turn:
+            # What was corrected by hand until now is kept, but for these days.
+            await self._async_reconcile_or_refuse(Tally())
             for day in reversed(_days(first, last)):
                 for key in DIRECTIONS:
                     self.ledger.forget_none(key, day)
@@ -176,10 +180,7 @@ class Backfill:
             # The last hour of the last day ends with the first counter of the next.
             if last < dt_util.utcnow().astimezone(JST).date():
                 await self._async_ask_day(last + timedelta(days=1))
-            try:
-                await self._async_reconcile(tally, overrule=True)
-            except RecorderUnavailableError as err:
-                raise HistoryUnavailableError(str(err), "history_no_database") from err
+            await self._async_reconcile_or_refuse(tally, overrule=True)
         read, asked = self._hours(first, last)
         return {
             "hours_read": read,
@@ -215,6 +216,7 @@ class Backfill:
                 self._say("The history waits: %s", err)
             except BRouteError as err:
                 _LOGGER.debug("The history waits: %s", err)
+                self._look_in(REST)
             except Exception:
                 _LOGGER.exception("The history waits for its next look")
 
@@ -317,7 +319,12 @@ class Backfill:
             raise HistoryUnavailableError("the meter does not tell the unit of its counters", "history_no_connection")
         async with self._source.async_meter() as meter:
             await self._async_check_clock(meter)
-            answer = await meter.history.ask(day)
+            try:
+                answer = await meter.history.ask(day)
+            except HistoryUnavailableError:
+                raise
+            except (HistoryError, PropertyRefusedError) as err:
+                answer = Day(date=day, energies={}, failures=dict.fromkeys(Direction, err))
         for direction, counters in answer.energies.items():
             key = KEYS[direction]
             for at in half_hours(day):
@@ -363,6 +370,18 @@ class Backfill:
             await reconciler.async_reconcile(self.ledger, statistic_id, tally, overrule=overrule)
             if (verified := reconciler.verified) is not None:
                 self._store.verified[key] = (verified.until, verified.run)
+
+    async def _async_reconcile_or_refuse(self, tally: Tally, *, overrule: bool = False) -> None:
+        """Bring the recorder in line for a person who waits.
+
+        Raises:
+            HistoryUnavailableError: that cannot be done at present.
+
+        """
+        try:
+            await self._async_reconcile(tally, overrule=overrule)
+        except RecorderUnavailableError as err:
+            raise HistoryUnavailableError(str(err), "history_no_database") from err
 
     async def _async_reconcile_quietly(self) -> None:
         """Bring the recorder in line while the meter is being asked, which goes on if that cannot be done."""

@@ -179,10 +179,19 @@ class Ledger:
         self.is_index_changed = True
         return True
 
+    def find_tenures(self) -> None:
+        """Conclude from the months alone which meters were there, and when one took over from another."""
+        newest = {month.meter: 0 for month in self.months.values()}
+        for month in self.months.values():
+            if (slots := _known(month)) is not None:
+                newest[month.meter] = max(newest[month.meter], month.begin + slots[1] * HALF_HOUR_SECONDS)
+        for meter in sorted(newest, key=newest.__getitem__):
+            self.begin(meter)
+
     def hear(self, at: datetime, counts: Mapping[str, int], scale: Scale) -> None:
         """Take what the present meter shows just now."""
         tenure = self.tenures[-1]
-        tenure.scale = scale
+        self._rescale(tenure, scale)
         sample = Sample(int(at.timestamp()), dict(counts))
         if tenure.first is None:
             tenure.first = sample
@@ -285,6 +294,17 @@ class Ledger:
             month.begin + slots[1] * HALF_HOUR_SECONDS for month in months if (slots := _known(month)) is not None
         ]
         return max(times, default=None)
+
+    def _rescale(self, tenure: Tenure, scale: Scale) -> None:
+        """Take how a meter counts; the counts are what it said, whatever they were taken for until now."""
+        if tenure.scale == scale:
+            return
+        tenure.scale = scale
+        self.is_index_changed = True
+        for month in self.months.values():
+            if month.meter == tenure.meter and month.scale != scale:
+                month.scale = scale
+                self._touch(month)
 
     def _touch(self, month: Month) -> None:
         month.version += 1

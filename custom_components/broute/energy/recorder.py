@@ -122,6 +122,8 @@ class Reconciler:
     verified: Verified | None = None
     is_right: bool = False
     """Whether everything was right when it was looked at last."""
+    _offset: int = 0
+    """What the sums began with when they were looked at last."""
     _derivation: Derivation = field(init=False)
     _settled: dict[int, tuple[Summary, Summary]] = field(default_factory=dict)
     """Chunks of which the recorder has more than the ledger: what was wanted, and what was there when it was right."""
@@ -169,19 +171,22 @@ class Reconciler:
         """
         if not self.is_right or not is_entity_recorded(self.hass, statistic_id):
             return self.is_right
-        wanted, overview = await self._async_look(ledger, statistic_id, is_brief=True)
+        wanted = Wanted(await self._async_chunks(ledger), self._offset, 0)
         if wanted.first is None:
             return True
-        return overview.latest is not None and _is_right(shift_of(wanted, overview.latest))
+        latest = await _async_read(self.hass, _newest, statistic_id, 1)
+        return bool(latest) and _is_right(shift_of(wanted, latest[0]))
 
-    async def _async_look(
-        self, ledger: Ledger, statistic_id: str, *, is_brief: bool = False
-    ) -> tuple[Wanted, Overview]:
-        chunks = await self._derivation.chunks(ledger, int(dt_util.utcnow().timestamp()))
+    async def _async_chunks(self, ledger: Ledger) -> list[Chunk]:
+        return await self._derivation.chunks(ledger, int(dt_util.utcnow().timestamp()))
+
+    async def _async_look(self, ledger: Ledger, statistic_id: str) -> tuple[Wanted, Overview]:
+        chunks = await self._async_chunks(ledger)
         first = chunks[-1].after.first if chunks else None
         await async_written(self.hass)
-        overview = await _async_read(self.hass, _overview, statistic_id, None if first is None else first.at, is_brief)
-        return Wanted(chunks, offset_of(overview.before, first), overview.compiled), overview
+        overview = await _async_read(self.hass, _overview, statistic_id, None if first is None else first.at)
+        self._offset = offset_of(overview.before, first)
+        return Wanted(chunks, self._offset, overview.compiled), overview
 
     def _different(self, wanted: Wanted, overview: Overview) -> list[Chunk]:
         """Return the chunks in which the recorder has something else, in order of time."""
@@ -234,7 +239,7 @@ class Reconciler:
         """Return the rows of five minutes that have to be written."""
         if overview.latest is not None and _is_right(shift_of(wanted, overview.latest)):
             return []
-        newest = await _async_read(self.hass, _newest, statistic_id)
+        newest = await _async_read(self.hass, _newest, statistic_id, NEWEST)
         return running(wanted, newest, ledger.tenures[-1].since, overview.compiled - PERIOD)
 
     async def _async_write(self, statistic_id: str, unit: str, hours: list[Row], short: list[Row]) -> None:
@@ -289,7 +294,7 @@ async def _async_missing(wanted: Wanted, chunks: Iterable[Chunk], there: Mapping
     """Return the rows that have to be written."""
     missing = []
     for chunk in chunks:
-        later = (row for each in wanted.chunks if each.begin > chunk.begin for row in each.rows)
+        later = (each.first for each in wanted.chunks if each.begin > chunk.begin and each.first is not None)
         following = next(later, None)
         if following is not None:
             following = Row(following.start, following.state, following.sum + wanted.offset)
@@ -330,7 +335,7 @@ def _data(rows: Iterable[Row], unit: str) -> list[StatisticData]:
     ]
 
 
-def _overview(hass: HomeAssistant, statistic_id: str, first: int | None, is_brief: bool) -> Overview:  # noqa: FBT001  # a job takes no keywords
+def _overview(hass: HomeAssistant, statistic_id: str, first: int | None) -> Overview:
     """Read what is there, in brief; `first` is when the ledger begins."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
     number, unit = _identified(metadata)
@@ -343,7 +348,6 @@ def _overview(hass: HomeAssistant, statistic_id: str, first: int | None, is_brie
         latest = _rows(session, StatisticsShortTerm, number, unit, newest=1)
         if first is not None:
             before = _rows(session, Statistics, number, unit, until=first - HOUR + 1, newest=1)
-        if first is not None and not is_brief:
             summaries = _summaries(session, number, unit, first - HOUR + 1, compiled - HOUR + 1)
     return Overview(
         unit=unit,
@@ -375,11 +379,11 @@ def _hours(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> list
         return _rows(session, Statistics, *_identified(metadata), since=begin, until=end)
 
 
-def _newest(hass: HomeAssistant, statistic_id: str) -> list[Row]:
+def _newest(hass: HomeAssistant, statistic_id: str, number: int) -> list[Row]:
     """Read the newest rows of five minutes."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
     with session_scope(hass=hass, read_only=True) as session:
-        return _rows(session, StatisticsShortTerm, *_identified(metadata), newest=NEWEST)
+        return _rows(session, StatisticsShortTerm, *_identified(metadata), newest=number)
 
 
 def _rows(

@@ -4,12 +4,13 @@ The recorder keeps a row for each hour: the counter's state at its end, and a su
 dashboard is its sum less the sum of the row before. Energies are millionths of a kWh, times are seconds since 1970.
 """
 
+from array import array
 import asyncio
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import batched, pairwise
 import logging
 from typing import Final
 
@@ -115,22 +116,35 @@ class Chunk:
     """The rows of one chunk of time, in order of time; sums count from the beginning of the ledger."""
 
     begin: int
-    rows: Sequence[Row]
     before: Carry
     after: Carry
-    _whole: tuple[Summary, int] = field(init=False, repr=False, compare=False)
+    _packed: array[int]
+    """Start, state and sum of each row: ten years of them are kept in memory."""
+    _whole: tuple[Summary, int]
+    """The summary of all rows, and the sum of their weights."""
 
-    def __post_init__(self) -> None:
-        """Add up once what is asked for at each look."""
-        object.__setattr__(self, "_whole", _added_up(self.begin, self.rows))
+    @classmethod
+    def of(cls, begin: int, rows: Sequence[Row], before: Carry, after: Carry) -> Chunk:
+        """Take rows in order of time."""
+        packed = array("q", (number for row in rows for number in (row.start, row.state, row.sum)))
+        return cls(begin, before, after, packed, _added_up(begin, rows))
+
+    @property
+    def rows(self) -> list[Row]:
+        """Return the rows."""
+        return [Row(*numbers) for numbers in batched(self._packed, 3, strict=True)]
+
+    @property
+    def first(self) -> Row | None:
+        """Return the first row."""
+        return Row(*self._packed[:3]) if self._packed else None
 
     def summary(self, offset: int, until: int) -> Summary:
         """Return the summary of the rows that end by some time, on top of an offset."""
-        rows, (plain, hours) = self.rows, self._whole
-        if rows and rows[-1].start + HOUR > until:
-            rows = rows[: bisect_right(rows, until - HOUR, key=lambda row: row.start)]
-            plain, hours = _added_up(self.begin, rows)
-        return Summary(len(rows), plain.sums + offset * len(rows), plain.states, plain.weighted + offset * hours)
+        plain, hours = self._whole
+        if self._packed and self._packed[-3] + HOUR > until:
+            plain, hours = _added_up(self.begin, [row for row in self.rows if row.start + HOUR <= until])
+        return Summary(plain.count, plain.sums + offset * plain.count, plain.states, plain.weighted + offset * hours)
 
 
 def summary_of(begin: int, rows: Sequence[Row]) -> Summary:
@@ -249,7 +263,7 @@ def _derive(key: str, ledger: Ledger, begin: int, before: Carry) -> tuple[Chunk,
             break
         number, last = number + 1, None
     after = Carry(total, number, last, first, row)
-    return Chunk(begin, sorted(rows.values(), key=lambda row: row.start), before, after), left_out
+    return Chunk.of(begin, sorted(rows.values(), key=lambda row: row.start), before, after), left_out
 
 
 def energies(ledger: Ledger, key: str, begin: int, end: int) -> dict[int, int]:

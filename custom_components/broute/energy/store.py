@@ -69,6 +69,8 @@ class LedgerStore:
         if index is not None:
             self.ledger.tenures, self.ledger.corrections, self.verified = index
         self.ledger.months = {(month.meter, month.name): month for month in months}
+        if index is None:
+            self.ledger.find_tenures()
 
     async def async_save(self) -> None:
         """Write what has changed; what did not get there is written the next time."""
