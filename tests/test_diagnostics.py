@@ -48,7 +48,7 @@ async def test_module_meter_and_the_way_to_it(hass: HomeAssistant) -> None:
     assert journal["seconds"]["join"]["count"] == 1
     assert 4 <= journal["seconds"]["join"]["last"] < 5
     assert 10 <= journal["seconds"]["reply"]["count"] <= 11
-    assert 0 < journal["seconds"]["reply"]["longest"] < 3
+    assert 0 < journal["seconds"]["reply"]["longest"] < 60
 
 
 async def test_a_pan_id_that_is_the_end_of_the_mac(hass: HomeAssistant) -> None:

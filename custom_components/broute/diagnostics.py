@@ -64,6 +64,7 @@ def _meter(coordinator: MeterCoordinator) -> dict[str, Any]:
         "reading": _exact(asdict(coordinator.data)),
         "dropped_datagrams": 0 if coordinator.meter is None else coordinator.meter.dropped,
         "details": _exact(asdict(coordinator.details)),
+        "history": coordinator.history.as_dict(),
         "last_error": str(coordinator.last_exception or ""),
     }
 

@@ -120,7 +120,7 @@ class Backfill:
         self._polled: _Polled | None = None
         self._pauses: dict[date, Pause] = {}
         self._saved: float | None = None
-        self._said: str | None = None
+        self._error: str | None = None
         self._cancel_look: CALLBACK_TYPE = _nothing
 
     @callback
@@ -202,6 +202,25 @@ class Backfill:
             for at in sorted({*found[ENERGY_IN], *found[ENERGY_OUT]})
         ]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return how far the history is, for whoever is asked for help; no meter is named."""
+        now, days = dt_util.utcnow(), _newest_days(dt_util.utcnow(), HISTORY_DAYS + 1)
+        missing = [len(self._holes(day, now)) for day in days] if self._is_loaded else []
+        oldest = self.ledger.oldest()
+        return {
+            "is_loaded": self._is_loaded,
+            "oldest": None if oldest is None else oldest.isoformat(),
+            "meters_so_far": len(self.ledger.tenures),
+            "months": len(self.ledger.months),
+            "days_complete": sum(not number for number in missing),
+            "days_that_a_meter_may_remember": len(days),
+            "half_hours_missing": sum(missing),
+            "days_to_be_asked_for_again": len(self._pauses),
+            "corrected_by_hand": {key: len(hours) for key, hours in self.ledger.corrections.items()},
+            "statistics_are_right": {key: each.is_right for key, each in self._reconcilers.items()},
+            "last_error": self._error,
+        }
+
     async def _async_run(self) -> None:
         await self.async_load()
         if not self._is_enabled:
@@ -213,12 +232,16 @@ class Backfill:
             try:
                 await self._async_round()
             except RecorderUnavailableError as err:
-                self._say("The history waits: %s", err)
+                self._say(err)
             except BRouteError as err:
                 _LOGGER.debug("The history waits: %s", err)
+                self._error = str(err)
                 self._look_in(REST)
-            except Exception:
+            except Exception as err:
                 _LOGGER.exception("The history waits for its next look")
+                self._error = repr(err)
+            else:
+                self._error = None
 
     async def _async_round(self) -> None:
         """Look at everything if that is due, otherwise only at what the recorder counts on from."""
@@ -236,7 +259,6 @@ class Backfill:
                 await self._async_save_if_due()
             if error is not None:
                 raise error
-            self._said = None
 
     async def _async_fill(self) -> None:
         """Ask the meter for what the ledger has not, the newest first."""
@@ -388,7 +410,7 @@ class Backfill:
         try:
             await self._async_reconcile(Tally())
         except RecorderUnavailableError as err:
-            self._say("The history waits: %s", err)
+            self._say(err)
 
     async def _async_is_right(self) -> bool:
         if not has_recorder(self._hass):
@@ -491,11 +513,11 @@ class Backfill:
     async def _async_final_write(self, _: Event[Any]) -> None:
         await self._async_save()
 
-    def _say(self, text: str, err: RecorderUnavailableError) -> None:
+    def _say(self, err: RecorderUnavailableError) -> None:
         """Warn once of what lasts."""
-        if self._said != str(err):
-            self._said = str(err)
-            _LOGGER.warning(text, err)
+        if self._error != str(err):
+            _LOGGER.warning("The history waits: %s", err)
+        self._error = str(err)
 
     def _tell_oldest(self, step: timedelta = timedelta(0)) -> None:
         """Show how far the history goes back, if that has changed by some time."""

@@ -30,7 +30,7 @@ from homeassistant.const import UnitOfEnergy
 from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import EnergyConverter
-from sqlalchemy import BigInteger, cast as sql_cast, func, select
+from sqlalchemy import BigInteger, cast as sql_cast, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from .ledger import MICRO, Ledger
@@ -414,14 +414,16 @@ def _rows(
 
 def _summaries(session: Session, number: int, unit: str, since: int, until: int) -> Summaries:
     start = sql_cast(Statistics.start_ts, BigInteger)
-    chunk = (start // CHUNK).label("chunk")
+    # Written out, as databases compare the text of what is selected with that of what is grouped by.
+    length = literal_column(str(CHUNK), BigInteger)
+    chunk = start // length
     query = (
         select(
             chunk,
             func.count(),
             func.sum(Statistics.sum),
             func.sum(Statistics.state),
-            func.sum(Statistics.sum * (start % CHUNK) / HOUR),
+            func.sum(Statistics.sum * (start % length) / HOUR),
         )
         .where(
             Statistics.metadata_id == number,

@@ -32,6 +32,9 @@ SLACK: Final = 600
 LOOK_BACK: Final = 8
 """So many wrong values in a row are recognized."""
 
+AHEAD: Final = LOOK_BACK * HALF_HOUR_SECONDS
+"""Seconds; whether a counter can be true is seen by those that come after it, too."""
+
 CHUNK: Final = 10 * 24 * HOUR
 """Seconds; what is derived, and compared with the recorder, at a time."""
 
@@ -223,8 +226,8 @@ def _closing(ledger: Ledger, number: int) -> Sample | None:
 
 
 def _months(ledger: Ledger, begin: int) -> list[Month]:
-    """Return the months of all meters that a chunk has a part of, its end included."""
-    names = {f"{datetime.fromtimestamp(at, JST):%Y-%m}" for at in (begin, begin + CHUNK)}
+    """Return the months of all meters that a chunk has a part of, and what comes right after it."""
+    names = {f"{datetime.fromtimestamp(at, JST):%Y-%m}" for at in (begin, begin + CHUNK + AHEAD)}
     meters = {tenure.meter for tenure in ledger.tenures}
     found = (ledger.months.get((meter, name)) for meter in meters for name in names)
     return sorted((month for month in found if month is not None), key=lambda month: (month.meter, month.name))
@@ -243,10 +246,12 @@ def _derive(key: str, ledger: Ledger, begin: int, before: Carry) -> tuple[Chunk,
     left_out = []
     while True:
         closing = _closing(ledger, number)
-        points = list(_points(key, ledger, months, number, begin, begin + CHUNK))
+        points = list(_points(key, ledger, months, number, begin, begin + CHUNK + AHEAD))
         likely = plausible(points, last)
         left_out += [] if len(likely) == len(points) else [point for point in points if point not in likely]
         for point in likely:
+            if point.at > begin + CHUNK:
+                break
             if last is not None:
                 total += point.rise_from(last) or 0
             last = point
