@@ -33,7 +33,7 @@ from ..aiobroute import (
 )
 from ..const import DOMAIN
 from .ledger import DIRECTIONS, ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO, Scale, Source, half_hours
-from .recorder import Reconciler, RecorderUnavailableError, Tally, Verified, has_recorder
+from .recorder import Reconciler, RecorderUnavailableError, Changes, Verified, has_recorder
 from .source import HistoryUnavailableError, MeterSource
 from .statistics import HOUR, energies
 from .store import LedgerStore
@@ -109,7 +109,7 @@ class Backfill:
         self._store = LedgerStore(hass, entry.entry_id)
         self.ledger = self._store.ledger
         self._reconcilers = {key: Reconciler(hass, key) for key in DIRECTIONS}
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._is_loaded = False
         self._wanted = asyncio.Event()
         self._is_look_wanted = True
@@ -140,7 +140,7 @@ class Backfill:
 
     async def async_load(self) -> None:
         """Read the ledger; once, by whoever needs it first."""
-        async with self._turn:
+        async with self._lock:
             if self._is_loaded:
                 return
             await self._store.async_load()
@@ -166,10 +166,10 @@ class Backfill:
         if not has_recorder(self._hass):
             raise HistoryUnavailableError("there is no recorder", "history_no_recorder")
         await self.async_load()
-        tally = Tally()
-        async with self._turn:
+        changes = Changes()
+        async with self._lock:
             # What was corrected by hand until now is kept, but for these days.
-            await self._async_reconcile_or_refuse(Tally())
+            await self._async_reconcile_or_refuse(Changes())
             for day in reversed(_days(first, last)):
                 for key in DIRECTIONS:
                     self.ledger.forget_none(key, day)
@@ -180,12 +180,12 @@ class Backfill:
             # The last hour of the last day ends with the first counter of the next.
             if last < dt_util.utcnow().astimezone(JST).date():
                 await self._async_ask_day(last + timedelta(days=1))
-            await self._async_reconcile_or_refuse(tally, overrule=True)
+            await self._async_reconcile_or_refuse(changes, overrule=True)
         read, asked = self._hours(first, last)
         return {
             "hours_read": read,
-            "imported": tally.imported,
-            "corrected": tally.corrected,
+            "imported": changes.imported,
+            "corrected": changes.corrected,
             "without_value": asked - read,
         }
 
@@ -246,12 +246,12 @@ class Backfill:
     async def _async_round(self) -> None:
         """Look at everything if that is due, otherwise only at what the recorder counts on from."""
         is_look, self._is_look_wanted = self._is_look_wanted, False
-        async with self._turn:
+        async with self._lock:
             if not is_look and await self._async_is_right():
                 return
             error: RecorderUnavailableError | None = None
             try:
-                await self._async_reconcile(Tally())
+                await self._async_reconcile(Changes())
             except RecorderUnavailableError as err:
                 error = err  # The meter can be asked all the same.
             if is_look:
@@ -384,16 +384,16 @@ class Backfill:
         if abs(drift) > CLOCK_TOLERANCE:
             raise HistoryUnavailableError(f"the meter's clock is off by {drift}", "history_wrong_clock")
 
-    async def _async_reconcile(self, tally: Tally, *, overrule: bool = False) -> None:
+    async def _async_reconcile(self, changes: Changes, *, overrule: bool = False) -> None:
         if not has_recorder(self._hass):
             return
         for key, statistic_id in self._statistic_ids().items():
             reconciler = self._reconcilers[key]
-            await reconciler.async_reconcile(self.ledger, statistic_id, tally, overrule=overrule)
+            await reconciler.async_reconcile(self.ledger, statistic_id, changes, overrule=overrule)
             if (verified := reconciler.verified) is not None:
                 self._store.verified[key] = (verified.until, verified.run)
 
-    async def _async_reconcile_or_refuse(self, tally: Tally, *, overrule: bool = False) -> None:
+    async def _async_reconcile_or_refuse(self, changes: Changes, *, overrule: bool = False) -> None:
         """Bring the recorder in line for a person who waits.
 
         Raises:
@@ -401,14 +401,14 @@ class Backfill:
 
         """
         try:
-            await self._async_reconcile(tally, overrule=overrule)
+            await self._async_reconcile(changes, overrule=overrule)
         except RecorderUnavailableError as err:
             raise HistoryUnavailableError(str(err), "history_no_database") from err
 
     async def _async_reconcile_quietly(self) -> None:
         """Bring the recorder in line while the meter is being asked, which goes on if that cannot be done."""
         try:
-            await self._async_reconcile(Tally())
+            await self._async_reconcile(Changes())
         except RecorderUnavailableError as err:
             self._say(err)
 

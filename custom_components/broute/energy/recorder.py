@@ -106,7 +106,7 @@ class Verified:
 
 
 @dataclass(slots=True)
-class Tally:
+class Changes:
     """What was changed; hours of both directions."""
 
     imported: int = 0
@@ -132,7 +132,9 @@ class Reconciler:
         """Derive everything anew."""
         self._derivation = Derivation(self.key)
 
-    async def async_reconcile(self, ledger: Ledger, statistic_id: str, tally: Tally, *, overrule: bool = False) -> None:
+    async def async_reconcile(
+        self, ledger: Ledger, statistic_id: str, changes: Changes, *, overrule: bool = False
+    ) -> None:
         """Compare, write and read back until everything is right, or the recorder does not take it.
 
         Raises:
@@ -158,8 +160,8 @@ class Reconciler:
                 self._settle(wanted, overview, different)
                 return
             known = {row.start for rows in there.values() for row in rows}
-            tally.imported += sum(row.start not in known for row in rows)
-            tally.corrected += sum(row.start in known for row in rows)
+            changes.imported += sum(row.start not in known for row in rows)
+            changes.corrected += sum(row.start in known for row in rows)
             await self._async_write(statistic_id, overview.unit, rows, short)
 
     async def async_check(self, ledger: Ledger, statistic_id: str) -> bool:
