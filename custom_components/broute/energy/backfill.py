@@ -33,7 +33,7 @@ from ..aiobroute import (
 )
 from ..const import DOMAIN
 from .ledger import DIRECTIONS, ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO, Scale, Source, half_hours
-from .recorder import Reconciler, RecorderUnavailableError, Changes, Verified, has_recorder
+from .recorder import Changes, Reconciler, RecorderUnavailableError, Verified, has_recorder
 from .source import HistoryUnavailableError, MeterSource
 from .statistics import HOUR, energies
 from .store import LedgerStore
