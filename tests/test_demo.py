@@ -1,7 +1,7 @@
 """The parts of the demo that need no Home Assistant; the rest is checked by `scripts/demo --check`."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ from pathlib import Path
 import homeassistant
 import pytest
 
-from .demo.check import difference
+from .demo.check import difference, wrong_bar
 from .demo.environment import requirements
 from .demo.home_assistant import INTEGRATION, PROJECT, UNTESTED, complaints, has_user, parse_log, write_config
 from .demo.integration import Sensor
-from .demo.process import TAIL, tail
+from .demo.process import TAIL, Found, NotYet, StepError, tail, until
 from .demo.simulator import Truth
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -104,3 +104,59 @@ def test_requirements_are_those_of_the_home_assistant_that_is_installed() -> Non
         name, _, version = line.partition("==")
         if name in found:
             assert found[name] == version, "the pins of the test environment are not Home Assistant's"
+
+
+async def test_only_what_is_found_ends_a_wait() -> None:
+    looks: list[Found[bool] | NotYet] = [NotYet("nothing"), NotYet("half of it"), Found(value=False)]
+    found = looks.copy()
+
+    async def look() -> Found[bool] | NotYet:
+        return found.pop(0)
+
+    assert await until(look, within=60, pause=0) is False
+    assert not found
+
+
+async def test_a_wait_ends_with_what_was_seen_last() -> None:
+    async def look() -> Found[int] | NotYet:
+        return NotYet("22 rows of 1440")
+
+    with pytest.raises(StepError, match=r"^after 0\.05 s: 22 rows of 1440$"):
+        await until(look, within=0.05, pause=0.01)
+
+
+@pytest.mark.parametrize("answer", [False, True, None, 0])
+async def test_no_plain_answer_ends_a_wait(answer: object) -> None:
+    async def ask() -> object:
+        return answer
+
+    # The type says so as well: the comment in the next line is refused where it is not needed.
+    with pytest.raises(AssertionError):
+        await until(ask, within=60)  # type: ignore[arg-type]
+
+
+async def test_a_time_out_of_what_is_asked_is_none_of_the_wait() -> None:
+    async def look() -> Found[int] | NotYet:
+        raise TimeoutError("of a socket")
+
+    with pytest.raises(TimeoutError, match="of a socket"):
+        await until(look, within=60)
+
+
+BARS = {NOW + timedelta(hours=number): Decimal(number) / 10 for number in range(3)}
+
+
+def test_bars_that_are_the_meters() -> None:
+    assert wrong_bar(BARS | {NOW - timedelta(hours=1): Decimal(9)}, BARS) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "reason"),
+    [
+        ({}, "11-24 12:00 is None, but the meter says 0"),
+        ({NOW: Decimal(0)}, "11-24 13:00 is None, but the meter says 0.1"),
+        (BARS | {NOW: Decimal("0.001")}, "11-24 12:00 is 0.001, but the meter says 0"),
+    ],
+)
+def test_bars_that_are_not(shown: dict[datetime, Decimal], reason: str) -> None:
+    assert wrong_bar(shown, BARS) == reason

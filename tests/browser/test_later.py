@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.demo.check import answers
+from tests.demo.flow_dialog import SET_UP
 from tests.demo.integration import add_meter
 from tests.demo.simulator import Simulator, simulator
 from tests.simulator.meter import MeterSettings
@@ -17,7 +18,7 @@ from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .conftest import Person
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -45,7 +46,7 @@ async def test_another_port_and_the_diagnostics(person: Person, meter: Simulator
     await expect(dialog.title).to_have_text(words.ours("config.step.reconfigure.title"))
     await dialog.fill({"device": str(moved)})
     await dialog.submit()
-    await expect(dialog.aborted).to_contain_text(words.core("config.abort.reconfigure_successful"), timeout=60_000)
+    await expect(dialog.aborted).to_contain_text(words.core("config.abort.reconfigure_successful"), timeout=SET_UP)
     await dialog.close()
 
     async with person.page.expect_download() as download:
@@ -69,7 +70,7 @@ async def test_a_dongle_that_was_pulled_out(person: Person, meter: Simulator) ->
     await expect(page.get_by_text(told)).to_be_visible()
     await meter.order("plug")
     await person.open_integration()
-    await person.choose_from_menu("reload")
+    await person.reload()
     await page.goto("/config/repairs")
     await expect(page.get_by_text(words.frontend("panel.config.repairs.no_repairs"))).to_be_visible()
 
@@ -78,7 +79,7 @@ async def test_another_meter_is_confirmed(person: Person, meter: Simulator) -> N
     """The utility has exchanged the meter; one click, and everything goes on."""
     words, page, title = person.words, person.page, person.words.ours("device.meter.name")
     await meter.order("exchange")
-    await person.choose_from_menu("reload")
+    await person.reload()
     await expect(page.get_by_text(words.ours("exceptions.other_meter.message"))).to_be_visible()
     await page.goto("/config/repairs")
     await page.get_by_text(words.ours("issues.meter_exchanged.title", title=title)).click()

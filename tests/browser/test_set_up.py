@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 import re
 from typing import TYPE_CHECKING
@@ -10,9 +11,11 @@ from zoneinfo import ZoneInfo
 from playwright.async_api import expect
 import pytest
 
+from tests.demo.browser import go_back
+from tests.demo.flow_dialog import SET_UP
 from tests.demo.home_assistant import complaints, parse_log
-from tests.demo.integration import find_sensors, has_bars
-from tests.demo.process import until
+from tests.demo.integration import find_bars, find_sensors
+from tests.demo.process import Found, NotYet, until
 from tests.demo.simulator import Simulator, simulator
 from tests.simulator.meter import MeterSettings
 from tests.simulator.scenarios import PASSWORD
@@ -22,9 +25,15 @@ from .conftest import Person
 if TYPE_CHECKING:
     from tests.demo.flow_dialog import Sight
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 TOKYO = ZoneInfo("Asia/Tokyo")
+IMPORT = 240.0
+"""Seconds until three days of history are there; ten are normal at this speed."""
+
+DRAW = 60.0
+"""Seconds until the frontend has drawn what it has; one is normal."""
+
 STEPS = (Decimal(0), Decimal("0.1"), Decimal("0.2"))
 """kWh by which a counter may have moved on since it was read."""
 
@@ -120,23 +129,19 @@ async def assert_bars(person: Person, meter: Simulator) -> None:
     first, last = midnight - timedelta(days=2), midnight - timedelta(days=1)
     early, late = await meter.truth(first), await meter.truth(last)
 
-    async def has_come() -> bool | None:
-        return await has_bars(client, first, last) or None
+    async def drawn() -> Found[int] | NotYet:
+        bars = sum(await page.locator("hui-energy-usage-graph-card ha-chart-base").evaluate(BARS))
+        return Found(bars) if bars >= 24 else NotYet(f"{bars} bars are drawn")
 
-    await until(has_come, pause=0.3)
+    await until(partial(find_bars, client, first, last), within=IMPORT, pause=0.3)
     await page.goto("/energy/electricity")
-    for _ in range(2):
-        await page.get_by_role(
-            "button",
-            name=person.words.frontend("panel.lovelace.components.energy_period_selector.previous"),
-            exact=True,
-        ).click()
+    await go_back(page, person.words, 2)
     table = page.locator("hui-energy-sources-table-card")
     for key, sign in (("energy_in", ""), ("energy_out", "-")):
         row = table.locator("tr", has_text=person.words.ours(f"entity.sensor.{key}.name"))
         await expect(row).to_contain_text(f"{sign}{getattr(late, key) - getattr(early, key):,} kWh")
-    bars = await page.locator("hui-energy-usage-graph-card ha-chart-base").evaluate(BARS)
-    assert sum(bars) >= 24
+    # The chart is drawn by itself, at its own time.
+    await until(drawn, within=DRAW)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +154,9 @@ async def test_what_is_wrong_is_said(person: Person, tmp_path: Path, scenario: s
     dialog = await person.start_adding()
     async with simulator(tmp_path, scenario=scenario, speed=50) as meter:
         await dialog.connect(meter.port, password=password)
-        await dialog.watch_progress()
         # The places of B, 5, 8 and B in the wrong password.
-        await expect(dialog.alert).to_have_text(person.words.ours(f"config.error.{error}", alike="1, 5, 8, 11"))
+        told = person.words.ours(f"config.error.{error}", alike="1, 5, 8, 11")
+        await expect(dialog.alert).to_have_text(told, timeout=SET_UP)
         await expect(dialog.field("password")).to_have_value(password)
         assert await dialog.form.locator("ha-form").evaluate("form => form.data.device") == meter.port
 

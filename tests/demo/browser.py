@@ -7,10 +7,11 @@ from pathlib import Path
 import shutil
 from typing import Final
 
-from playwright.async_api import Browser, Page, Route, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page, Route, ViewportSize, async_playwright, expect
 
 from .home_assistant import HomeAssistant
 from .process import StepError
+from .words import Words
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -26,6 +27,9 @@ CJK_FONTS = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 880}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+
+EFFECT: Final = 60_000
+"""Milliseconds until a click must have had its effect; a moment is normal, and this is only against hanging."""
 
 
 def find_chromium() -> str:
@@ -81,3 +85,16 @@ async def logged_in(browser: Browser, hass: HomeAssistant, *, lang: str, sharpne
 
 async def _offline(route: Route) -> None:
     await route.abort("internetdisconnected")
+
+
+async def go_back(page: Page, words: Words, days: int) -> None:
+    """Look at the Energy dashboard so many days back.
+
+    A second click before the first has shown its effect would be lost, and nobody would know which day is shown.
+    """
+    shown = page.locator("hui-energy-period-selector .header-title")
+    name = words.frontend("panel.lovelace.components.energy_period_selector.previous")
+    for _ in range(days):
+        before = await shown.inner_text()
+        await page.get_by_role("button", name=name, exact=True).click()
+        await expect(shown).not_to_have_text(before, timeout=EFFECT)

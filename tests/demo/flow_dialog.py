@@ -10,8 +10,8 @@ from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .words import Words
 
-SET_UP = 90_000
-"""Milliseconds; a scan of all channels and two joins take half of them on a machine that has other things to do."""
+SET_UP = 240_000
+"""Milliseconds; a scan of all channels and two joins take a sixth of them on a machine with nothing else to do."""
 
 HAS_TAKEN = """(form, [field, value]) => new Promise(answer => {
     const end = performance.now() + 500;
@@ -23,8 +23,8 @@ HAS_TAKEN = """(form, [field, value]) => new Promise(answer => {
     look();
 })"""
 
-TYPING = 20
-"""Seconds for a field; a moment is normal."""
+TYPING = 60
+"""Seconds for a field; a moment is normal, and this is only against hanging."""
 
 WATCH = """dialog => new Promise(ended => {
     const seen = [];

@@ -13,14 +13,14 @@ import sys
 import aiohttp
 
 from .client import Client
-from .process import Process, StepError, running, until
+from .process import Found, NotYet, Process, StepError, running, until
 
 PROJECT = Path(__file__).parents[2]
 INTEGRATION = PROJECT / "custom_components" / "broute"
 PROGRAM = Path(sys.executable).with_name("hass")
 HOST = "127.0.0.1"
-START = 90.0
-"""Seconds; three are normal, a cold disk and a busy machine are not."""
+START = 180.0
+"""Seconds; three are normal, a cold disk and a busy machine are not, and this is only against hanging."""
 
 RESTART = 100
 """The exit code by which Home Assistant asks to be started again."""
@@ -174,11 +174,12 @@ class HomeAssistant:
                 break
             await asyncio.sleep(0.1)
         await self.client.connect()
-        await until(self._is_running)
+        await until(self._state, within=START)
         await self.set_language(lang)
 
-    async def _is_running(self) -> bool | None:
-        return (await self.client.command("get_config"))["state"] == "RUNNING" or None
+    async def _state(self) -> Found[str] | NotYet:
+        state = str((await self.client.command("get_config"))["state"])
+        return Found(state) if state == "RUNNING" else NotYet(f"its state is {state}")
 
 
 @asynccontextmanager

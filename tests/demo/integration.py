@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .client import Client, Json
-from .process import StepError
+from .process import Found, NotYet, StepError
 
 DOMAIN = "broute"
 PRICE = 31.0
@@ -111,11 +111,11 @@ async def choose_for_energy(client: Client, sensors: Mapping[str, Sensor]) -> No
     await client.command("energy/save_prefs", energy_sources=[grid])
 
 
-async def has_bars(client: Client, start: datetime, end: datetime) -> bool:
-    """Whether the recorder has a row of both directions for each hour between two times."""
+async def find_bars(client: Client, start: datetime, end: datetime) -> Found[int] | NotYet:
+    """Find a row of both directions in the recorder for each hour between two times; return how many hours."""
     sensors = await find_sensors(client)
     if not {"energy_in", "energy_out"} <= sensors.keys():
-        return False
+        return NotYet(f"the sensors are {sorted(sensors)}")
     ids = [sensors[key].entity_id for key in ("energy_in", "energy_out")]
     rows = await client.command(
         "recorder/statistics_during_period",
@@ -126,4 +126,5 @@ async def has_bars(client: Client, start: datetime, end: datetime) -> bool:
         types=["change"],
     )
     hours = (end - start) // timedelta(hours=1)
-    return all(len(rows.get(statistic_id, ())) == hours for statistic_id in ids)
+    found = [len(rows.get(statistic_id, ())) for statistic_id in ids]
+    return Found(hours) if found == [hours, hours] and hours > 0 else NotYet(f"{found} bars of {hours} each")

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 import os
 from pathlib import Path
 import shutil
 import signal
-from typing import Self
+from typing import Self, assert_never
 
 TAIL = 15
 """Lines of a log that are shown after a failure."""
@@ -27,13 +28,43 @@ class StepError(Exception):
         return cls(f"{what}: {seen}")
 
 
-async def until[T](ask: Callable[[], Awaitable[T | None]], *, pause: float = 0.1) -> T:
-    """Ask again and again until there is an answer; whoever calls says for how long."""
-    while True:
-        answer = await ask()
-        if answer is not None:
-            return answer
-        await asyncio.sleep(pause)
+@dataclass(frozen=True, slots=True)
+class Found[T]:
+    """What was waited for; nothing else ends a wait."""
+
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """It is not there yet, which is no answer."""
+
+    seen: str
+    """What is there instead, for the error."""
+
+
+async def until[T](look: Callable[[], Awaitable[Found[T] | NotYet]], *, within: float, pause: float = 0.1) -> T:
+    """Look again and again, for at most so many seconds, until something is found.
+
+    Raises:
+        StepError: it was not found; the error says what was seen last.
+
+    """
+    seen = "nobody could look"
+    try:
+        async with asyncio.timeout(within) as limit:
+            while True:
+                match await look():
+                    case Found(value):
+                        return value
+                    case NotYet(seen):
+                        await asyncio.sleep(pause)
+                    case other:  # `False` or `None` would be taken for an answer where nobody checks types
+                        assert_never(other)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise StepError(f"after {within:g} s: {seen}") from None
 
 
 def tail(log: Path) -> str:

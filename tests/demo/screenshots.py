@@ -5,6 +5,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 import io
 from itertools import count
 from pathlib import Path
@@ -17,10 +18,10 @@ from PIL import Image
 
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
-from .browser import DESKTOP, PHONE, chromium, find_chromium, logged_in
+from .browser import DESKTOP, PHONE, chromium, find_chromium, go_back, logged_in
 from .flow_dialog import SET_UP, FlowDialog
 from .home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
-from .integration import DOMAIN, find_entry, has_bars
+from .integration import DOMAIN, find_bars, find_entry
 from .process import StepError, tail, until
 from .simulator import Simulator, simulator
 from .steps import say, step
@@ -35,6 +36,9 @@ SPEED = 1.0
 
 SETTLE = 1.5
 """Seconds until animations are over; the frontend tells nobody when they are."""
+
+IMPORT = 600.0
+"""Seconds until some days of history are there, at the radio's own speed."""
 
 SHARPNESS = 1.5
 COLOURS = 255
@@ -112,15 +116,9 @@ async def pages(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> 
     await page.locator("ha-device-entities-card").first.wait_for()
     await camera.shoot("device")
     ago, (start, end) = await sunny_day(meter)
-
-    async def has_come() -> bool | None:
-        return await has_bars(hass.client, start, end) or None
-
-    await until(has_come)
+    await until(partial(find_bars, hass.client, start, end), within=IMPORT)
     await page.goto("/energy/electricity")
-    previous = camera.words.frontend("panel.lovelace.components.energy_period_selector.previous")
-    for _ in range(ago):
-        await page.get_by_role("button", name=previous, exact=True).click()
+    await go_back(page, camera.words, ago)
     await camera.shoot("energy", focus=page.locator("hui-energy-usage-graph-card"))
 
 

@@ -8,13 +8,14 @@ from datetime import datetime
 from decimal import Decimal
 import json
 from pathlib import Path
+import re
 import sys
 
 from .client import Json
-from .process import Process, StepError, running, until
+from .process import Found, NotYet, Process, StepError, running, until
 
-START = 30.0
-"""Seconds; one is normal."""
+START = 60.0
+"""Seconds; one is normal, and this is only against hanging."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +69,14 @@ async def simulator(
     command: list[str | Path] = [sys.executable, "-m", "tests.simulator", "--pty", port, "--control", "127.0.0.1:0"]
     command += ["--module", module, "--scenario", scenario, "--speed", str(speed)]
 
-    async def control_port() -> int | None:
-        _, is_ready, address = log.read_text().partition("control ")
-        return int(address.rpartition(":")[2]) if is_ready else None
+    async def control_port() -> Found[int] | NotYet:
+        # A line that is being written may end in the middle of the number.
+        if told := re.search(r"control \S+:(\d+)\n", log.read_text()):
+            return Found(int(told[1]))
+        return NotYet("it has not told its control port")
 
     async with running("The simulator", *command, log=log) as process:
-        number = await process.unless_ended(until(control_port), within=START)
+        number = await process.unless_ended(until(control_port, within=START))
         reader, writer = await asyncio.open_connection("127.0.0.1", number)
         try:
             yield Simulator(process=process, port=str(port), reader=reader, writer=writer)
