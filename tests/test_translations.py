@@ -20,7 +20,6 @@ from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = SENSORS + ENERGIES + HALF_HOURS
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
-OF_ACTIONS = {"history_failed", "history_no_connection", "history_no_recorder", "history_no_turn", "wrong_days"}
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
 OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 
@@ -43,13 +42,35 @@ def below(section: str) -> set[str]:
     return {key.removeprefix(f"{section}.").split(".")[0] for key in ENGLISH if key.startswith(f"{section}.")}
 
 
+def nodes() -> Iterator[ast.AST]:
+    """Yield everything of the Home Assistant side, of the files in folders as well."""
+    for path in sorted(INTEGRATION.rglob("*.py")):
+        if INTEGRATION / "aiobroute" not in path.parents:
+            yield from ast.walk(ast.parse(path.read_text()))
+
+
 def keywords(name: str) -> Iterator[str]:
     """Yield the literal values of a keyword argument all over the integration."""
-    for path in INTEGRATION.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            match node:
-                case ast.keyword(arg=arg, value=ast.Constant(value=str(value))) if arg == name:
-                    yield value
+    for node in nodes():
+        match node:
+            case ast.keyword(arg=arg, value=ast.Constant(value=str(value))) if arg == name:
+                yield value
+
+
+def errors() -> Iterator[tuple[str, set[str]]]:
+    """Yield the literal translation key of each error that is made, and the names that it fills in.
+
+    Our own errors have the key as their second argument, and fill in nothing.
+    """
+    for node in nodes():
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[_, ast.Constant(value=str(key))]) if name.endswith("Error"):
+                yield key, set()
+            case ast.Call(func=ast.Name(id=name), keywords=given) if name.endswith("Error") or name == "UpdateFailed":
+                values = {keyword.arg: keyword.value for keyword in given}
+                match values.get("translation_key"), values.get("translation_placeholders", ast.Dict([], [])):
+                    case ast.Constant(value=str(key)), ast.Dict(keys=names):
+                        yield key, {str(name.value) for name in names if isinstance(name, ast.Constant)}
 
 
 def test_both_languages_have_the_same_texts() -> None:
@@ -66,7 +87,11 @@ def test_a_text_is_there_and_names_the_same_things(key: str) -> None:
 
 
 def test_every_failure_has_its_texts_and_no_other() -> None:
-    assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING | OF_ACTIONS
+    keys = {key for key, _ in errors()}
+    assert {"history_failed", "history_no_recorder", "wrong_days", "timeout"} <= keys, (
+        "in files, folders and both forms"
+    )
+    assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING | keys
     assert below("config.error") == FAILURES - ONLY_WHILE_RUNNING | OF_A_TAKEOVER | {
         f"invalid_{field}" for field in FORMS
     }
@@ -74,9 +99,11 @@ def test_every_failure_has_its_texts_and_no_other() -> None:
 
 
 def test_placeholders_of_failures_are_filled() -> None:
-    for key, text in ENGLISH.items():
-        if key.startswith("exceptions."):
-            assert set(re.findall(r"{(\w+)}", text)) <= {"port", "error", "days"}, key
+    filled = {key: {"port", "error"} for key in FAILURES | ONLY_WHILE_RUNNING}
+    for key, names in errors():
+        filled[key] = filled.get(key, names) & names
+    for key in below("exceptions"):
+        assert set(re.findall(r"{(\w+)}", ENGLISH[f"exceptions.{key}.message"])) <= filled[key], key
 
 
 def test_every_issue_has_its_texts_and_no_other() -> None:
