@@ -39,17 +39,31 @@ PATIENCE: Final = 4 * 3600.0
 _numbers = st.integers(0, 255).map(lambda number: f"{number:02X}")
 cuts = st.sampled_from([0] * 9 + [-1, -5, 13, 20])
 _codes = st.sampled_from(sorted(PROPERTIES)) | st.integers(0, 255)
-_properties = st.lists(st.tuples(_codes, st.binary(max_size=20)), max_size=4)
+_counters = st.tuples(st.sampled_from((0xE0, 0xE3)), st.integers(0, 0xFFFF_FFFF).map(lambda count: count.to_bytes(4)))
+_plausible = st.tuples(st.sampled_from((0xE0, 0xE3)), st.integers(0, 99_999_999).map(lambda count: count.to_bytes(4)))
+_properties = st.lists(st.tuples(_codes, st.binary(max_size=20)) | _counters | _plausible, max_size=4)
+_lies = st.sampled_from([0] * 9 + [-1, 1, 5, 2000])
+"""By how much a number that is told of what follows is wrong."""
 
 
-def _echonet(tid: int, esv: int, properties: list[tuple[int, bytes]]) -> bytes:
+def _echonet(tid: int, esv: int, properties: list[tuple[int, bytes]], lie: int, cut: int) -> bytes:
     body = b"".join(bytes((code, len(data))) + data for code, data in properties)
-    return b"\x10\x81" + tid.to_bytes(2) + bytes.fromhex("02880105FF01") + bytes((esv, len(properties))) + body
+    count = (len(properties) + lie) % 256
+    whole = b"\x10\x81" + tid.to_bytes(2) + bytes.fromhex("02880105FF01") + bytes((esv, count)) + body
+    return whole[: cut or None]
 
 
-def _erxudp(payload: bytes, secured: int, cut: int) -> bytes:
-    line = f"ERXUDP {METER} {DONGLE} 0E1A 0E1A 001C640003D2A1B7 {secured} 0 {len(payload):04X} {payload.hex().upper()}"
+def _erxudp(payload: bytes, secured: int, cut: int, lie: int) -> bytes:
+    length = max(0, len(payload) + 30 * lie) % 0x10000
+    line = f"ERXUDP {METER} {DONGLE} 0E1A 0E1A 001C640003D2A1B7 {secured} 0 {length:04X} {payload.hex().upper()}"
     return line.encode()[: len(line) - cut] + b"\r\n"
+
+
+def _j11(code: int, data: bytes, cut: int, lie: int) -> bytes:
+    """Return a frame, or one whose header is sound and tells a wrong length."""
+    head = j11_frame(code, data)[:6] + ((4 + len(data) + lie) % 0x10000).to_bytes(2)
+    whole = head + (sum(head) & 0xFFFF).to_bytes(2) + j11_frame(code, data)[10:]
+    return whole[: cut or None]
 
 
 def _received(payload: bytes) -> bytes:
@@ -59,9 +73,9 @@ def _received(payload: bytes) -> bytes:
 
 
 services = st.sampled_from([0x50, 0x51, 0x52, 0x53, 0x61, 0x62, 0x71, 0x72, 0x73, 0x74, 0x7A]) | st.integers(0, 255)
-frames = st.builds(_echonet, st.integers(0, 9), services, _properties) | st.binary(max_size=60)
+frames = st.builds(_echonet, st.integers(0, 9), services, _properties, _lies, cuts) | st.binary(max_size=60)
 messages = st.one_of(
-    st.builds(_erxudp, frames, st.integers(0, 1), st.integers(0, 3)),
+    st.builds(_erxudp, frames, st.integers(0, 1), st.integers(0, 3), _lies),
     st.builds(lambda number, parameter: f"EVENT {number} {METER} 0 {parameter}\r\n".encode(), _numbers, _numbers),
     _numbers.map(lambda number: f"FAIL ER{number}\r\n".encode()),
     st.sampled_from(
@@ -84,9 +98,7 @@ _j11_codes = st.sampled_from(
     [0x2005, 0x2008, 0x2051, 0x2053, 0x2056, 0x2057, 0x205F, 0x206B, 0x4051, 0x6018, 0x6019, 0x601A, 0x6028, 0x6038]
 )
 _j11_data = st.binary(max_size=40) | st.builds(bytes, st.tuples(st.integers(0, 4))) | frames.map(_received)
-j11_messages = st.builds(
-    lambda code, data, cut: j11_frame(code, data)[: cut or None], _j11_codes | st.integers(0, 0xFFFF), _j11_data, cuts
-)
+j11_messages = st.builds(_j11, _j11_codes | st.integers(0, 0xFFFF), _j11_data, cuts, _lies)
 """The same of a module that speaks frames, some of which break off."""
 
 happenings = st.sampled_from(
@@ -136,7 +148,9 @@ def frame(data: bytes) -> None:
     for code, row in PROPERTIES.items():
         value = row.decode(edt) if (edt := values.data.get(code)) else None
         if row.unit == "kWh" and isinstance(value, int):
-            assert 0 <= (PROFILE.energy(value) or 0) < 10_000_000
+            energy = PROFILE.energy(value)
+            assert energy is not None
+            assert 0 <= energy < 10_000_000
 
 
 def conversation(module: str, planned: Sequence[tuple[float, bytes | str | Sending | Fault]]) -> None:
@@ -152,7 +166,9 @@ def conversation(module: str, planned: Sequence[tuple[float, bytes | str | Sendi
                 pass
             finally:
                 meddling.cancel()
-                await asyncio.gather(meddling, return_exceptions=True)
+                (meddled,) = await asyncio.gather(meddling, return_exceptions=True)
+            if isinstance(meddled, Exception):
+                raise meddled
             assert sim.record.opens == sim.record.closes, "the port is still open"
 
     run(main())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 import gc
@@ -41,6 +42,9 @@ LOOK: Final = 30.0
 LIMIT: Final = 300.0
 """Seconds after a trouble in which the meter must be read again: a poll, a silence and a whole scan need most of it."""
 
+AIRTIME: Final = 360.0
+"""Seconds in any hour that the module may transmit (ARIB STD-T108)."""
+
 PATIENCE: Final = 3600.0
 """Seconds after which nobody believes any more that it comes back."""
 
@@ -74,6 +78,8 @@ class Result:
     def failures(self) -> list[str]:
         """What must not be, in words."""
         return [
+            *([] if self.comparisons else ["nothing compared"]),
+            *([f"airtime: {self.airtime:.1f} s in an hour"] if self.airtime > AIRTIME else []),
             *(f"slow: {seconds:.1f} s after {name}" for name, seconds in self.slowest.items() if seconds > self.limit),
             *(f"wrong: {text}" for text in self.wrong),
             *([f"energy lost: {self.energy_lost} kWh"] if self.energy_lost else []),
@@ -133,6 +139,9 @@ async def _live(site: Site, result: Result, seconds: float) -> None:
         result.energy_lost = site.truth.lost()
     finally:
         watching.cancel()
+        # What ended it before is no good sign: then nobody has looked.
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 async def _trouble(site: Site, result: Result) -> None:
@@ -144,6 +153,7 @@ async def _trouble(site: Site, result: Result) -> None:
         names = chance.sample(list(TROUBLES), chance.choice((1, 1, 2)))
     result.injected.update(names)
     what = site.truth.trouble = " and ".join(names)
+    site.is_calm = False
     async with asyncio.TaskGroup() as group:
         for name in names:
             group.create_task(_suffer(name, site))
@@ -156,6 +166,7 @@ async def _trouble(site: Site, result: Result) -> None:
         if loop.time() - ended > PATIENCE:
             raise StuckError(f"{site.sim.clock():%d. %H:%M:%S} never back after {what}")
         await asyncio.sleep(0.5)
+    site.is_calm = True
     if was_down:
         result.recoveries += 1
         for name in names:
@@ -172,6 +183,9 @@ async def _watch(site: Site, result: Result) -> None:
         result.airtime = max(result.airtime, site.sim.air.airtime.last_hour())
         if site.home.is_running:
             site.truth.look(site.home.hass)
+        if site.is_calm and site.home.readings is None:
+            trouble = site.truth.trouble
+            site.truth.wrong.append(f"{site.sim.clock():%d. %H:%M:%S} not read though all is well since: {trouble}")
 
 
 def _resources(loop: VirtualTimeLoop) -> dict[str, int]:

@@ -44,6 +44,8 @@ class Site:
     chance: Random
     begun: list[float] = field(default_factory=list)
     """When a person let the integration begin anew."""
+    is_calm: bool = False
+    """Whether the meter has been read since the last trouble was over."""
 
     async def start(self) -> None:
         """Start Home Assistant; from here on it is its own business."""
