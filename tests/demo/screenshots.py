@@ -4,15 +4,12 @@ import argparse
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 import io
-from itertools import count
 from pathlib import Path
 import sys
 import tempfile
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from PIL import Image
 
@@ -23,7 +20,7 @@ from .flow_dialog import SET_UP, FlowDialog
 from .home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
 from .integration import DOMAIN, find_bars, find_entry
 from .process import StepError, tail, until
-from .simulator import Simulator, simulator
+from .simulator import Simulator, simulator, sunny_day
 from .steps import say, step
 from .words import Words
 
@@ -44,10 +41,6 @@ SHARPNESS = 1.5
 COLOURS = 255
 """A page of the frontend has hardly more, and a picture is half as big."""
 MARGIN = 8
-
-TOKYO = ZoneInfo("Asia/Tokyo")
-EXPORT = 3
-"""kWh that the solar cells have to have fed in on the day that is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +113,6 @@ async def pages(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> 
     await page.goto("/energy/electricity")
     await go_back(page, camera.words, ago)
     await camera.shoot("energy", focus=page.locator("hui-energy-usage-graph-card"))
-
-
-async def sunny_day(meter: Simulator) -> tuple[int, tuple[datetime, datetime]]:
-    """Return how many days ago the sun has last shone well, and when that day began and ended."""
-    midnight = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
-    for ago in count(1):
-        start, end = midnight - timedelta(days=ago), midnight - timedelta(days=ago - 1)
-        if (await meter.truth(end)).energy_out - (await meter.truth(start)).energy_out > EXPORT:
-            break
-    return ago, (start, end)
 
 
 async def repair(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> None:

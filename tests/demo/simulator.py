@@ -4,15 +4,21 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import count
 import json
 from pathlib import Path
 import re
 import sys
+from zoneinfo import ZoneInfo
 
 from .client import Json
 from .process import Found, NotYet, Process, StepError, running, until
+
+TOKYO = ZoneInfo("Asia/Tokyo")
+EXPORT = 3
+"""kWh that the solar cells feed in on a sunny day, at least."""
 
 START = 60.0
 """Seconds; one is normal, and this is only against hanging."""
@@ -58,6 +64,16 @@ class Simulator:
             energy_out=Decimal(answer["energy_out"]),
             power=answer["power"],
         )
+
+
+async def sunny_day(meter: Simulator, *, least: int = 1) -> tuple[int, tuple[datetime, datetime]]:
+    """Return how many days ago, at least, the sun has last shone well, and when that day began and ended."""
+    midnight = datetime.now(TOKYO).replace(hour=0, minute=0, second=0, microsecond=0)
+    for ago in count(least):
+        start, end = midnight - timedelta(days=ago), midnight - timedelta(days=ago - 1)
+        if (await meter.truth(end)).energy_out - (await meter.truth(start)).energy_out > EXPORT:
+            break
+    return ago, (start, end)
 
 
 @asynccontextmanager
