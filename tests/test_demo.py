@@ -1,7 +1,7 @@
 """The parts of the demo that need no Home Assistant; the rest is checked by `scripts/demo --check`."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 import homeassistant
 import pytest
 
-from .demo.check import difference, wrong_bar
+from .demo.check import days_asked_for, days_told, difference, lose_database, wrong_bar
 from .demo.environment import requirements
 from .demo.home_assistant import INTEGRATION, PROJECT, UNTESTED, complaints, has_user, parse_log, write_config
 from .demo.integration import Sensor
@@ -160,3 +160,27 @@ def test_bars_that_are_the_meters() -> None:
 )
 def test_bars_that_are_not(shown: dict[datetime, Decimal], reason: str) -> None:
     assert wrong_bar(shown, BARS) == reason
+
+
+def test_which_days_the_meter_was_asked_for() -> None:
+    head, to_meter = "10810001", "05FF01028801"
+    datagrams = [f"{head}{to_meter}6101E50102", f"{head}{to_meter}6201E200", f"{head}{to_meter}6101E50100"]
+    assert days_asked_for(datagrams, date(2026, 3, 1)) == {date(2026, 2, 27), date(2026, 3, 1)}
+
+
+def test_which_days_the_meter_has_told() -> None:
+    head, to_us = "10810001", "02880105FF01"
+    answers = [(0xE2, 2), (0xE4, 2), (0xE2, 3), (0xE4, 4)]
+    datagrams = [f"{head}{to_us}7201{code:02X}02{day:04X}" for code, day in answers]
+    refused = f"{head}{to_us}5201E200"
+    assert days_told([*datagrams, refused], date(2026, 3, 1)) == {date(2026, 2, 27)}
+
+
+def test_a_database_that_is_not_there_cannot_be_lost(tmp_path: Path) -> None:
+    with pytest.raises(StepError):
+        lose_database(tmp_path)
+    (tmp_path / "config").mkdir()
+    for name in ("home-assistant_v2.db", "home-assistant_v2.db-wal", "home-assistant.log"):
+        (tmp_path / "config" / name).touch()
+    lose_database(tmp_path)
+    assert [path.name for path in (tmp_path / "config").iterdir()] == ["home-assistant.log"]

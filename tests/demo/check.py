@@ -1,16 +1,18 @@
 """The demo without a person: every step is compared with what the simulated meter says."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 import json
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import serialx
 
+from tests.simulator.echonet import Esv, Frame
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .client import Client, Json
@@ -30,6 +32,7 @@ REPLY = timedelta(seconds=15)
 
 DAYS = 30
 HOURS = 24 * DAYS
+JST = ZoneInfo("Asia/Tokyo")
 HOUR = timedelta(hours=1)
 # Each of these is only against hanging: a machine four times as slow keeps it.
 SET_UP = 120.0
@@ -243,6 +246,34 @@ async def nameless(client: Client) -> None:
         discreet(where, text)
 
 
+def days_asked_for(datagrams: Iterable[str], today: date) -> set[date]:
+    """Return the days whose history the meter was told to show (APPX E5)."""
+    frames = [Frame.decode(bytes.fromhex(text)) for text in datagrams]
+    chosen = [
+        edt[0] for frame in frames for code, edt in frame.properties if frame.service == Esv.SET_C and code == 0xE5
+    ]
+    return {today - timedelta(days=back) for back in chosen}
+
+
+def days_told(datagrams: Iterable[str], today: date) -> set[date]:
+    """Return the days whose history the meter has told in both directions (APPX E2, E4)."""
+    told: dict[int, set[date]] = {0xE2: set(), 0xE4: set()}
+    for frame in (Frame.decode(bytes.fromhex(text)) for text in datagrams):
+        for code, edt in frame.properties:
+            if frame.service == Esv.GET_RES and code in told:
+                told[code].add(today - timedelta(days=int.from_bytes(edt[:2])))
+    return told[0xE2] & told[0xE4]
+
+
+def lose_database(folder: Path) -> None:
+    """Delete the recorder's database of a Home Assistant that does not run."""
+    parts = sorted((folder / "config").glob("home-assistant_v2.db*"))
+    if not parts:
+        raise StepError("there is no database to delete")
+    for part in parts:
+        part.unlink()
+
+
 def ended_well(process: Process) -> None:
     """See that a process ended as it should, and left nothing behind."""
     if process.fault:
@@ -250,7 +281,7 @@ def ended_well(process: Process) -> None:
 
 
 async def check(folder: Path, *, lang: str, module: str, with_statistics: bool, program: Path = PROGRAM) -> None:
-    """Let a new Home Assistant and, after its end, a second one on the same folder read the meter.
+    """Let a new Home Assistant read the meter, then a second one in the same folder, and a third without the database.
 
     Raises:
         StepError: something is not as it should be.
@@ -263,6 +294,7 @@ async def check(folder: Path, *, lang: str, module: str, with_statistics: bool, 
         start = partial(home_assistant, folder, lang=lang, program=program)
         await _first_start(start, meter, with_statistics=with_statistics)
         await _second_start(start, meter)
+        await _third_start(start, meter, folder)
         with step("the module's flash memory was not written to"):
             await _unwritten(meter)
         with step("the simulator ends"):
@@ -312,6 +344,31 @@ async def _second_start(start: Start, meter: Simulator) -> None:
             details.append(await agree(hass.client, meter, since=begin))
         with step("there is no step in the bars"):
             await remembered(hass.client, meter)
+        with step("the Energy dashboard has the meter still, and once"):
+            await chosen(hass.client)
+        await _end(stack, hass, meter)
+
+
+async def _third_start(start: Start, meter: Simulator, folder: Path) -> None:
+    """Lose the recorder's database: what the meter has told before is kept elsewhere, and comes back from there."""
+    record, today = await meter.order("record"), datetime.now(JST).date()
+    known = {day for day in days_told(record["datagrams_to_client"], today) if day < today}
+    before = len(record["datagrams_from_client"])
+    if len(known) < DAYS:
+        raise StepError(f"the meter has told only {len(known)} days, which is no history to lose")
+    async with AsyncExitStack() as stack:
+        with step("Home Assistant starts without the database it had"):
+            lose_database(folder)
+            hass = await stack.enter_async_context(start())
+        with step("a month of bars is back and agrees with the meter") as details:
+            details.append(await remembered(hass.client, meter))
+        with step("the meter was not asked again for what it had told") as details:
+            asked = (await meter.order("record"))["datagrams_from_client"][before:]
+            if not asked:
+                raise StepError("the meter was not asked for anything: is it the record?")
+            if again := known & days_asked_for(asked, datetime.now(JST).date()):
+                raise StepError(f"it was asked for {len(again)} days again, among them {max(again)}")
+            details.append(f"{len(known)} days")
         with step("the Energy dashboard has the meter still, and once"):
             await chosen(hass.client)
         await _end(stack, hass, meter)
