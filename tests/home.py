@@ -90,9 +90,12 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def until(is_so: Callable[[], bool], step: float = 0.1) -> None:
-    """Let time pass in small steps until something is so."""
-    while not is_so():  # noqa: ASYNC110  # nobody tells when it is so
+async def until(is_so: Callable[[], bool], step: float = 0.1, *, within: float = 86_400) -> None:
+    """Let time pass in small steps until something is so, for at most so many seconds."""
+    end = now() + within
+    while (answer := is_so()) is not True:
+        assert answer is False, f"{answer!r} is neither yes nor no"
+        assert now() < end, f"it was not so within {within:g} s"
         await asyncio.sleep(step)
 
 

@@ -201,7 +201,6 @@ async def worst_airtime(sim: SimulatedPort, hours: float) -> float:
     return worst
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("trouble", [unreachable, silent, refusing, ends_soon])
 @pytest.mark.parametrize(
     ("each_kind", "is_restarted"), [("bp35c2", True), ("bp35c2", False), ("j11", False)], indirect=["each_kind"]
@@ -220,7 +219,6 @@ def test_a_day_without_the_meter_costs_little_airtime(
     in_a_house(scenarios.NORMAL, live)
 
 
-@pytest.mark.timeout(60)
 def test_nothing_is_sent_while_the_airtime_is_used_up() -> None:
     async def live(home: Installation, sim: SimulatedPort) -> None:
         sim.air.restrict()
@@ -290,7 +288,6 @@ async def test_the_meter_is_listened_for_on_its_own_channel_before_the_password_
         assert sum(command.startswith("SKJOIN") for command in sim.record.commands) == 2
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("imports", [True, False])
 def test_an_exchanged_meter_makes_no_spike(*, imports: bool) -> None:
     async def live(home: Installation, sim: SimulatedPort) -> None:

@@ -8,8 +8,6 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from .home import now
 from .simulator import scenarios
 from .soak.installation import in_a_house
@@ -36,7 +34,6 @@ def resources(hass: HomeAssistant) -> Counter[str]:
     return counts
 
 
-@pytest.mark.timeout(300)
 def test_a_thousand_reloads_leave_nothing_behind() -> None:
     async def live(home: Installation, sim: SimulatedPort) -> None:
         async def reload(times: int) -> Counter[str]:
@@ -54,7 +51,6 @@ def test_a_thousand_reloads_leave_nothing_behind() -> None:
     in_a_house(scenarios.SOLAR, live)
 
 
-@pytest.mark.timeout(300)
 def test_unloading_at_any_moment_takes_no_time_and_leaves_nothing_behind() -> None:
     """Be interrupted wherever a meter that moved to another channel keeps us: join, scan, join, reading."""
 

@@ -142,7 +142,6 @@ def ours() -> Iterator[object]:
             yield thing
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("name", "module"),
     [
@@ -198,7 +197,6 @@ async def next_command(sim: SimulatedPort, setup: asyncio.Task[bool]) -> None:
     await until(lambda: len(sim.record.commands) > known or setup.done(), 0.002)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("module", MODULES)
 async def test_no_object_tells_while_a_connection_is_made(hass: HomeAssistant, module: str) -> None:
     """Look at everything that there is each time a command is on its way."""

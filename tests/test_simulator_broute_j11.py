@@ -47,7 +47,6 @@ async def read(link: Path, password: str) -> tuple[int | None, str, str]:
     return peer.returncode, output.decode(), errors.decode()
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("socket_enabled")
 async def test_broute_j11_joins_and_reads_the_meter(tmp_path: Path) -> None:
     link = tmp_path / "dongle"
@@ -75,7 +74,6 @@ async def test_broute_j11_joins_and_reads_the_meter(tmp_path: Path) -> None:
     assert not record["flash_writes"]
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("socket_enabled")
 async def test_broute_j11_tells_a_wrong_password(tmp_path: Path) -> None:
     link = tmp_path / "dongle"

@@ -30,7 +30,6 @@ print(json.dumps(reading))
 """
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.usefixtures("socket_enabled")
 @pytest.mark.parametrize(("module", "payload"), [("bp35c2", "hex"), ("bp35a1", "binary")])
 async def test_momonga_reads_the_meter(module: str, payload: str, tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from custom_components.broute.aiobroute import JST, Counters, Credentials, SmartMeter, connect
 from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
@@ -194,7 +192,6 @@ def approximately(value: Any) -> Any:
     return value
 
 
-@pytest.mark.timeout(120)
 async def test_each_function_has_a_twin_that_agrees(tmp_path: Path) -> None:
     link = tmp_path / "dongle"
     dongle = Dongle(SCENARIO, speed=200, clock=lambda: NOW)

@@ -291,7 +291,6 @@ async def test_home_assistant_stops_with_one_farewell(hass: HomeAssistant) -> No
         assert sim.record.opens == opens
 
 
-@pytest.mark.timeout(300)
 def test_the_history_of_both_is_imported() -> None:
     async def live(home: Installation, sim: SimulatedPort) -> None:
         await asyncio.sleep(3 * 3600)

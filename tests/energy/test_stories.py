@@ -97,7 +97,6 @@ def test_a_new_meter_that_is_confirmed_late(
     assert result.hours > 24 * (days - 3)
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kwh", ["292", "4321"])
 def test_a_used_meter(kwh: str) -> None:
     old = MeterSettings(solar=True, history_days=30)

@@ -68,7 +68,6 @@ def real_life[T: Callable[..., Any]](test: T) -> T:
     """Run a test with threads, a terminal and a recorder that makes statistics."""
     for mark in (
         pytest.mark.stepped_time,
-        pytest.mark.timeout(120),
         pytest.mark.parametrize("enable_statistics", [True]),
         pytest.mark.usefixtures("recorder_mock", "_impatience"),
     ):
@@ -152,7 +151,8 @@ async def silence(hass: HomeAssistant, sim: Dongle, moments: int) -> None:
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for real until something is so."""
-    while not is_so():  # noqa: ASYNC110  # nobody tells when it is so
+    while (answer := is_so()) is not True:
+        assert answer is False, f"{answer!r} is neither yes nor no"
         await asyncio.sleep(0.01)
 
 
