@@ -20,6 +20,9 @@ TOKYO = ZoneInfo("Asia/Tokyo")
 EXPORT = 3
 """kWh that the solar cells feed in on a sunny day, at least."""
 
+LONGEST = 1 << 26
+"""Bytes of an answer: the record of a long run is one line."""
+
 START = 60.0
 """Seconds; one is normal, and this is only against hanging."""
 
@@ -93,7 +96,7 @@ async def simulator(
 
     async with running("The simulator", *command, log=log) as process:
         number = await process.unless_ended(until(control_port, within=START))
-        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        reader, writer = await asyncio.open_connection("127.0.0.1", number, limit=LONGEST)
         try:
             yield Simulator(process=process, port=str(port), reader=reader, writer=writer)
         finally:
