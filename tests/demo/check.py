@@ -178,30 +178,32 @@ async def remembered(client: Client, meter: Simulator) -> str:
 
 
 async def compiled(client: Client, meter: Simulator) -> str:
-    """Wait for Home Assistant's first own rows and compare them with the meter; return them as a text."""
-    sensors = await find_counters(client)
+    """Wait for Home Assistant's own rows of the present five minutes, and compare them with the meter."""
+    sensors, since = await find_counters(client), datetime.now(UTC)
 
-    async def look() -> Found[Mapping[str, list[Json]]] | NotYet:
+    async def look() -> Found[Mapping[str, Json]] | NotYet:
         rows: Mapping[str, list[Json]] = await client.command(
             "recorder/statistics_during_period",
-            start_time=(datetime.now(UTC) - timedelta(hours=1)).isoformat(),
+            start_time=(since - timedelta(hours=1)).isoformat(),
             statistic_ids=[sensor.entity_id for sensor in sensors.values()],
             period="5minute",
             units={"energy": "kWh"},
             types=["state", "sum"],
         )
-        return Found(rows) if len(rows) == len(ENERGIES) else NotYet(f"there are rows of {sorted(rows)}")
+        # Those from before are ours: they are what Home Assistant counts on from.
+        newest = {key: rows[sensor.entity_id][-1] for key, sensor in sensors.items() if rows.get(sensor.entity_id)}
+        own = {key: row for key, row in newest.items() if row["end"] / 1000 > since.timestamp()}
+        return Found(own) if own.keys() == sensors.keys() else NotYet(f"there are own rows of {sorted(own)}")
 
     rows = await until(look, within=(2 * PERIOD).total_seconds(), pause=2)
     texts = []
-    for key, sensor in sensors.items():
-        row = rows[sensor.entity_id][-1]
+    for key, row in rows.items():
         end = datetime.fromtimestamp(row["end"] / 1000, UTC)
         # The row holds the last reading before its end, so at most one poll old.
         early, late = await meter.truth(end - POLL - REPLY), await meter.truth(end)
-        value = Decimal(str(row["state"]))
-        if not getattr(early, key) <= value <= getattr(late, key):
-            raise StepError(f"the row of {key} says {value}, but the meter {getattr(early, key)} to {late}")
+        value, least, most = Decimal(str(row["state"])), getattr(early, key), getattr(late, key)
+        if not least <= value <= most:
+            raise StepError(f"the row of {key} says {value}, but the meter {least} to {most}")
         texts.append(f"{key} {value} kWh")
     return f"until {end.astimezone():%H:%M}: {', '.join(texts)}"
 
