@@ -26,7 +26,9 @@ UNHEARD_REPEATS = (0.0, 2.0, 6.0, 14.0, 22.0, 30.0)
 INITIATION = 16
 """Bytes of the message with which a client begins to authenticate (RFC 5191)."""
 UNHEARD = 38.0
-"""Seconds until a module gives up joining (2 + 4 + 8 + 8 + 8 + 8)."""
+"""Seconds until a module gives up renewing a session (2 + 4 + 8 + 8 + 8 + 8)."""
+LONGEST_REPEAT = 30.0
+"""Seconds between two repetitions, where they go on for minutes."""
 TERMINATION = 0.5
 TERMINATION_ALONE = 10.0
 INSTANCES = 3.1
@@ -45,6 +47,10 @@ class Session:
     is_expired: bool = False
     is_forgotten: bool = False
     """The meter does not know of it any more."""
+    is_deaf: bool = False
+    """The meter answers nothing in it."""
+    is_garbled: bool = False
+    """The keys of the two sides differ."""
 
 
 class Air:
@@ -84,6 +90,8 @@ class Air:
         self._story = 0
         self._refused_joins = settings.refused_joins
         self._unheard_joins = settings.unheard_joins
+        self._deaf_sessions = settings.deaf_sessions
+        self._garbled_sessions = settings.garbled_sessions
         self._failing_associations = settings.failing_associations
         self._terminated: float | None = None
         self._late: list[Datagram] = []
@@ -189,6 +197,22 @@ class Air:
         """Let the meter end the session."""
         self._lose_session(Happening.ENDED_BY_METER)
 
+    def garble(self) -> None:
+        """Let the keys of the two sides differ until they authenticate anew."""
+        if self.session is not None:
+            self.session.is_garbled = True
+
+    def deafen(self) -> None:
+        """Let the meter answer nothing in this session."""
+        if self.session is not None:
+            self.session.is_deaf = True
+
+    def take_over(self) -> None:
+        """Have a session that a former program began."""
+        self.knows_neighbour = True
+        self._begin_session()
+        self._record.clear()
+
     def drop_session(self) -> None:
         """Let the meter forget the session without a word: it goes on acknowledging, but answers no more."""
         if self.session is not None:
@@ -230,10 +254,11 @@ class Air:
 
     def _fail_unheard(self) -> None:
         can_send = not (self.is_restricted or self.knows_neighbour)
-        for delay in UNHEARD_REPEATS:
+        later = range(1, int((self.settings.unheard_time - UNHEARD_REPEATS[-1]) / LONGEST_REPEAT) + 1)
+        for delay in (*UNHEARD_REPEATS, *(UNHEARD_REPEATS[-1] + LONGEST_REPEAT * place for place in later)):
             self._spend(0.0 if self.is_restricted else on_air(INITIATION))
             self._later(delay + 0.1, partial(self._happen, Happening.RESOLVING if can_send else Happening.NOT_SENT))
-        self._later(UNHEARD, partial(self._happen, Happening.UNHEARD))
+        self._later(self.settings.unheard_time, partial(self._happen, Happening.UNHEARD))
 
     def _authenticate(self, end: Action, *, is_accepted: bool) -> None:
         """Exchange the messages of an authentication, which takes the usual time, then end it."""
@@ -256,7 +281,9 @@ class Air:
         self._later(INSTANCES, self._notices.announce_instances)
 
     def _begin_session(self) -> None:
-        self.session = Session()
+        self.session = Session(is_deaf=self._deaf_sessions > 0, is_garbled=self._garbled_sessions > 0)
+        self._deaf_sessions = max(0, self._deaf_sessions - 1)
+        self._garbled_sessions = max(0, self._garbled_sessions - 1)
         self._happen(Happening.JOINED)
         part = RENEWAL if self.settings.renewal is Renewal.SILENT else 1.0
         when = self._clock() + timedelta(seconds=part * self.settings.lifetime)
@@ -282,12 +309,12 @@ class Air:
         self, payload: bytes, *, mac: str | None = None, port: int = ECHONET_PORT, is_secured: bool = True
     ) -> Transmission:
         """Send a datagram to a node, or to all; return how that goes."""
-        if port == ECHONET_PORT:
-            self._record.datagrams_from_client.append(payload)
         self._flush_late()
         seconds = self._between(self.settings.transmit_time)
         sending = self._next_sending(mac, is_secured=is_secured)
-        if sending is not Sending.REFUSED:
+        if port == ECHONET_PORT and sending is not Sending.REFUSED:
+            self._record.datagrams_from_client.append(payload)
+        if sending.is_on_air:
             self._spend(on_air(len(payload)))
         if sending.arrives and is_secured and port == ECHONET_PORT:
             self._later(seconds + 0.01, partial(self._deliver, payload))
@@ -305,13 +332,15 @@ class Air:
     def _next_sending(self, mac: str | None, *, is_secured: bool) -> Sending:
         if is_secured and not self.is_joined:
             return Sending.REFUSED
-        if self.is_restricted or not self.is_reachable or mac not in {None, self.network.mac}:
+        if self.is_restricted:
+            return Sending.RESTRICTED
+        if not self.is_reachable or mac not in {None, self.network.mac}:
             return Sending.NOT_SENT
         return self.sendings.popleft() if self.sendings else Sending.SENT
 
     def _deliver(self, payload: bytes) -> None:
         """Let the meter have a datagram."""
-        if not self._is_meter_talking:
+        if not self._is_meter_talking or (self.session is not None and self.session.is_deaf):
             return
         self._notices.hear(payload)
         telegram = self.meter.answer(payload)
@@ -344,6 +373,9 @@ class Air:
 
     def _hand_over(self, datagram: Datagram) -> None:
         if datagram.port == ECHONET_PORT:
+            if self.session is not None and self.session.is_garbled:
+                self._happen(Happening.UNDECIPHERABLE)
+                return
             self._record.datagrams_to_client.append(datagram.data)
         self.on_datagram(datagram)
 

@@ -78,6 +78,7 @@ class Dongle:
         """The ways to the meters."""
         self.air = self.airs[0]
         self.neighbourhood = Neighbourhood(self.airs)
+        self.habits = scenario.module
         self.module: Module = {**MODULES, **STRANGERS}[module](self, module, payload)
         self.is_plugged = True
         self.on_plugging: Callable[[], None] = lambda: None
@@ -179,12 +180,18 @@ class Dongle:
 
 def _sk_module(dongle: Dongle, name: str, payload: Payload) -> Module:
     return SkModule(
-        name, dongle.neighbourhood, dongle.timeline, dongle.line, dongle.record, prints_hex=payload == "hex"
+        name,
+        dongle.neighbourhood,
+        dongle.timeline,
+        dongle.line,
+        dongle.record,
+        dongle.habits,
+        prints_hex=payload == "hex",
     )
 
 
 def _j11_module(dongle: Dongle, name: str, payload: Payload) -> Module:  # noqa: ARG001  # as its sibling
-    return J11Module(dongle.neighbourhood, dongle.timeline, dongle.line, dongle.record)
+    return J11Module(dongle.neighbourhood, dongle.timeline, dongle.line, dongle.record, dongle.habits)
 
 
 MODULES: Mapping[str, Callable[[Dongle, str, Payload], Module]] = {

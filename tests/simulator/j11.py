@@ -1,15 +1,19 @@
 """A pretend module that speaks the binary UART protocol: BP35C0-J11, BP35C1-J11, BP35C2-J11, RS-WSUHA-J11 (UARTIF)."""
 
 from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
-from .j11commands import COMMANDS, Code, Request, Result, ResultError
+from .faults import ECHONET_PORT
+from .habits import ModuleSettings
+from .j11commands import COMMANDS, DUAL, LOWEST, Code, Request, Result, ResultError
 from .radio import Happening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .faults import Datagram
+    from .habits import Former
     from .line import Line
     from .neighbourhood import Neighbourhood
     from .radio import Network
@@ -25,8 +29,19 @@ LONGEST = 1349
 """Bytes of data."""
 
 RESPONSE = 0x2000
-SCANNED, RECEIVED, STARTED, CONNECTION, PANA_RESULT, UNKNOWN = 0x4051, 0x6018, 0x6019, 0x601A, 0x6028, 0x60D7
-NOT_FINISHED, BAD_HEADER, BAD_DATA, TOO_LONG = 0x13, 0xF0, 0xF1, 0xF3
+SCANNED, RECEIVED, STARTED, CONNECTION, PANA_RESULT, LOST, UNKNOWN = (
+    0x4051,
+    0x6018,
+    0x6019,
+    0x601A,
+    0x6028,
+    0x6038,
+    0x60D7,
+)
+NOT_FINISHED, BUSY, BAD_HEADER, BAD_DATA, TOO_LONG = 0x13, 0x3D, 0xF0, 0xF1, 0xF3
+NO_FRAME, NO_COMMAND = 0x0FFF, 0xDFFF
+"""Codes of what is no frame, and of what is not even known to be none: their responses are 2FFF and FFFF."""
+NOT_DECRYPTED = 0x01
 
 QUICK = 0.006
 START = 1.0
@@ -55,14 +70,26 @@ def rssi_of(lqi: int) -> bytes:
 class J11Module:
     """A module: frames in, frames out after a while; the radio is somebody else's."""
 
-    def __init__(self, air: Neighbourhood, timeline: Timeline, line: Line, record: Record) -> None:
+    def __init__(
+        self,
+        air: Neighbourhood,
+        timeline: Timeline,
+        line: Line,
+        record: Record,
+        habits: ModuleSettings = ModuleSettings(),  # noqa: B008  # it is frozen
+    ) -> None:
         self.air = air
         self.record = record
         self.line = line
+        self.habits = habits
         self._timeline = timeline
+        self._repetitions = habits.repetitions
+        self._chance = Random(habits.seed)
         line.unknown = frame(UNKNOWN, b"\x01")
         air.attach(self._happened, self._received)
         self._forget()
+        if habits.former is not None:
+            self._take_over(habits.former)
 
     def power_up(self) -> None:
         """Begin anew, with nothing in the input."""
@@ -87,6 +114,17 @@ class J11Module:
         self.busy_with: Code | None = None
         self._life = object()
         self.air.reset()
+
+    def _take_over(self, former: Former) -> None:
+        """Be as a former program left it, which had the one port open that everybody needs."""
+        if former.meter is None:
+            return
+        way = self.air.take_over(former.meter)
+        channel = LOWEST + (way.network.channel - 0x21) // 2
+        self.settings = bytes([DUAL, 0, channel, 0])
+        self.credentials = (way.settings.route_b_id, way.settings.password)
+        self.network = way.network
+        self.ports = {ECHONET_PORT}
 
     def _started(self) -> None:
         self._is_starting = False
@@ -140,10 +178,20 @@ class J11Module:
     def _execute(self, request: Request) -> None:
         name = Code(request.code).name if request.code in Code else f"{request.code:04X}"
         self.record.commands.append(f"{name} {request.data.hex().upper()}".rstrip())
+        if self._wants_repetition():
+            code, result = self._chance.choice(((request.code, BUSY), (NO_FRAME, BAD_HEADER), (NO_COMMAND, BAD_HEADER)))
+            self.respond(code, result)
+            return
         try:
             self._command(request.code)(self, request)
         except ResultError as error:
             self.respond(request.code, error.result)
+
+    def _wants_repetition(self) -> bool:
+        if self._repetitions:
+            self._repetitions -= 1
+            return True
+        return self._chance.random() < self.habits.repetition_rate
 
     def _command(self, code: int) -> Callable[[J11Module, Request], None]:
         if code not in COMMANDS:
@@ -168,6 +216,10 @@ class J11Module:
         self.busy_with = None
         self._print(frame(code + RESPONSE, bytes([result]) + data))
 
+    def lose_answer(self) -> None:
+        """Be ready for the next command without a word."""
+        self.busy_with = None
+
     def notify(self, code: int, data: bytes = b"") -> None:
         """Tell something unasked."""
         self._print(frame(code, data))
@@ -186,7 +238,9 @@ class J11Module:
 
     def _happened(self, happening: Happening) -> None:
         """Tell what this kind of module tells; of its airtime it says nothing."""
-        if happening in PANA_RESULTS:
+        if happening is Happening.UNDECIPHERABLE:
+            self.notify(LOST, bytes([NOT_DECRYPTED]) + link_local(self._peer.hex()) + bytes([1, 1, 0, 0]))
+        elif happening in PANA_RESULTS:
             self.is_authenticating = False
             self.notify(PANA_RESULT, bytes([PANA_RESULTS[happening]]) + self._peer)
         elif happening in LOSSES:

@@ -27,14 +27,19 @@ NO_ASSOCIATION = 8.0
 ASSOCIATION_DURATION = 0x0E
 """It calls the meter until it is heard, or gives up."""
 
-QUEUED, NO_ACKNOWLEDGEMENT = 0x10, 0x05
+WAITED, IN_QUEUE = 0x10, 0x0F
+AIRTIME_USED_UP, CHANNEL_BUSY, NO_ACKNOWLEDGEMENT, OTHER = 0x02, 0x03, 0x05, 0x08
 OUTCOMES: Mapping[Sending, tuple[int, float]] = {
     Sending.SENT: (0x00, 0.0),
-    Sending.ACCEPTED_FIRST: (QUEUED, 0.0),
+    Sending.ACCEPTED_FIRST: (WAITED, 0.0),
     Sending.NOT_SENT: (NO_ACKNOWLEDGEMENT, 0.0),
     Sending.RESOLVED: (0x00, 0.5),
     Sending.RESOLVED_FIRST: (0x00, 0.5),
     Sending.UNRESOLVED: (NO_ACKNOWLEDGEMENT, 3.0),
+    Sending.BUSY: (CHANNEL_BUSY, 0.0),
+    Sending.RESTRICTED: (AIRTIME_USED_UP, 0.0),
+    Sending.FAILED: (OTHER, 0.0),
+    Sending.QUEUED: (WAITED | IN_QUEUE, 0.0),
 }
 """How a sending is answered, and after how many more seconds (UARTIF 3.2.3.3)."""
 
@@ -174,7 +179,8 @@ def _scan(module: J11Module, request: Request) -> None:
     for place, channel in enumerate(channels, start=1):
         heard = [network for network in networks if network.channel == sk_number(channel)]
         module.later(place * dwell, partial(module.notify_scanned, _heard(channel, heard)))
-    module.later(len(channels) * dwell + 0.1, partial(module.finish, request.code))
+    end = module.lose_answer if module.habits.loses_scan_answer else partial(module.finish, request.code)
+    module.later(len(channels) * dwell + 0.1, end)
 
 
 def _heard(channel: int, networks: list[Network]) -> bytes:

@@ -79,6 +79,12 @@ class Neighbourhood:
                 air.forget()
         self._peer.join(network, route_b_id, password)
 
+    def take_over(self, number: int) -> Air:
+        """Have a session with a meter that a former program began; return the way to it."""
+        self._peer = self._airs[number]
+        self._peer.take_over()
+        return self._peer
+
     def rejoin(self) -> None:
         """Authenticate again with a living session."""
         self._peer.rejoin()

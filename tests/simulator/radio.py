@@ -30,6 +30,7 @@ class Happening(Enum):
     EXPIRED = "the session's lifetime is over"
     RESTRICTED = "the transmit time is used up"
     RELEASED = "sending is allowed again"
+    UNDECIPHERABLE = "a datagram of the meter's cannot be decrypted"
 
 
 class Sending(Enum):
@@ -43,11 +44,26 @@ class Sending(Enum):
     UNRESOLVED = "accepted, but the address is never resolved"
     REFUSED = "not accepted"
     SILENT = "nothing is ever said"
+    BUSY = "accepted, but not sent, as the channel is in use"
+    RESTRICTED = "accepted, but not sent, as the airtime is used up"
+    FAILED = "accepted, but not sent, and the reason is none of the others"
+    QUEUED = "accepted and kept for a moment, then sent"
 
     @property
     def arrives(self) -> bool:
         """Whether the datagram reaches the meter."""
-        return self in {Sending.SENT, Sending.ACCEPTED_FIRST, Sending.RESOLVED, Sending.RESOLVED_FIRST}
+        return self in {
+            Sending.SENT,
+            Sending.ACCEPTED_FIRST,
+            Sending.RESOLVED,
+            Sending.RESOLVED_FIRST,
+            Sending.QUEUED,
+        }
+
+    @property
+    def is_on_air(self) -> bool:
+        """Whether the module transmits at all."""
+        return self not in {Sending.REFUSED, Sending.BUSY, Sending.RESTRICTED}
 
 
 class Renewal(Enum):
@@ -90,6 +106,12 @@ class RadioSettings:
     """The first joins that are refused whatever the credentials are."""
     unheard_joins: int = 0
     """The first joins that nobody answers."""
+    unheard_time: float = 38.0
+    """Seconds until a module gives up joining; the repetitions of some go on for minutes."""
+    deaf_sessions: int = 0
+    """The first sessions in which the meter acknowledges and never answers."""
+    garbled_sessions: int = 0
+    """The first sessions whose datagrams from the meter the module cannot decrypt."""
     failing_associations: int = 0
     """The first connections of a module to the coordinator that come to nothing, where they are a step of their own."""
     rejoin_pause: float = 0.0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .echonet import Esv
 from .faults import Fault
+from .habits import Former, ModuleSettings
 from .line import LineSettings
 from .meter import MeterSettings, Reverse
 from .radio import PASSWORD, ROUTE_B_ID, Network, RadioSettings, Renewal, Sending
@@ -32,6 +33,7 @@ class Scenario:
     meter: MeterSettings = field(default_factory=MeterSettings)
     radio: RadioSettings = field(default_factory=RadioSettings)
     line: LineSettings = field(default_factory=LineSettings)
+    module: ModuleSettings = field(default_factory=ModuleSettings)
     others: tuple[Scenario, ...] = ()
     """Other meters on the air; of their scenarios only `meter` and `radio` count."""
 
@@ -200,6 +202,45 @@ TRUNCATED_LINES = Scenario(summary="one line in twenty lacks its second half", l
 CUT_DESCRIPTION = Scenario(summary="EPANDESC comes in two halves", line=LineSettings(pan_description="cut"))
 BROKEN_DESCRIPTION = Scenario(summary="EPANDESC never has a second half", line=LineSettings(pan_description="broken"))
 LATE_DESCRIPTION = Scenario(summary="EPANDESC comes after EVENT 22", line=LineSettings(pan_description="late"))
+
+LATE_REFUSAL = Scenario(
+    summary="nobody answers a join, and the module says so only after 311 seconds",
+    radio=RadioSettings(unheard_joins=1, unheard_time=311.0),
+)
+CHANNEL_BUSY = Scenario(
+    summary="the channel is in use twice before each of the first datagrams goes out",
+    radio=RadioSettings(sendings=(Sending.BUSY, Sending.BUSY, Sending.SENT) * 3),
+)
+NO_AIRTIME = Scenario(
+    summary="the first datagram is refused, as the airtime is used up",
+    radio=RadioSettings(sendings=(Sending.RESTRICTED,)),
+)
+QUEUED = Scenario(
+    summary="the first datagrams wait in the module for a moment", radio=RadioSettings(sendings=(Sending.QUEUED,) * 4)
+)
+ONCE_MORE = Scenario(
+    summary="one command in three is not understood, or comes too early, and is wanted once more",
+    module=ModuleSettings(repetition_rate=0.3),
+)
+SCAN_UNANSWERED = Scenario(
+    summary="the scan's own answer gets lost, all else of it does not", module=ModuleSettings(loses_scan_answer=True)
+)
+DEAF_SESSION = Scenario(
+    summary="in the first session the meter acknowledges and answers nothing", radio=RadioSettings(deaf_sessions=1)
+)
+GARBLED_SESSION = Scenario(
+    summary="in the first session the module cannot decrypt what the meter says",
+    radio=RadioSettings(garbled_sessions=1),
+)
+LEFT_JOINED = Scenario(
+    summary="another program has joined the meter; echo is on, the signal strength is not printed",
+    module=ModuleSettings(former=Former()),
+)
+LEFT_ELSEWHERE = Scenario(
+    summary="another program has joined another meter with its credentials",
+    module=ModuleSettings(former=Former(meter=1)),
+    others=(SECOND_METER,),
+)
 
 SCENARIOS: Mapping[str, Scenario] = {
     name: value for name, value in dict(globals()).items() if isinstance(value, Scenario)

@@ -173,7 +173,7 @@ def _skscan(module: SkModule, arguments: list[str]) -> None:
     side = ["[01]"] if module.dialect.has_side else []
     _expect(arguments, "[023]", "[0-9A-F]{8}", "[0-9A-E]", *side)
     mode, mask, duration = arguments[0], int(arguments[1], 16), int(arguments[2], 16)
-    module.answer("OK")
+    module.answer(*([] if module.habits.loses_scan_answer else ["OK"]))
     # A scan that is asked for during another is accepted and never begins (log of a BP35A1, published by its owner).
     if module.is_scanning:
         return

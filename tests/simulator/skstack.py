@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 import re
 from typing import TYPE_CHECKING
 
+from .habits import ModuleSettings
 from .radio import Happening, Sending
 from .skcommands import COMMANDS, DEFAULTS, CommandError, Head, link_local, mac_of, parse_head
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .faults import Datagram
+    from .habits import Former
     from .line import Line
     from .neighbourhood import Neighbourhood
     from .record import Record
@@ -76,6 +79,10 @@ SENDINGS: Mapping[Sending, tuple[Happening | None, ...]] = {
     Sending.RESOLVED_FIRST: (Happening.RESOLVING, Happening.SENT, OK),
     Sending.UNRESOLVED: (Happening.RESOLVING, OK),
     Sending.SILENT: (),
+    Sending.BUSY: (Happening.NOT_SENT, OK),
+    Sending.RESTRICTED: (Happening.NOT_SENT, OK),
+    Sending.FAILED: (Happening.NOT_SENT, OK),
+    Sending.QUEUED: (OK, Happening.SENT),
 }
 """What SKSENDTO prints, in order (SK 3.7)."""
 
@@ -84,7 +91,15 @@ class SkModule:
     """A module: bytes in, lines out after a while; the radio is somebody else's."""
 
     def __init__(
-        self, name: str, air: Neighbourhood, timeline: Timeline, line: Line, record: Record, *, prints_hex: bool
+        self,
+        name: str,
+        air: Neighbourhood,
+        timeline: Timeline,
+        line: Line,
+        record: Record,
+        habits: ModuleSettings = ModuleSettings(),  # noqa: B008  # it is frozen
+        *,
+        prints_hex: bool,
     ) -> None:
         self.dialect = DIALECTS[name]
         self.address = link_local(self.dialect.mac)
@@ -92,9 +107,14 @@ class SkModule:
         self.air = air
         self.record = record
         self.line = line
+        self.habits = habits
         self._timeline = timeline
+        self._repetitions = habits.repetitions
+        self._chance = Random(habits.seed)
         self.power_up()
         air.attach(self._happened, self._received)
+        if habits.former is not None:
+            self._take_over(habits.former)
 
     def power_up(self) -> None:
         """Begin anew, with nothing in the input."""
@@ -114,6 +134,20 @@ class SkModule:
         self.is_scanning = False
         self._life = object()
         self.air.reset()
+
+    def _take_over(self, former: Former) -> None:
+        """Be as a former program left it."""
+        self.registers |= {"SFE": str(int(former.echo)), "SA2": str(int(former.prints_lqi))}
+        if former.meter is None:
+            return
+        way = self.air.take_over(former.meter)
+        self.route_b_id, self.password = way.settings.route_b_id, way.settings.password
+        self.peer = link_local(way.network.mac)
+        self.registers |= {
+            "S2": f"{way.network.channel:02X}",
+            "S3": f"{way.network.pan_id:04X}",
+            "SA": self.route_b_id[-8:],
+        }
 
     # What comes in
 
@@ -159,15 +193,29 @@ class SkModule:
             return
         self.record.commands.append(text)
         self._is_busy = True
+        if self._wants_repetition():
+            self.answer("FAIL ER09")
+            return
         try:
             COMMANDS.get(name, _refuse)(self, words[1:])
         except CommandError as error:
             self.answer(f"FAIL {error}")
 
+    def _wants_repetition(self) -> bool:
+        if self._repetitions:
+            self._repetitions -= 1
+            return True
+        return self._chance.random() < self.habits.repetition_rate
+
     def _begin_payload(self, text: str) -> None:
         """Read the head of SKSENDTO; its payload follows (SK 3.7)."""
         self._echo(text + "\r\n")
         self.record.commands.append(text.rstrip())
+        if self._wants_repetition():
+            # It knows of no payload: what follows is a line for it.
+            self._is_busy = True
+            self.answer("FAIL ER09")
+            return
         try:
             self._head = parse_head(text.split()[1:], has_side=self.dialect.has_side)
         except CommandError as error:
@@ -237,6 +285,8 @@ class SkModule:
         return self.event(number, address, parameter)
 
     def _happened(self, happening: Happening) -> None:
+        if happening not in EVENTS:
+            return  # Of this, it says nothing.
         self.print(self._event(happening, self.address if happening in OWN_ADDRESS else self.peer))
 
     def _received(self, datagram: Datagram) -> None:
