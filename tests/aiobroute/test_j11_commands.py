@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 import pytest
 
 from custom_components.broute.aiobroute import Beacon, Credentials, ModuleError, Pan
-from custom_components.broute.aiobroute.command import Command
+from custom_components.broute.aiobroute.command import Command, OnceMoreError
 from custom_components.broute.aiobroute.j11 import commands as c
 from custom_components.broute.aiobroute.j11.commands import J11Command, Result
 from custom_components.broute.aiobroute.j11.frame import Decoder, Frame
@@ -14,6 +14,7 @@ from custom_components.broute.aiobroute.j11.messages import (
     Code,
     ConnectionChanged,
     Message,
+    NotUnderstood,
     PacketLost,
     PanaEnded,
     ReceivedUdp,
@@ -25,7 +26,7 @@ from custom_components.broute.aiobroute.j11.messages import (
     message_of,
     number_of,
 )
-from custom_components.broute.aiobroute.module import ODD_CHANNELS, JoinOutcome
+from custom_components.broute.aiobroute.module import ODD_CHANNELS, JoinOutcome, SendOutcome
 from tests.transcripts import TRANSCRIPTS, needs_transcripts
 
 ROUTE_B_ID = "0123456789ABCDEF0123456789ABCDEF"
@@ -113,9 +114,13 @@ def test_the_bytes_of_each_command(command: J11Command[object], sent: str) -> No
         (c.start_pana(), [done(Code.START_PANA, result=0x52), PanaEnded(JoinOutcome.UNHEARD)], JoinOutcome.UNHEARD),
         (c.end_pana(), [done(Code.END_PANA, result=0x37)], None),
         (c.end_route_b(), [done(Code.END_ROUTE_B)], None),
-        (c.send(PAN.address, b"x"), [done(Code.SEND, "00")], True),
-        (c.send(PAN.address, b"x"), [done(Code.SEND, "10 1081")], True),
-        (c.send(PAN.address, b"x"), [done(Code.SEND, "05")], False),
+        (c.send(PAN.address, b"x"), [done(Code.SEND, "00")], SendOutcome.SENT),
+        (c.send(PAN.address, b"x"), [done(Code.SEND, "10 1081")], SendOutcome.SENT),
+        (c.send(PAN.address, b"x"), [done(Code.SEND, "1F")], SendOutcome.SENT),
+        (c.send(PAN.address, b"x"), [done(Code.SEND, "02")], SendOutcome.RESTRICTED),
+        (c.send(PAN.address, b"x"), [done(Code.SEND, "13")], SendOutcome.BUSY),
+        (c.send(PAN.address, b"x"), [done(Code.SEND, "05")], SendOutcome.UNACKNOWLEDGED),
+        (c.send(PAN.address, b"x"), [done(Code.SEND, "08")], SendOutcome.UNACKNOWLEDGED),
     ],
     ids=lambda value: value.name if isinstance(value, Command) else "",
 )
@@ -146,6 +151,48 @@ def test_what_a_module_refuses(command: J11Command[object], message: Message, to
         answer(command, message)
     assert str(caught.value) == told
     assert caught.value.code == (told.partition("failed with ")[2][:2] or None)
+
+
+@pytest.mark.parametrize("result", [0x13, 0x3D, 0xF0, 0xF1, 0xF2, 0xF3])
+def test_what_a_module_wants_once_more(result: int) -> None:
+    for command, code in (
+        (c.set_up(33), Code.SET_UP),
+        (c.start_pana(), Code.START_PANA),
+        (c.end_pana(), Code.END_PANA),
+    ):
+        with pytest.raises(OnceMoreError):
+            answer(command, done(code, result=result))
+
+
+def test_a_frame_that_a_module_does_not_understand_is_wanted_once_more() -> None:
+    assert message_of(Frame(0x2FFF, b"\xf0")) == message_of(Frame(0xFFFF)) == NotUnderstood()
+    for command in (c.set_up(33), c.start_pana(), c.scan("", {33}, 6), c.get_version(1)):
+        with pytest.raises(OnceMoreError, match="was not understood"):
+            answer(command, NotUnderstood())
+    begun = c.start_pana()
+    with pytest.raises(Waiting):  # By then it is what asks whether the module is there.
+        answer(begun, done(Code.START_PANA), NotUnderstood())
+    scanning = c.scan("", {33, 35}, 6)
+    with pytest.raises(Waiting):
+        answer(scanning, Scanned(33, ()), NotUnderstood())
+
+
+def test_a_response_that_got_lost() -> None:
+    assert answer(c.start_pana(), PanaEnded(JoinOutcome.JOINED), None) is JoinOutcome.JOINED
+    assert answer(c.scan("", {33}, 6), Scanned(33, (METER,)), None) == [METER]
+    with pytest.raises(TimeoutError):
+        answer(c.start_pana(), None)
+
+
+def test_an_authentication_without_an_end() -> None:
+    assert answer(c.start_pana(), done(Code.START_PANA), None) is None
+
+
+def test_a_packet_that_cannot_be_read() -> None:
+    source = "FE80000000000000021C640003D2A1B7"
+    assert message_of(Frame(0x6038, bytes.fromhex(f"01{source}01010000"))) == PacketLost(1, PAN.address)
+    assert message_of(Frame(0x6038, b"\x01")) == PacketLost(1)
+    assert message_of(Frame(0x6038)) == Unknown(0x6038)
 
 
 def test_a_start_of_the_module_ends_every_command_but_the_reset() -> None:

@@ -48,6 +48,7 @@ RECONNECT_PAUSE = 10.0
 TEXTS = {
     Stage.PROBE: "asking the port for a Wi-SUN module",
     Stage.JOIN: "joining the meter",
+    Stage.WAIT: "the meter does not answer yet; waiting for up to twelve minutes",
     Stage.READ: "reading the meter",
 }
 

@@ -2,13 +2,21 @@
 
 A reply script is a generator that is sent every message that arrives, whoever it is for, and returns the answer. It
 yields how long it is content to wait for the next message in seconds, or `None` to leave that to the command; when
-that time is over it is sent `None`. It raises `ModuleError` if the module refused the command.
+that time is over it is sent `None`. It raises `ModuleError` if the module refused the command, `OnceMoreError` if the
+module only asks for the same again, and `TimeoutError` if it will not answer any more.
 """
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ModuleError
 
 type Script[M, T] = Generator[float | None, M | None, T]
+
+
+class OnceMoreError(ModuleError):
+    """The module did not understand the command, or is busy: the same command may succeed in a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +30,7 @@ class Command[M, T]:
     replies: Callable[[], Script[M, T]]
     timeout: float
     """Seconds until the answer must be complete."""
+    alive: "Command[M, Any] | None" = None
+    """Asked each time those seconds are over: a module that answers it is waited for."""
+    limit: float = 0.0
+    """Seconds after which even such a module is waited for no longer; the script is sent `None`, and ends."""

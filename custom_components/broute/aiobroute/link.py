@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 import logging
 from typing import Any
 
-from .command import Command, Script
+from .command import Command, OnceMoreError, Script
 from .errors import ModuleError, ModuleTimeoutError, PortError
 from .listeners import nobody
 from .port import Port
 
 SILENCE = 1.0
 """Seconds after which what was begun is not continued; a module gives up on a frame of ours after as many."""
+
+
+PAUSES = (0.1, 0.3, 0.6)
+"""Seconds before a command is repeated that the module did not understand, or had no time for."""
 
 
 class Link[M]:
@@ -24,15 +29,22 @@ class Link[M]:
         logger: logging.Logger,
         *,
         give_up: Callable[[], Iterable[M]] | None = None,
+        line_end: bytes = b"",
     ) -> None:
-        """Listen to the port from now on; `give_up` says what there is if nothing follows what was begun."""
+        """Listen to the port from now on.
+
+        `give_up` says what there is if nothing follows what was begun; `line_end` ends what is left of a command that
+        the module did not understand.
+        """
         self._port = port
         self._decode = decode
         self._give_up = give_up
+        self._line_end = line_end
         self._silence: asyncio.TimerHandle | None = None
         self._logger = logger
         self._turn = asyncio.Lock()
-        self._exchange: _Exchange[M, Any] | None = None
+        self._exchanges: list[_Exchange[M, Any]] = []
+        """What is being carried out: one command, and a second one that asks whether the module is still there."""
         self.on_message: Callable[[M], None] = nobody
         self.on_lost: Callable[[], None] = _nothing
         port.attach(on_data=self._receive, on_lost=self._lost)
@@ -53,7 +65,7 @@ class Link[M]:
             raise ModuleTimeoutError(f"{command.name} was not answered") from None
 
     async def attempt[T](self, command: Command[M, T]) -> T:
-        """Carry out one command, but leave the port open if there is no answer.
+        """Carry out one command, but leave the port open if there is no answer; repeat what was not understood.
 
         Raises:
             TimeoutError: the answer was not complete in time.
@@ -62,20 +74,45 @@ class Link[M]:
 
         """
         async with self._turn:
-            self._logger.debug("> %s", command.name)
-            answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-            self._port.write(command.data)
-            self._exchange = exchange = _Exchange(command.replies(), answer)
             try:
-                async with asyncio.timeout(command.timeout):
-                    return await answer
+                for pause in PAUSES:
+                    try:
+                        return await self._carry_out(command)
+                    except OnceMoreError as err:
+                        self._logger.debug("%s; once more in %g s", err, pause)
+                    self._port.write(self._line_end)
+                    await asyncio.sleep(pause)
+                return await self._carry_out(command)
             except asyncio.CancelledError:
                 # A half-read answer must not be left for the next command.
                 self.abandon()
                 raise
-            finally:
-                exchange.end()
-                self._exchange = None
+
+    async def _carry_out[T](self, command: Command[M, T]) -> T:
+        self._logger.debug("> %s", command.name)
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._port.write(command.data)
+        exchange = _Exchange(command.replies(), answer)
+        self._exchanges.append(exchange)
+        try:
+            if command.alive is not None:
+                await self._outlast(command, command.alive, exchange)
+            async with asyncio.timeout(command.timeout):
+                return await answer
+        finally:
+            exchange.end()
+            self._exchanges.remove(exchange)
+
+    async def _outlast[T](self, command: Command[M, T], alive: Command[M, Any], exchange: "_Exchange[M, T]") -> None:
+        """Wait for an answer as long as the module says that it is still there."""
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + command.limit
+        while not await exchange.is_over_within(command.timeout):
+            if loop.time() >= limit:
+                exchange.receive(None)
+                return
+            with suppress(ModuleError):  # Who refuses is there.
+                await self._carry_out(alive)
 
     def write(self, data: bytes) -> None:
         """Send bytes that belong to no command."""
@@ -92,8 +129,7 @@ class Link[M]:
         self.on_message, self.on_lost = nobody, _nothing
         self._end_silence()
         self._port.close()
-        if self._exchange is not None:
-            self._exchange.fail(PortError(f"{self._port.url} was closed"))
+        self._fail(PortError(f"{self._port.url} was closed"))
 
     async def wait_closed(self) -> None:
         """Return when the port can be opened again."""
@@ -117,14 +153,17 @@ class Link[M]:
     def _pass_on(self, messages: Iterable[M]) -> None:
         for message in messages:
             self._logger.debug("< %s", message)
-            if self._exchange is not None:
-                self._exchange.receive(message)
+            for exchange in (*self._exchanges,):
+                exchange.receive(message)
             self.on_message(message)
 
     def _lost(self, error: PortError) -> None:
-        if self._exchange is not None:
-            self._exchange.fail(error)
+        self._fail(error)
         self.abandon()
+
+    def _fail(self, error: PortError) -> None:
+        for exchange in self._exchanges:
+            exchange.fail(error)
 
 
 class _Exchange[M, T]:
@@ -134,7 +173,7 @@ class _Exchange[M, T]:
         self._replies = replies
         self._answer = answer
         self._silence: asyncio.TimerHandle | None = None
-        next(replies)
+        self._wait(next(replies))
 
     def receive(self, message: M | None) -> None:
         """Let the reply script have a message, or the end of its patience."""
@@ -146,13 +185,17 @@ class _Exchange[M, T]:
         except StopIteration as end:
             self._answer.set_result(end.value)
             return
-        except ModuleError as err:
+        except (ModuleError, TimeoutError) as err:
             self.fail(err)
             return
-        if patience is not None:
-            self._silence = asyncio.get_running_loop().call_later(patience, self.receive, None)
+        self._wait(patience)
 
-    def fail(self, error: ModuleError | PortError) -> None:
+    async def is_over_within(self, seconds: float) -> bool:
+        """Return whether the answer is there by then; it is left for whoever awaits it."""
+        await asyncio.wait([self._answer], timeout=seconds)
+        return self._answer.done()
+
+    def fail(self, error: ModuleError | PortError | TimeoutError) -> None:
         """End with an error."""
         if not self._answer.done():
             self._answer.set_exception(error)
@@ -161,6 +204,11 @@ class _Exchange[M, T]:
         """Leave nothing behind."""
         self._end_silence()
         self._replies.close()
+        self._answer.cancel()
+
+    def _wait(self, patience: float | None) -> None:
+        if patience is not None:
+            self._silence = asyncio.get_running_loop().call_later(patience, self.receive, None)
 
     def _end_silence(self) -> None:
         if self._silence is not None:

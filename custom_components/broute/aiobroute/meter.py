@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, auto
+from functools import partial
 import logging
 from typing import Self
 
@@ -21,6 +22,7 @@ from .echonet.properties import (
 from .errors import (
     JoinError,
     JoinRefusedError,
+    ModuleTimeoutError,
     PropertyRefusedError,
     SessionLostError,
 )
@@ -29,6 +31,7 @@ from .listeners import nobody
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .probe import probe
 from .profile import CONSTANTS, MeterProfile
+from .resumption import Resumed, resume
 from .session import ScanPass, Session, State, Timing
 from .transactions import Notification, Transactions
 
@@ -62,6 +65,8 @@ class Stage(Enum):
     PROBE = auto()
     SCAN = auto()
     JOIN = auto()
+    WAIT = auto()
+    """The meter does not answer yet; it may take minutes until it is certain that it will not."""
     READ = auto()
 
 
@@ -84,6 +89,7 @@ class SmartMeter:
         pan: Pan,
         module: ModuleInfo,
         profile: MeterProfile,
+        first: Resumed | None = None,
     ) -> None:
         """Take over what `connect` has joined."""
         self.pan = pan
@@ -92,6 +98,7 @@ class SmartMeter:
         self.profile = profile
         self._session = session
         self._transactions = transactions
+        self._first = first
         self.history = History(transactions, profile)
         """What the meter remembers."""
 
@@ -128,7 +135,7 @@ class SmartMeter:
             PortError: the port went away.
 
         """
-        values = await self.get(*(row for row in READING if self.profile.has(row)))
+        values = self._told() or await self.get(*(row for row in READING if self.profile.has(row)))
         current_r, current_t = values.read(CURRENTS) or (None, None)
         return Reading(
             power=values.read(POWER),
@@ -138,6 +145,11 @@ class SmartMeter:
             energy_out=self.profile.energy(values.read(ENERGY_OUT)),
             rssi=self._transactions.rssi,
         )
+
+    def _told(self) -> Values | None:
+        """Return what the meter told while the session was found; it counts once."""
+        first, self._first = self._first, None
+        return None if first is None else first.fresh_values()
 
     async def get(self, *rows: AnyProperty) -> Values:
         """Return what the meter has of these; what it refused once is not asked for again.
@@ -209,7 +221,7 @@ class SmartMeter:
         await self._session.close()
 
 
-async def connect(
+async def connect(  # noqa: PLR0913  # all but the first two may be left out
     url: str,
     credentials: Credentials,
     *,
@@ -217,6 +229,7 @@ async def connect(
     pan: Pan | None = None,
     profile: MeterProfile | None = None,
     timing: Timing | None = None,
+    must_join: bool = False,
     on_progress: Callable[[Progress], None] = nobody,
     on_notification: Callable[[Notification], None] = nobody,
     on_lost: Callable[[SessionLostError], None] = nobody,
@@ -224,9 +237,11 @@ async def connect(
 ) -> SmartMeter:
     """Open the port, find the meter, join it and read what does not change.
 
-    A module of the family that is given is asked for first. A PAN that is given is joined without a scan; if it does
-    not answer, the meter is scanned for. A profile that is given spares an exchange, as long as the meter has the MAC
-    of that PAN. What the module tells of the session is passed on to `on_event`, for a record.
+    A module of the family that is given is asked for first. If a PAN is given, the session goes on that an earlier
+    connection left in module and meter, unless it must be joined, which proves the credentials. If there is none, the
+    PAN is joined without a scan; if it does not answer, the meter is scanned for. A profile that is given spares an
+    exchange, as long as the meter has the MAC of that PAN. What the module tells of the session is passed on to
+    `on_event`, for a record.
 
     Raises:
         PortError: the port cannot be opened, or went away.
@@ -241,13 +256,24 @@ async def connect(
     timing = timing or Timing()
     async with AsyncExitStack() as stack:
         on_progress(Progress(Stage.PROBE))
-        module = await probe(url, patience=timing.probe, family=family)
-        session = Session(module, timing, on_event)
-        stack.push_async_callback(session.close)
-        await module.prepare(credentials)
-        joined = await _join(session, credentials, pan, on_progress)
+        session = await _open(stack, url, timing, family, on_event)
+        first = None
+        if pan is not None and not must_join:
+            wanted = [row.code for row in READING if profile is None or profile.has(row)]
+            try:
+                first = await resume(session, credentials, pan, wanted)
+            except ModuleTimeoutError as err:
+                _LOGGER.debug("%s; asking for the module anew", err)
+                await session.close()
+                session = await _open(stack, url, timing, family, on_event)
+        if pan is not None and first is not None:
+            joined = pan
+        else:
+            await session.prepare(credentials)
+            joined = await _join(session, credentials, pan, on_progress)
         on_progress(Progress(Stage.READ))
         transactions = Transactions(session, timing, on_notification)
+        transactions.rssi = None if first is None else first.rssi
 
         def lost(error: SessionLostError) -> None:
             transactions.fail(error)
@@ -257,7 +283,19 @@ async def connect(
         if profile is None or pan is None or pan.mac != joined.mac:
             profile = await _read_profile(transactions)
         stack.pop_all()
-        return SmartMeter(session, transactions, pan=joined, module=module.info, profile=profile)
+        return SmartMeter(session, transactions, pan=joined, module=session.module, profile=profile, first=first)
+
+
+async def _open(
+    stack: AsyncExitStack,
+    url: str,
+    timing: Timing,
+    family: str | None = None,
+    on_event: Callable[[ModuleEvent], None] | None = None,
+) -> Session:
+    session = Session(await probe(url, patience=timing.probe, family=family), timing, on_event)
+    stack.push_async_callback(session.close)
+    return session
 
 
 async def find(
@@ -279,20 +317,19 @@ async def find(
     timing = timing or Timing()
     async with AsyncExitStack() as stack:
         on_progress(Progress(Stage.PROBE))
-        module = await probe(url, patience=timing.probe)
-        session = Session(module, timing)
-        stack.push_async_callback(session.close)
-        await module.prepare(credentials)
-        return await _scan(session, credentials, on_progress), module.info
+        session = await _open(stack, url, timing)
+        await session.prepare(credentials)
+        return await _scan(session, credentials, on_progress), session.module
 
 
 async def _join(
     session: Session, credentials: Credentials, pan: Pan | None, on_progress: Callable[[Progress], None]
 ) -> Pan:
+    waiting = partial(on_progress, Progress(Stage.WAIT))
     if pan is not None:
         on_progress(Progress(Stage.JOIN))
         try:
-            await session.join(pan)
+            await session.join(pan, waiting)
         except JoinRefusedError:
             # Only a meter that is really there may accuse the credentials.
             if await session.hears(pan):
@@ -303,7 +340,7 @@ async def _join(
             return pan
     pan = (await _scan(session, credentials, on_progress)).pan
     on_progress(Progress(Stage.JOIN))
-    await session.join(pan)
+    await session.join(pan, waiting)
     return pan
 
 

@@ -79,6 +79,8 @@ class ModuleEvent(Enum):
     BEACON = auto()
     """Somebody answered a scan that is still going on; who it is comes with the result."""
     JOINED = auto()
+    RESUMED = auto()
+    """The meter answered in a session that an earlier program left; told by the session itself, not by a module."""
     JOIN_FAILED = auto()
     ENDED_BY_METER = auto()
     ENDED = auto()
@@ -89,6 +91,18 @@ class ModuleEvent(Enum):
     NOT_SENT = auto()
     """A datagram of ours found no way: a busy channel, no acknowledgement, or an address that nobody knows."""
     PORT_LOST = auto()
+
+
+class SendOutcome(Enum):
+    """What became of a datagram on its way into the air."""
+
+    SENT = auto()
+    """The meter's radio took it, or will in a moment."""
+    UNACKNOWLEDGED = auto()
+    BUSY = auto()
+    """The channel is in use by others."""
+    RESTRICTED = auto()
+    """The module's hourly airtime is used up (ARIB STD-T108)."""
 
 
 class JoinOutcome(Enum):
@@ -129,6 +143,12 @@ class WiSunModule(Protocol):
     async def prepare(self, credentials: Credentials) -> None:
         """Forget every session and register the credentials, in volatile memory only."""
 
+    async def adopt(self, credentials: Credentials, pan: Pan) -> None:
+        """Take the module as a former program left it, and set right what can be set without a reset."""
+
+    def resumed(self) -> None:
+        """Be told that the session which was found goes on."""
+
     async def scan(self, channels: Collection[int], duration: int) -> list[Beacon]:
         """Return the meters that answer our pairing ID."""
 
@@ -136,10 +156,10 @@ class WiSunModule(Protocol):
         """Return how long such a scan takes."""
 
     async def join(self, pan: Pan) -> JoinOutcome:
-        """Authenticate with the meter."""
+        """Authenticate with the meter; a module that still answers is waited for as long as PANA may last."""
 
-    async def send(self, address: str, data: bytes) -> bool:
-        """Send an encrypted datagram; return whether the meter's radio took it."""
+    async def send(self, address: str, data: bytes) -> SendOutcome:
+        """Send an encrypted datagram."""
 
     async def leave(self) -> None:
         """End the session, if there is one."""

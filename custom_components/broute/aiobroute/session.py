@@ -5,12 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 import logging
+from typing import Any
 
 from .errors import (
     AirtimeError,
     JoinError,
     JoinRefusedError,
     MeterNotFoundError,
+    ModuleError,
+    ModuleTimeoutError,
     SessionLostError,
 )
 from .listeners import nobody
@@ -23,7 +26,9 @@ from .module import (
     Datagram,
     JoinOutcome,
     ModuleEvent,
+    ModuleInfo,
     Pan,
+    SendOutcome,
     WiSunModule,
 )
 
@@ -33,6 +38,8 @@ _LOGGER = logging.getLogger(__name__)
 class State(Enum):
     """Where a session stands."""
 
+    UNKNOWN = auto()
+    """Nobody has been told to join yet; the module may still have the session of an earlier connection."""
     JOINING = auto()
     JOINED = auto()
     EXPIRED = auto()
@@ -42,6 +49,8 @@ class State(Enum):
 
 
 TRANSITIONS: Mapping[tuple[State, ModuleEvent], State] = {
+    (State.UNKNOWN, ModuleEvent.RESUMED): State.JOINED,
+    (State.UNKNOWN, ModuleEvent.PORT_LOST): State.LOST,
     (State.JOINING, ModuleEvent.JOINED): State.JOINED,
     (State.JOINING, ModuleEvent.PORT_LOST): State.LOST,
     (State.JOINED, ModuleEvent.EXPIRED): State.EXPIRED,
@@ -70,6 +79,8 @@ class Timing:
     """For the meter's answer before the same request is sent again."""
     tries: int = 3
     """How often a request is sent; 36 s altogether are above the AIF's timer 1 and below its timer 2 (AIF 2.4.2)."""
+    resumption: float = 4.0
+    """For the answer in a session that an earlier connection may have left; one that is not there costs as much."""
     rejoin_pause: float = 10.0
     """After a refused join: a meter that still counts the session before refuses the next one."""
     reauthentication: float = 60.0
@@ -78,6 +89,15 @@ class Timing:
 
 SCAN_PASSES = ((ODD_CHANNELS, 6), (ALL_CHANNELS, 6), (ALL_CHANNELS, 7), (ALL_CHANNELS, 8))
 """Channels and durations to try in turn: a beacon that is missed at one duration is found at the next."""
+
+SLOW_JOIN = 40.0
+"""Seconds after which a person who waits is told that the meter does not answer yet."""
+
+SEND_TRIES = 2
+"""One datagram that is not acknowledged is bad luck; two are a lost link."""
+
+BUSY_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before a datagram is sent again that met a busy channel."""
 
 AIRTIME_HOUR = 3600.0
 """Seconds over which the airtime is summed up (ARIB STD-T108): no restriction is longer."""
@@ -93,6 +113,10 @@ class ScanPass:
     seconds: float
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Session:
     """The way of datagrams between us and one meter; used once."""
 
@@ -100,7 +124,7 @@ class Session:
         self, module: WiSunModule, timing: Timing, on_event: Callable[[ModuleEvent], None] | None = None
     ) -> None:
         """Listen to the module from now on; `on_event` is for whoever keeps a record."""
-        self.state = State.JOINING
+        self.state = State.UNKNOWN
         self.restricted = False
         """Whether the module sends nothing because its hourly airtime is used up (ARIB STD-T108)."""
         self.dropped = 0
@@ -110,6 +134,7 @@ class Session:
         self._address = ""
         self._restricted_until = 0.0
         self._changed = asyncio.Event()
+        self._answer: asyncio.Future[Any] | None = None
         self._on_event = on_event or nobody
         self._on_datagram: Callable[[Datagram], None] = nobody
         self._on_lost: Callable[[SessionLostError], None] = nobody
@@ -119,6 +144,48 @@ class Session:
     def attach(self, *, on_datagram: Callable[[Datagram], None], on_lost: Callable[[SessionLostError], None]) -> None:
         """Send what arrives from now on to these two."""
         self._on_datagram, self._on_lost = on_datagram, on_lost
+
+    @property
+    def module(self) -> ModuleInfo:
+        """Return what the module said about itself."""
+        return self._module.info
+
+    async def resume(self, credentials: Credentials, pan: Pan, data: bytes, answer: asyncio.Future[Any]) -> bool:
+        """Send a request in the session that an earlier connection may have left; return whether it was answered.
+
+        Whoever is attached sets the answer. If there is none, nothing has changed but what a reset sets right.
+
+        Raises:
+            AirtimeError: nothing may be sent at present.
+            ModuleTimeoutError: the module does not answer; the port is closed.
+            PortError: the port went away.
+
+        """
+        until = asyncio.get_running_loop().time() + self._timing.resumption
+        self._address, self._answer = pan.address, answer
+        try:
+            await self._module.adopt(credentials, pan)
+            self._check_airtime()
+            outcome = await self._send_when_free(data)
+        except ModuleTimeoutError:
+            raise
+        except ModuleError as err:
+            _LOGGER.debug("no session to go on with: %s", err)
+            return False
+        self._check_airtime()
+        if outcome is SendOutcome.SENT:
+            await asyncio.wait([answer], timeout=until - asyncio.get_running_loop().time())
+        if not answer.done() or answer.cancelled():
+            _LOGGER.debug("no session to go on with")
+            return False
+        self._module.resumed()
+        self._event_received(ModuleEvent.RESUMED)
+        return True
+
+    async def prepare(self, credentials: Credentials) -> None:
+        """Begin from a module that knows nothing any more."""
+        self.state = State.JOINING
+        await self._module.prepare(credentials)
 
     async def scan(self, credentials: Credentials, on_pass: Callable[[ScanPass], None]) -> Beacon:
         """Return our meter, the strongest if several answer.
@@ -144,8 +211,8 @@ class Session:
         """Listen on the meter's channel only, for less than a second."""
         return any(beacon.pan.mac == pan.mac for beacon in await self._module.scan({pan.channel}, LISTEN_DURATION))
 
-    async def join(self, pan: Pan) -> None:
-        """Authenticate; a refusal is waited out once.
+    async def join(self, pan: Pan, on_slow: Callable[[], None] = _nothing) -> None:
+        """Authenticate; a refusal is waited out once, and `on_slow` is called if the meter lets us wait.
 
         Raises:
             JoinRefusedError: the meter was heard and refused twice.
@@ -155,11 +222,11 @@ class Session:
         """
         self._check_airtime()
         self._address = pan.address
-        outcome = await self._module.join(pan)
+        outcome = await self._join_once(pan, on_slow)
         if outcome is JoinOutcome.REFUSED:
             _LOGGER.debug("refused; trying once more in %g s", self._timing.rejoin_pause)
             await asyncio.sleep(self._timing.rejoin_pause)
-            outcome = await self._module.join(pan)
+            outcome = await self._join_once(pan, on_slow)
         match outcome:
             case JoinOutcome.REFUSED:
                 raise JoinRefusedError("the meter refused the Route B ID or password")
@@ -168,6 +235,13 @@ class Session:
             case JoinOutcome.JOINED if self.state is not State.JOINED:
                 raise SessionLostError(self._reason)
 
+    async def _join_once(self, pan: Pan, on_slow: Callable[[], None]) -> JoinOutcome:
+        slow = asyncio.get_running_loop().call_later(SLOW_JOIN, on_slow)
+        try:
+            return await self._module.join(pan)
+        finally:
+            slow.cancel()
+
     async def send(self, data: bytes) -> None:
         """Send a datagram to the meter; wait while the session is renewed or the airtime is used up.
 
@@ -175,11 +249,19 @@ class Session:
             SessionLostError: the session is over.
 
         """
-        for _ in range(2):  # One failure may be a busy channel; two are a lost link.
+        failures = 0
+        while failures < SEND_TRIES:
             await self._may_send()
-            if await self._module.send(self._address, data):
-                return
-            self._on_event(ModuleEvent.NOT_SENT)
+            match await self._send_when_free(data):
+                case SendOutcome.SENT:
+                    return
+                case SendOutcome.BUSY:
+                    # No session is lost by that: whoever waits for an answer will ask again.
+                    self._on_event(ModuleEvent.NOT_SENT)
+                    return
+                case SendOutcome.UNACKNOWLEDGED if not self.restricted:
+                    self._on_event(ModuleEvent.NOT_SENT)
+                    failures += 1
         self._lose("the meter's radio does not answer")
         raise SessionLostError(self._reason)
 
@@ -194,6 +276,15 @@ class Session:
         self._lose("the connection was closed")
         self._module.close()
         await self._module.wait_closed()
+
+    async def _send_when_free(self, data: bytes) -> SendOutcome:
+        for pause in BUSY_PAUSES:
+            outcome = await self._module.send(self._address, data)
+            if outcome is not SendOutcome.BUSY:
+                return outcome
+            _LOGGER.debug("the channel is busy; once more in %g s", pause)
+            await asyncio.sleep(pause)
+        return await self._module.send(self._address, data)
 
     async def _may_send(self) -> None:
         loop = asyncio.get_running_loop()
@@ -224,6 +315,11 @@ class Session:
         self._on_datagram(datagram)
 
     def _event_received(self, event: ModuleEvent) -> None:
+        if self.state is State.UNKNOWN and event in NO_SESSION:
+            # Of a session that was not ours yet, nobody wants to know; but it will not answer any more.
+            if self._answer is not None:
+                self._answer.cancel()
+            return
         self._on_event(event)
         if self.state is State.LOST:
             return
@@ -245,6 +341,17 @@ class Session:
         self._changed.set()
         self._on_lost(SessionLostError(reason))
 
+
+NO_SESSION = frozenset(
+    {
+        ModuleEvent.JOIN_FAILED,
+        ModuleEvent.ENDED_BY_METER,
+        ModuleEvent.ENDED,
+        ModuleEvent.END_UNANSWERED,
+        ModuleEvent.EXPIRED,
+    }
+)
+"""Events after which there is nothing to go on with."""
 
 REASONS: Mapping[ModuleEvent, str] = {
     ModuleEvent.JOIN_FAILED: "the meter did not renew the session",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 import logging
+import os
 from typing import override
 
 from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame
@@ -64,7 +65,8 @@ class Transactions:
         self._timing = timing
         self._on_notification = on_notification
         self._turn = asyncio.Lock()
-        self._tid = 0
+        # By chance, so that late answers to a former program are not taken for ours.
+        self._tid = int.from_bytes(os.urandom(2))
         self._refused: set[int] = set()
         self._several: bool | None = None  # Whether one Get may ask for several; unknown at first.
         self._request: _Request | None = None

@@ -4,14 +4,15 @@ from collections.abc import Callable, Collection, Mapping
 from enum import IntEnum
 import struct
 
-from ..command import Command, Script
+from ..command import Command, OnceMoreError, Script
 from ..errors import ModuleError
-from ..module import Beacon, Credentials, JoinOutcome
+from ..module import Beacon, Credentials, JoinOutcome, SendOutcome
 from .frame import Frame
 from .messages import (
     ECHONET_PORT,
     Code,
     Message,
+    NotUnderstood,
     PanaEnded,
     Response,
     Scanned,
@@ -36,10 +37,16 @@ class Result(IntEnum):
     PORT_IS_OPEN = 0x0A
     NOT_CONNECTED = 0x0E
     NOT_STARTED = 0x10
+    NOT_FINISHED = 0x13
     NOTHING_STARTED = 0x37
+    BUSY = 0x3D
     PANA_NOT_SET_UP = 0x51
     PANA_IS_RUNNING = 0x52
     PANA_HAS_NO_PEER = 0x53
+    BAD_HEADER = 0xF0
+    BAD_DATA = 0xF1
+    TOO_SHORT = 0xF2
+    TOO_LONG = 0xF3
 
 
 NO_SESSION = frozenset(
@@ -54,6 +61,27 @@ NO_SESSION = frozenset(
 )
 """Results of a command that needs a session, if there is none."""
 
+ONCE_MORE = frozenset(
+    {
+        Result.NOT_FINISHED,
+        Result.BUSY,
+        Result.BAD_HEADER,
+        Result.BAD_DATA,
+        Result.TOO_SHORT,
+        Result.TOO_LONG,
+    }
+)
+"""Results of a command that may succeed in a moment: it did not arrive as it was sent, or another one is not done."""
+
+SEND_OUTCOMES: Mapping[int, SendOutcome] = {
+    0x00: SendOutcome.SENT,
+    0x02: SendOutcome.RESTRICTED,
+    0x03: SendOutcome.BUSY,
+    # 5 is no acknowledgement, 8 anything else.
+    0x0F: SendOutcome.SENT,
+}
+"""What became of a datagram; F still waits in a queue, and the answer will tell (UARTIF 3.2.3.3)."""
+
 MEANINGS: Mapping[int, str] = {
     Result.NOT_IN_LIST: "the address is not in its list of devices",
     0x03: "the command is not known",
@@ -66,20 +94,20 @@ MEANINGS: Mapping[int, str] = {
     Result.NOT_STARTED: "not before Route B is started",
     0x11: "the parameters have a wrong length",
     0x12: "too many ports are open",
-    0x13: "the frame did not arrive within a second",
+    Result.NOT_FINISHED: "the frame did not arrive within a second",
     0x14: "not in this mode",
     0x34: "not while Route B is in operation",
     0x35: "not while it authenticates",
     Result.NOTHING_STARTED: "nothing is started",
-    0x3D: "it is busy with another command",
+    Result.BUSY: "it is busy with another command",
     Result.PANA_NOT_SET_UP: "it has no credentials",
     Result.PANA_IS_RUNNING: "it is authenticating already",
     Result.PANA_HAS_NO_PEER: "it does not know whom to authenticate with",
     0x58: "it has credentials already",
-    0xF0: "the header arrived damaged",
-    0xF1: "the data arrived damaged",
-    0xF2: "the frame arrived too short",
-    0xF3: "the frame is too long",
+    Result.BAD_HEADER: "the header arrived damaged",
+    Result.BAD_DATA: "the data arrived damaged",
+    Result.TOO_SHORT: "the frame arrived too short",
+    Result.TOO_LONG: "the frame is too long",
 }
 """What each result says (UARTIF table 34)."""
 
@@ -134,11 +162,13 @@ def scan(pair_id: str, channels: Collection[int], duration: int) -> J11Command[l
         found: list[Beacon] = []
         accepted, scanned = False, set[int]()
         while not accepted or len(scanned) < len(channels):
-            # Should a firmware answer before it scans, each channel has its time; a channel that got lost, too.
-            match (yield dwell + LAG if accepted else None):
+            # Should a firmware answer before it scans, each channel has its time; what got lost, too.
+            match (yield dwell + LAG if accepted or len(scanned) == len(channels) else None):
                 case Response(Code.SCAN) as response:
                     _check(response)
                     accepted = True
+                case NotUnderstood() if not scanned:
+                    raise _not_understood(Code.SCAN)
                 case Scanned(channel, beacons):
                     scanned.add(channel)
                     found.extend(beacons)
@@ -174,22 +204,38 @@ def open_udp_port() -> J11Command[None]:
     return _simple(Code.OPEN_UDP_PORT, ECHONET_PORT.to_bytes(2), Result.PORT_IS_OPEN)
 
 
-def start_pana() -> J11Command[JoinOutcome]:
-    """Authenticate with the meter (UARTIF 3.4.3.2)."""
+def start_pana() -> J11Command[JoinOutcome | None]:
+    """Authenticate with the meter; `None` if it has not come to an end after all its time (UARTIF 3.4.3.2)."""
 
-    def replies() -> Replies[JoinOutcome]:
+    def replies() -> Replies[JoinOutcome | None]:
         outcome, accepted = None, False
         while not accepted or outcome is None:
-            match (yield None):
+            match (yield GRACE if outcome else None if accepted else QUICK):
                 case Response(Code.START_PANA) as response:
                     # The module may have begun by itself, when it lost the session.
                     _check(response, Result.PANA_IS_RUNNING)
                     accepted = True
+                case NotUnderstood() if not accepted:
+                    raise _not_understood(Code.START_PANA)
                 case PanaEnded(ended):
                     outcome = ended
+                case None if not accepted and outcome is None:
+                    raise TimeoutError
+                case None:
+                    break
         return outcome
 
-    return _command(Code.START_PANA, b"", replies, 60.0)
+    return _command(Code.START_PANA, b"", replies, PANA_PATIENCE, alive=get_version(QUICK), limit=PANA_LIMIT)
+
+
+GRACE = 1.0
+"""Seconds in which the response follows what belongs behind it, or never comes."""
+
+PANA_PATIENCE = 60.0
+"""Seconds; most authentications end within ten, and of a meter that is not heard within forty."""
+
+PANA_LIMIT = 720.0
+"""Seconds; with all its repetitions PANA may take 706 (RFC 5191)."""
 
 
 def end_pana() -> J11Command[None]:
@@ -203,14 +249,14 @@ def end_route_b() -> J11Command[None]:
     return _simple(Code.END_ROUTE_B, b"", *NO_SESSION)
 
 
-def send(address: str, data: bytes) -> J11Command[bool]:
-    """Send one datagram; return whether the meter's radio took it (UARTIF 3.2.3.3)."""
+def send(address: str, data: bytes) -> J11Command[SendOutcome]:
+    """Send one datagram (UARTIF 3.2.3.3)."""
 
-    def replies() -> Replies[bool]:
+    def replies() -> Replies[SendOutcome]:
         response = yield from _response(Code.SEND)
         # The high half says whether it had to wait in a queue first.
         (outcome,) = _unpacked(">B", response)
-        return outcome & 0x0F == 0
+        return SEND_OUTCOMES.get(outcome & 0x0F, SendOutcome.UNACKNOWLEDGED)
 
     head = bytes.fromhex(address.replace(":", "")) + struct.pack(">HHH", ECHONET_PORT, ECHONET_PORT, len(data))
     return _command(Code.SEND, head + data, replies, 15.0)
@@ -225,7 +271,15 @@ def _simple(code: Code, data: bytes, *also: Result, timeout: float = QUICK) -> J
     return _command(code, data, replies, timeout)
 
 
-def _command[T](code: Code, data: bytes, replies: Callable[[], Replies[T]], timeout: float) -> J11Command[T]:
+def _command[T](
+    code: Code,
+    data: bytes,
+    replies: Callable[[], Replies[T]],
+    timeout: float,
+    *,
+    alive: J11Command[str] | None = None,
+    limit: float = 0.0,
+) -> J11Command[T]:
     """Return a command that a start of the module ends at any stage: its answer would never come."""
 
     def guarded() -> Replies[T]:
@@ -239,23 +293,31 @@ def _command[T](code: Code, data: bytes, replies: Callable[[], Replies[T]], time
                 return answer
         raise ModuleError(f"the module started anew during {code.name}")
 
-    return Command(code.name, Frame(code, data).encode(), guarded, timeout)
+    return Command(code.name, Frame(code, data).encode(), guarded, timeout, alive=alive, limit=limit)
 
 
 def _response(code: Code, *also: Result) -> Replies[Response]:
     """Wait for the response to a command; it must be a success, or one of these results."""
     while True:
         message = yield None
-        if isinstance(message, Response) and message.code == code:
-            _check(message, *also)
-            return message
+        match message:
+            case Response(answered) if answered == code:
+                _check(message, *also)
+                return message
+            case NotUnderstood():
+                raise _not_understood(code)
 
 
 def _check(response: Response, *also: Result) -> None:
     if response.result not in (Result.DONE, *also):
         meaning = MEANINGS.get(response.result, "an unknown result")
         name, result = Code(response.code).name, f"{response.result:02X}"
-        raise ModuleError(f"{name} failed with {result}: {meaning}", result)
+        kind = OnceMoreError if response.result in ONCE_MORE else ModuleError
+        raise kind(f"{name} failed with {result}: {meaning}", result)
+
+
+def _not_understood(code: Code) -> OnceMoreError:
+    return OnceMoreError(f"{code.name} was not understood", f"{Result.BAD_HEADER:02X}")
 
 
 def _unpacked(layout: str, response: Response) -> tuple[int, ...]:

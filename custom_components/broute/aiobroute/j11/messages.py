@@ -68,6 +68,11 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """What was sent last did not arrive as a frame; which command it was, the module does not know."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scanned:
     """A channel was listened to (UARTIF 3.2.3.4)."""
 
@@ -113,6 +118,8 @@ class PacketLost:
     """A packet came that the module could not read (UARTIF 3.2.5.5)."""
 
     reason: int
+    source: str = ""
+    """IPv6 address, eight groups of four, upper case; empty if the module did not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,15 @@ class Unknown:
         return f"unknown frame {self.code:04X}"
 
 
-type Message = Response | Scanned | ReceivedUdp | Started | ConnectionChanged | PanaEnded | PacketLost | Unknown
+type Message = (
+    Response | NotUnderstood | Scanned | ReceivedUdp | Started | ConnectionChanged | PanaEnded | PacketLost | Unknown
+)
+
+NOT_UNDERSTOOD = frozenset({0x2FFF, 0xFFFF})
+"""Codes with which a module answers what it cannot take for a frame."""
+
+NOT_DECRYPTED = 0x01
+"""Why a packet could not be read: the keys of the two sides differ (UARTIF 3.2.5.5)."""
 
 LOWEST_CHANNEL = 4
 """J11's number of the lowest channel, which is number 33 of the SK commands; J11 counts each second of those."""
@@ -161,6 +176,8 @@ def message_of(frame: Frame) -> Message:
     try:
         if frame.code in _NOTICES:
             return _NOTICES[Notice(frame.code)](frame.data)
+        if frame.code in NOT_UNDERSTOOD:
+            return NotUnderstood()
         if frame.code & 0xF000 == RESPONSE:
             return Response(frame.code - RESPONSE, frame.data[0], frame.data[1:])
     except (struct.error, LookupError):
@@ -191,14 +208,22 @@ def _received_udp(data: bytes) -> ReceivedUdp:
     payload = data[_RECEIVED_UDP.size :]
     if len(payload) != size:
         raise struct.error("a datagram of another length than it says")
-    digits = source.hex().upper()
     return ReceivedUdp(
-        source=":".join(digits[place : place + 4] for place in range(0, 32, 4)),
+        source=_address(source),
         port=port,
         encrypted=encryption == IS_ENCRYPTED,
         rssi=rssi,
         data=payload,
     )
+
+
+def _packet_lost(data: bytes) -> PacketLost:
+    return PacketLost(data[0], _address(data[1:17]) if len(data) > 16 else "")
+
+
+def _address(data: bytes) -> str:
+    digits = data.hex().upper()
+    return ":".join(digits[place : place + 4] for place in range(0, 32, 4))
 
 
 _NOTICES: Mapping[Notice, Callable[[bytes], Message]] = {
@@ -207,5 +232,5 @@ _NOTICES: Mapping[Notice, Callable[[bytes], Message]] = {
     Notice.STARTED: lambda _: Started(),
     Notice.CONNECTION_CHANGED: lambda data: ConnectionChanged(data[0]),
     Notice.PANA_ENDED: lambda data: PanaEnded(OUTCOMES[data[0]]),
-    Notice.PACKET_LOST: lambda data: PacketLost(data[0]),
+    Notice.PACKET_LOST: _packet_lost,
 }

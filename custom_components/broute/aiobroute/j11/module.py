@@ -17,6 +17,7 @@ from ..module import (
     ModuleEvent,
     ModuleInfo,
     Pan,
+    SendOutcome,
 )
 from ..port import Port
 from .commands import (
@@ -38,9 +39,11 @@ from .commands import (
 from .frame import Decoder
 from .messages import (
     ECHONET_PORT,
+    NOT_DECRYPTED,
     Connection,
     ConnectionChanged,
     Message,
+    PacketLost,
     PanaEnded,
     ReceivedUdp,
     Scanned,
@@ -59,6 +62,10 @@ RENEWAL_PAUSE = 60.0
 """Seconds in which no second authentication is begun: a meter that keeps none is not worth the airtime."""
 
 
+RESTRICTION = 300.0
+"""Seconds after which a module that may not send is tried again, as it does not tell when it may."""
+
+
 class J11Module:
     """A Wi-SUN module that speaks the binary UART protocol."""
 
@@ -67,11 +74,13 @@ class J11Module:
         self._link = link
         self._info = ModuleInfo(FAMILY, firmware)
         self._credentials = Credentials("", "")
+        self._address = ""
         self._is_started = False
         """Whether Route B is in operation: then a module takes no other settings."""
         self._is_joined = False
         self._renewal: asyncio.Task[None] | None = None
         self._next_renewal = 0.0
+        self._release: asyncio.TimerHandle | None = None
         self._on_datagram: Callable[[Datagram], None] = nobody
         self._on_event: Callable[[ModuleEvent], None] = nobody
         link.on_message = self._message
@@ -96,6 +105,15 @@ class J11Module:
         self._credentials = credentials
         await self._begin(min(self.channels))
 
+    async def adopt(self, credentials: Credentials, pan: Pan) -> None:
+        """Hand over what arrives for ECHONET Lite; all else is known only by a reset module (UARTIF 3.2.3.1)."""
+        self._credentials, self._address = credentials, pan.address
+        await self._link.run(open_udp_port())
+
+    def resumed(self) -> None:
+        """Take the session that was found for ours."""
+        self._is_started = self._is_joined = True
+
     async def scan(self, channels: Collection[int], duration: int) -> list[Beacon]:
         """Return the meters that answer our pairing ID (UARTIF 3.2.3.4)."""
         await self._stop()
@@ -107,23 +125,31 @@ class J11Module:
 
     async def join(self, pan: Pan) -> JoinOutcome:
         """Connect to the meter on its channel, then authenticate with it (UARTIF 3.4.3.1, 3.4.3.2)."""
+        self._address = pan.address
         await self._stop()
         await self._link.run(set_up(pan.channel))
         # The module learns the PAN from the beacon: another meter may have taken the place of ours.
         if (found := await self._associate(pan)) is None or found.pan.mac != pan.mac:
             return JoinOutcome.UNHEARD
         await self._link.run(open_udp_port())
-        return await self._link.run(start_pana())
+        outcome = await self._link.run(start_pana())
+        if outcome is None:
+            _LOGGER.debug("the authentication has not come to an end; it is given up")
+            await self._link.run(end_pana())
+        return outcome or JoinOutcome.UNHEARD
 
-    async def send(self, address: str, data: bytes) -> bool:
-        """Send a datagram; return whether the meter's radio took it (UARTIF 3.2.3.3)."""
+    async def send(self, address: str, data: bytes) -> SendOutcome:
+        """Send a datagram (UARTIF 3.2.3.3)."""
         try:
-            return await self._link.run(send(address, data))
+            outcome = await self._link.run(send(address, data))
         except ModuleError as err:
             if err.code is None or int(err.code, 16) not in NO_SESSION:
                 raise
             self._end(ModuleEvent.ENDED)
-            return False
+            return SendOutcome.UNACKNOWLEDGED
+        if outcome is SendOutcome.RESTRICTED:
+            self._restricted()
+        return outcome
 
     async def leave(self) -> None:
         """End the session, if there is one (UARTIF 3.4.3.3)."""
@@ -135,6 +161,7 @@ class J11Module:
         """Release the port, now."""
         if self._renewal is not None:
             self._renewal.cancel()
+        self._end_restriction()
         self._link.close()
 
     async def wait_closed(self) -> None:
@@ -193,11 +220,20 @@ class J11Module:
                 self._end(ModuleEvent.JOIN_FAILED)
             case ConnectionChanged(Connection.PANA_LOST) if self._is_joined:
                 self._authentication_lost()
+            case PacketLost(reason, source) if reason == NOT_DECRYPTED and source in ("", self._address):
+                self._keys_differ()
             case ConnectionChanged(Connection.MAC_LOST) if self._is_joined:
                 self._end(ModuleEvent.ENDED_BY_METER)
             case Started() if self._is_started:
                 self._is_started = False
                 self._end(ModuleEvent.ENDED)
+
+    def _keys_differ(self) -> None:
+        """Make the session anew; one that is only being tried ends."""
+        if self._is_joined:
+            self._authentication_lost()
+        else:
+            self._on_event(ModuleEvent.ENDED)
 
     def _authentication_lost(self) -> None:
         """Begin a new one: its lifetime is over, or the meter ended it; the module does not tell which."""
@@ -208,6 +244,16 @@ class J11Module:
         self._next_renewal = loop.time() + RENEWAL_PAUSE
         self._end(ModuleEvent.EXPIRED)
         self._renewal = loop.create_task(self._renew())
+
+    def _restricted(self) -> None:
+        self._end_restriction()
+        self._release = asyncio.get_running_loop().call_later(RESTRICTION, self._on_event, ModuleEvent.RELEASED)
+        self._on_event(ModuleEvent.RESTRICTED)
+
+    def _end_restriction(self) -> None:
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
 
     def _end(self, event: ModuleEvent) -> None:
         self._is_joined = False

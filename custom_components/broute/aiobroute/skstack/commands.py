@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Collection
 
-from ..command import Command, Script
+from ..command import Command, OnceMoreError, Script
 from ..errors import ModuleError
-from ..module import ALL_CHANNELS, JoinOutcome
+from ..module import ALL_CHANNELS, JoinOutcome, SendOutcome
 from .dialects import Dialect
 from .messages import (
     ECHONET_PORT,
@@ -23,6 +23,15 @@ type SkCommand[T] = Command[Message, T]
 type Replies[T] = Script[Message, T]
 
 CRLF = b"\r\n"
+
+NOT_UNDERSTOOD = "ER09"
+"""The error code of a command that did not arrive as it was sent (SK 7)."""
+
+OK_GRACE = 1.0
+"""Seconds in which an OK follows what belongs behind it, or never comes; most come within some milliseconds."""
+
+LINE_GRACE = 0.2
+"""The same after the answer of a command that has nothing to do with the radio."""
 
 BLOCK_GRACE = 1.0
 """Seconds; an EPANDESC block can come up to 0.7 s after its EVENT 20, even after EVENT 22."""
@@ -80,17 +89,18 @@ def skscan(dialect: Dialect, channels: Collection[int], duration: int) -> SkComm
     def replies() -> Replies[list[PanDescriptor]]:
         found: list[PanDescriptor] = []
         beacons, accepted, finished = 0, False, False
-        while not finished or len(found) < beacons:
+        while not (accepted and finished) or len(found) < beacons:
             match (yield BLOCK_GRACE if finished else None):
                 case Ok():
-                    accepted = True
+                    # What ended before it was an older scan.
+                    accepted, finished = True, finished and accepted
                 case Event(EventNumber.BEACON_RECEIVED):
                     beacons += 1
                 case PanDescriptor() as descriptor:
                     found.append(descriptor)
                 case Event(EventNumber.SCAN_FINISHED):
-                    finished = accepted  # Before its OK, it is an older scan's.
-                case None:
+                    finished = True
+                case None:  # No block follows any more, and no OK: it got lost.
                     break
         return found
 
@@ -99,15 +109,21 @@ def skscan(dialect: Dialect, channels: Collection[int], duration: int) -> SkComm
     return _command(line, line.encode() + CRLF, replies, scan_seconds(channels, duration) + 5.0)
 
 
-def skjoin(address: str) -> SkCommand[JoinOutcome]:
-    """Authenticate with the meter (SK 3.4)."""
+def skjoin(address: str) -> SkCommand[JoinOutcome | None]:
+    """Authenticate with the meter; `None` if it has not come to an end after all the time that it may take (SK 3.4)."""
 
-    def replies() -> Replies[JoinOutcome]:
+    def replies() -> Replies[JoinOutcome | None]:
         outcome, accepted, heard = None, False, False
         while not accepted or outcome is None:
-            match (yield None):
+            match (yield OK_GRACE if outcome else None if accepted else ACCEPTANCE):
                 case Ok():
                     accepted = True
+                case Fail() as fail if not accepted:  # Later, it is another command's.
+                    raise _error("SKJOIN", fail)
+                case None if not accepted and outcome is None:
+                    raise TimeoutError
+                case None:
+                    break
                 case ReceivedUdp(port=port, source=source) if port == PANA_PORT and source == address:
                     heard = True
                 case Event(EventNumber.JOINED, sender) if sender == address:
@@ -117,7 +133,18 @@ def skjoin(address: str) -> SkCommand[JoinOutcome]:
                     outcome = JoinOutcome.REFUSED if heard else JoinOutcome.UNHEARD
         return outcome
 
-    return _command("SKJOIN", f"SKJOIN {address}".encode() + CRLF, replies, 60.0)
+    line = f"SKJOIN {address}"
+    return Command("SKJOIN", line.encode() + CRLF, replies, JOIN_PATIENCE, alive=skver(QUICK), limit=JOIN_LIMIT)
+
+
+JOIN_PATIENCE = 60.0
+"""Seconds; most authentications end within ten, and of a meter that is not heard within forty."""
+
+JOIN_LIMIT = 720.0
+"""Seconds; with all its repetitions PANA may take 706 (RFC 5191)."""
+
+ACCEPTANCE = 15.0
+"""Seconds without a word after which an authentication has not begun."""
 
 
 def skterm() -> SkCommand[None]:
@@ -126,29 +153,31 @@ def skterm() -> SkCommand[None]:
     def replies() -> Replies[None]:
         accepted, ended = False, False
         while not (accepted and ended):
-            match (yield None):
+            match (yield OK_GRACE if ended else None):
                 case Ok():
                     accepted = True
                 case Event(EventNumber.ENDED | EventNumber.END_UNANSWERED):
                     ended = True
+                case None:
+                    break
 
     return _command("SKTERM", b"SKTERM\r\n", replies, 15.0)
 
 
-def sksendto(dialect: Dialect, address: str, data: bytes) -> SkCommand[bool]:
-    """Send one encrypted datagram; return whether the meter's radio took it (SK 3.7)."""
+def sksendto(dialect: Dialect, address: str, data: bytes) -> SkCommand[SendOutcome]:
+    """Send one encrypted datagram; 01 does not tell why it was not sent (SK 3.7)."""
 
-    def replies() -> Replies[bool]:
+    def replies() -> Replies[SendOutcome]:
         accepted, outcome = False, None
         while not accepted or outcome is None:
-            match (yield ADDRESS_RESOLUTION if accepted else None):
+            match (yield ADDRESS_RESOLUTION if accepted else OK_GRACE if outcome else None):
                 case Ok():
                     accepted = True
                 case Event(EventNumber.UDP_SENT, receiver, (0 | 1) as parameter) if receiver == address:
-                    outcome = parameter == 0
-                case None:  # Its address could not be resolved: no further EVENT 21 comes.
-                    outcome = False
-        return outcome
+                    outcome = SendOutcome.UNACKNOWLEDGED if parameter else SendOutcome.SENT
+                case None:  # No OK comes; or its address could not be resolved: then no further EVENT 21 does.
+                    break
+        return outcome or SendOutcome.UNACKNOWLEDGED
 
     # Security 1: encrypted or not at all, so that a lost session shows at once.
     head = f"SKSENDTO 1 {address} {ECHONET_PORT:04X} 1{dialect.side} {len(data):04X} ".encode()
@@ -159,7 +188,11 @@ ADDRESS_RESOLUTION = 4.0
 """Seconds in which EVENT 21 follows OK; 0.34 was the longest seen, without neighbour solicitation."""
 
 
-def _command[T](name: str, data: bytes, replies: Callable[[], Replies[T]], timeout: float = 2.0) -> SkCommand[T]:
+QUICK = 2.0
+"""Seconds in which a module answers what needs no radio."""
+
+
+def _command[T](name: str, data: bytes, replies: Callable[[], Replies[T]], timeout: float = QUICK) -> SkCommand[T]:
     """Return a command that a FAIL ends at any stage (SK 3.1)."""
 
     def guarded() -> Replies[T]:
@@ -171,9 +204,14 @@ def _command[T](name: str, data: bytes, replies: Callable[[], Replies[T]], timeo
             except StopIteration as end:
                 answer: T = end.value
                 return answer
-        raise ModuleError(f"{name} failed with {message.code}", message.code)
+        raise _error(name, message)
 
     return Command(name, data, guarded, timeout)
+
+
+def _error(name: str, fail: Fail) -> ModuleError:
+    kind = OnceMoreError if fail.code == NOT_UNDERSTOOD else ModuleError
+    return kind(f"{name} failed with {fail.code}", fail.code)
 
 
 def _ok() -> Replies[None]:
@@ -187,11 +225,13 @@ def _line(prefix: str) -> Callable[[], Replies[str]]:
     def replies() -> Replies[str]:
         answer, accepted = None, False
         while answer is None or not accepted:
-            match (yield None):
+            match (yield None if answer is None else LINE_GRACE):
                 case Line(text) if text.startswith(prefix):
                     answer = text.removeprefix(prefix)
                 case Ok() if answer is not None:
                     accepted = True
+                case None if answer is not None:
+                    break
         return answer
 
     return replies

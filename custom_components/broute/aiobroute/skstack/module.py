@@ -15,6 +15,7 @@ from ..module import (
     ModuleEvent,
     ModuleInfo,
     Pan,
+    SendOutcome,
 )
 from ..port import Port
 from .commands import (
@@ -100,6 +101,18 @@ class SkModule:
         if await self._is_restricted():
             self._on_event(ModuleEvent.RESTRICTED)
 
+    async def adopt(self, credentials: Credentials, pan: Pan) -> None:  # noqa: ARG002  # a session has them
+        """Set echo and signal strength, and have the session renew itself (SK 3.1)."""
+        await self._link.run(sksreg("SFE", "0"))
+        if self._dialect.prints_lqi:
+            await self._link.run(sksreg("SA2", "1"))
+        await self._link.run(sksreg("S17", "1"))
+        if await self._is_restricted():
+            self._on_event(ModuleEvent.RESTRICTED)
+
+    def resumed(self) -> None:
+        """Do nothing: the module goes on as it did."""
+
     async def scan(self, channels: Collection[int], duration: int) -> list[Beacon]:
         """Return the meters that answer our pairing ID (SK 3.9)."""
         return [_beacon(found) for found in await self._link.run(skscan(self._dialect, channels, duration))]
@@ -112,10 +125,14 @@ class SkModule:
         """Authenticate with the meter (SK 3.4)."""
         await self._link.run(sksreg("S2", f"{pan.channel:X}"))
         await self._link.run(sksreg("S3", f"{pan.pan_id:04X}"))
-        return await self._link.run(skjoin(pan.address))
+        outcome = await self._link.run(skjoin(pan.address))
+        if outcome is None:
+            _LOGGER.debug("the authentication has not come to an end; it is given up")
+            await self.leave()
+        return outcome or JoinOutcome.UNHEARD
 
-    async def send(self, address: str, data: bytes) -> bool:
-        """Send an encrypted datagram; return whether the meter's radio took it (SK 3.7)."""
+    async def send(self, address: str, data: bytes) -> SendOutcome:
+        """Send an encrypted datagram (SK 3.7)."""
         if len(data) > MAX_DATAGRAM:
             raise ModuleError(f"a datagram of {len(data)} bytes is too long")
         try:
@@ -124,7 +141,7 @@ class SkModule:
             if err.code != NO_SESSION:
                 raise
             self._on_event(ModuleEvent.ENDED)
-            return False
+            return SendOutcome.UNACKNOWLEDGED
 
     async def leave(self) -> None:
         """End the session, if there is one (SK 3.6)."""
@@ -166,7 +183,7 @@ class SkModule:
 
 def link_to(port: Port) -> Link[Message]:
     """Return a link on which SK commands can be carried out."""
-    return Link(port, Decoder().receive, _LOGGER)
+    return Link(port, Decoder().receive, _LOGGER, line_end=CRLF)
 
 
 async def identify(port: Port, *, patience: float) -> SkModule | None:
