@@ -306,6 +306,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                     Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
                     family=data.get(CONF_MODULE),
                     pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
+                    # A session that goes on would say nothing about what was typed.
+                    must_join=True,
                     on_progress=self._progressed,
                     on_event=self._happened,
                 ) as meter,

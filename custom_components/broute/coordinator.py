@@ -139,6 +139,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         )
         self._meter: SmartMeter | None = None
         self._lease = Lease(hass, self._give_way)
+        self._must_join = False
+        """Whether the session that module and meter may still have is not worth going on with."""
         self._works = 0
         self._left = float("-inf")
         self._issues = Issues(hass, entry)
@@ -217,6 +219,9 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self._journal.fail(f"failed: {key}", str(err))
             # Silence on an old connection is told at once, and a new one is made right after.
             pause = 0.0 if meter is not None and self._meter is meter else self._fair_pause(begun)
+            if self._meter is not None:
+                # Where nothing may be sent, nothing can be joined either.
+                self._must_join = not self._meter.restricted
             await self.async_close()
             reason: dict[str, Any] = {
                 "translation_domain": DOMAIN,
@@ -310,6 +315,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 _LOGGER.debug("Connecting anew: %s", err)
                 self._journal.give_up()
                 self._journal.note("lost", str(err))
+                self._must_join = True
                 await self.async_close()
         self._meter = await self._async_connect()
         return await self._async_ask(self._meter)
@@ -330,6 +336,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 family=data.get(CONF_MODULE),
                 pan=Pan(**data[CONF_PAN]),
                 profile=self._known_profile(),
+                must_join=self._must_join,
                 on_lost=self._lost,
                 on_notification=self._notified,
                 on_progress=self._progressed,
@@ -337,6 +344,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             )
         self._journal.end()
         self._journal.note("connected", f"channel {meter.pan.channel}")
+        self._must_join = False
         if meter.pan.mac != self.config_entry.unique_id:
             await meter.close()
             self._issues.exchanged(meter.pan)

@@ -47,8 +47,6 @@ class Session:
     is_expired: bool = False
     is_forgotten: bool = False
     """The meter does not know of it any more."""
-    is_deaf: bool = False
-    """The meter answers nothing in it."""
     is_garbled: bool = False
     """The keys of the two sides differ."""
 
@@ -90,7 +88,6 @@ class Air:
         self._story = 0
         self._refused_joins = settings.refused_joins
         self._unheard_joins = settings.unheard_joins
-        self._deaf_sessions = settings.deaf_sessions
         self._garbled_sessions = settings.garbled_sessions
         self._failing_associations = settings.failing_associations
         self._terminated: float | None = None
@@ -202,11 +199,6 @@ class Air:
         if self.session is not None:
             self.session.is_garbled = True
 
-    def deafen(self) -> None:
-        """Let the meter answer nothing in this session."""
-        if self.session is not None:
-            self.session.is_deaf = True
-
     def take_over(self) -> None:
         """Have a session that a former program began."""
         self.knows_neighbour = True
@@ -281,8 +273,7 @@ class Air:
         self._later(INSTANCES, self._notices.announce_instances)
 
     def _begin_session(self) -> None:
-        self.session = Session(is_deaf=self._deaf_sessions > 0, is_garbled=self._garbled_sessions > 0)
-        self._deaf_sessions = max(0, self._deaf_sessions - 1)
+        self.session = Session(is_garbled=self._garbled_sessions > 0)
         self._garbled_sessions = max(0, self._garbled_sessions - 1)
         self._happen(Happening.JOINED)
         part = RENEWAL if self.settings.renewal is Renewal.SILENT else 1.0
@@ -340,7 +331,7 @@ class Air:
 
     def _deliver(self, payload: bytes) -> None:
         """Let the meter have a datagram."""
-        if not self._is_meter_talking or (self.session is not None and self.session.is_deaf):
+        if not self._is_meter_talking:
             return
         self._notices.hear(payload)
         telegram = self.meter.answer(payload)

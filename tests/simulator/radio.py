@@ -108,8 +108,6 @@ class RadioSettings:
     """The first joins that nobody answers."""
     unheard_time: float = 38.0
     """Seconds until a module gives up joining; the repetitions of some go on for minutes."""
-    deaf_sessions: int = 0
-    """The first sessions in which the meter acknowledges and never answers."""
     garbled_sessions: int = 0
     """The first sessions whose datagrams from the meter the module cannot decrypt."""
     failing_associations: int = 0

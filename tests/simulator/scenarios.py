@@ -225,9 +225,6 @@ ONCE_MORE = Scenario(
 SCAN_UNANSWERED = Scenario(
     summary="the scan's own answer gets lost, all else of it does not", module=ModuleSettings(loses_scan_answer=True)
 )
-DEAF_SESSION = Scenario(
-    summary="in the first session the meter acknowledges and answers nothing", radio=RadioSettings(deaf_sessions=1)
-)
 GARBLED_SESSION = Scenario(
     summary="in the first session the module cannot decrypt what the meter says",
     radio=RadioSettings(garbled_sessions=1),
