@@ -61,7 +61,7 @@ def resets(sim: SimulatedPort) -> int:
 @pytest.mark.parametrize("seed", range(12))
 def test_a_command_that_is_wanted_once_more_is_given_once_more(seed: int) -> None:
     async def main() -> None:
-        with dongle(habits(repetition_rate=0.3, seed=seed)) as sim:
+        with dongle(habits(repetition_rate=0.1, seed=seed)) as sim:
             async with await connect(sim.url, CREDENTIALS) as meter:
                 for _ in range(10):
                     assert (await meter.read()).power is not None
@@ -199,7 +199,7 @@ def test_a_join_that_succeeds_late_is_a_join() -> None:
 @both
 def test_a_join_that_never_ends_is_ended() -> None:
     async def main() -> None:
-        with dongle(Scenario(summary="", radio=RadioSettings(unheard_joins=99, unheard_time=1e6))) as sim:
+        with dongle(Scenario(summary="", radio=RadioSettings(unheard_joins=99, unheard_time=3000))) as sim:
             began = asyncio.get_running_loop().time()
             with pytest.raises(JoinError):
                 await connect(sim.url, CREDENTIALS, pan=PAN)

@@ -219,8 +219,8 @@ QUEUED = Scenario(
     summary="the first datagrams wait in the module for a moment", radio=RadioSettings(sendings=(Sending.QUEUED,) * 4)
 )
 ONCE_MORE = Scenario(
-    summary="one command in three is not understood, or comes too early, and is wanted once more",
-    module=ModuleSettings(repetition_rate=0.3),
+    summary="one command in ten is not understood, or comes too early, and is wanted once more",
+    module=ModuleSettings(repetition_rate=0.1),
 )
 SCAN_UNANSWERED = Scenario(
     summary="the scan's own answer gets lost, all else of it does not", module=ModuleSettings(loses_scan_answer=True)

@@ -80,13 +80,21 @@ class Link[M]:
                         return await self._carry_out(command)
                     except OnceMoreError as err:
                         self._logger.debug("%s; once more in %g s", err, pause)
-                    self._port.write(self._line_end)
-                    await asyncio.sleep(pause)
-                return await self._carry_out(command)
+                    await self._clear(pause)
+                try:
+                    return await self._carry_out(command)
+                except OnceMoreError:
+                    await self._clear(PAUSES[0])
+                    raise
             except asyncio.CancelledError:
                 # A half-read answer must not be left for the next command.
                 self.abandon()
                 raise
+
+    async def _clear(self, pause: float) -> None:
+        """Let nothing be left of a command that was not understood, nor of what the module says to its rest."""
+        self._port.write(self._line_end)
+        await asyncio.sleep(pause)
 
     async def _carry_out[T](self, command: Command[M, T]) -> T:
         self._logger.debug("> %s", command.name)

@@ -116,9 +116,15 @@ def reset() -> J11Command[None]:
     """Start the module anew; it forgets session and credentials (UARTIF 3.2.4.2)."""
 
     def replies() -> Replies[None]:
-        # There is no response, only what every start is followed by.
-        while not isinstance((yield None), Started):
-            pass
+        # There is no response but a refusal, only what every start is followed by.
+        while True:
+            match (yield None):
+                case Started():
+                    return
+                case Response(Code.RESET) as response:
+                    _check(response)
+                case NotUnderstood():
+                    raise _not_understood(Code.RESET)
 
     return Command("RESET", Frame(Code.RESET).encode(), replies, 15.0)
 
