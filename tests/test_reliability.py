@@ -49,11 +49,76 @@ async def journal(home: Installation) -> dict[str, Any]:
     return found
 
 
-def test_a_restart_takes_six_seconds_and_only_the_radio_takes_more_than_one_and_a_half(each_kind: str) -> None:
+STEADY = RadioSettings(rejoin_pause=10.0, reply_time=(0.6, 0.6))
+
+REPLY = 0.343 + 0.01 + 0.6 + 0.5
+"""Seconds of the radio for a reading at most: on the air, in the meter, and for its length."""
+
+
+@both
+def test_a_restart_goes_on_with_the_session_that_module_and_meter_still_have() -> None:
     async def live(home: Installation, sim: SimulatedPort) -> None:
         for pause in (0, 1, 5, 60):
             await home.stop(RESTART_EXIT_CODE)
             await asyncio.sleep(pause)
+            sim.record.clear()
+            assert await seconds_to_start(home) <= REPLY + 0.5
+            assert not sim.record.count(SCAN) + sim.record.count(JOIN)
+            await asyncio.sleep(30)
+
+    in_a_house(Scenario(summary="", meter=scenarios.STEADY_METER.meter, radio=STEADY), live)
+
+
+@both
+async def test_whatever_begins_the_entry_anew_goes_on_with_the_session(hass: HomeAssistant) -> None:
+    with dongle(Scenario(summary="", meter=scenarios.STEADY_METER.meter, radio=STEADY)) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        await elapse(hass, 100)
+        for begin in (
+            lambda: hass.config_entries.async_reload(entry.entry_id),
+            lambda: hass.config_entries.async_unload(entry.entry_id),
+            lambda: hass.config_entries.async_setup(entry.entry_id),
+        ):
+            sim.record.clear()
+            began = now()
+            assert await begin()
+            assert now() - began <= REPLY + 0.5
+            assert not sim.record.count(JOIN)
+        sim.record.clear()
+        began = now()
+        hass.config_entries.async_update_entry(entry, options={"interval": 30})
+        await until(lambda: bool(sim.record.datagrams_to_client))
+        assert now() - began <= REPLY + 0.5
+        await elapse(hass, 40)
+        assert not sim.record.count(JOIN)
+        assert state(hass, POWER) != STATE_UNAVAILABLE
+
+
+@both
+async def test_a_session_that_proved_bad_is_not_gone_on_with(hass: HomeAssistant) -> None:
+    with dongle(scenarios.NORMAL) as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 100)
+        sim.air.drop_session()
+        sim.record.clear()
+        await until(lambda: sim.record.count(JOIN) > 0)
+        await elapse(hass, 20)
+        # The tries of the reading, and nothing more before the join.
+        assert state(hass, POWER) != STATE_UNAVAILABLE
+        assert sim.record.count(JOIN) == 1
+
+
+def test_a_restart_without_a_session_takes_six_seconds_and_only_the_radio_takes_more_than_one_and_a_half(
+    each_kind: str,
+) -> None:
+    async def live(home: Installation, sim: SimulatedPort) -> None:
+        for pause in (0, 1, 5, 60):
+            await home.stop(RESTART_EXIT_CODE)
+            await asyncio.sleep(pause)
+            sim.unplug()
+            sim.plug()
+            await asyncio.sleep(2)
             sim.record.clear()
             seconds = await seconds_to_start(home)
             radio = (await journal(home))["seconds"]

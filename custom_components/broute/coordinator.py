@@ -68,11 +68,11 @@ type MeterConfigEntry = ConfigEntry[MeterCoordinator]
 READ_LIMIT = 90
 """Seconds; the three tries of a reading take 36 s, and more only while the module's airtime is used up."""
 
-CONNECT_LIMIT = 600
-"""Seconds; two joins, a scan of all passes and a meter that answers single properties only need less."""
+CONNECT_LIMIT = 1800
+"""Seconds; two joins of twelve minutes, a scan of all passes and a meter that answers single properties need less."""
 
 STARTUP_LIMIT = 30
-"""Seconds that Home Assistant's start may wait; a known meter answers within 6, or 20 if it refuses once."""
+"""Seconds that Home Assistant's start may wait; a known meter answers within 2, is joined within 6, or 20 if it refuses."""
 
 FAIR_PAUSE = 3
 """Times as long as it took in vain: a meter that is not found leaves most of the dongle's time to the others."""
