@@ -75,14 +75,11 @@ async def test_whatever_begins_the_entry_anew_goes_on_with_the_session(hass: Hom
         entry = entry_of(sim)
         await set_up(hass, entry)
         await elapse(hass, 100)
-        for begin in (
-            lambda: hass.config_entries.async_reload(entry.entry_id),
-            lambda: hass.config_entries.async_unload(entry.entry_id),
-            lambda: hass.config_entries.async_setup(entry.entry_id),
-        ):
+        entries = hass.config_entries
+        for begin in (entries.async_reload, entries.async_unload, entries.async_setup):
             sim.record.clear()
             began = now()
-            assert await begin()
+            assert await begin(entry.entry_id)
             assert now() - began <= REPLY + 0.5
             assert not sim.record.count(JOIN)
         sim.record.clear()

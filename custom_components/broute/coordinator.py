@@ -72,7 +72,7 @@ CONNECT_LIMIT = 1800
 """Seconds; two joins of twelve minutes, a scan of all passes and a meter that answers single properties need less."""
 
 STARTUP_LIMIT = 30
-"""Seconds that Home Assistant's start may wait; a known meter answers within 2, is joined within 6, or 20 if it refuses."""
+"""Seconds that Home Assistant's start may wait; a known meter answers within 2, 6 or, if it refuses, 20."""
 
 FAIR_PAUSE = 3
 """Times as long as it took in vain: a meter that is not found leaves most of the dongle's time to the others."""

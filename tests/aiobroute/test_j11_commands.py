@@ -166,7 +166,7 @@ def test_what_a_module_wants_once_more(result: int) -> None:
 
 def test_a_frame_that_a_module_does_not_understand_is_wanted_once_more() -> None:
     assert message_of(Frame(0x2FFF, b"\xf0")) == message_of(Frame(0xFFFF)) == NotUnderstood()
-    for command in (c.set_up(33), c.start_pana(), c.scan("", {33}, 6), c.get_version(1)):
+    for command in (c.set_up(33), c.start_pana(), c.scan("", {33}, 6), c.get_version(1), c.reset()):
         with pytest.raises(OnceMoreError, match="was not understood"):
             answer(command, NotUnderstood())
     begun = c.start_pana()

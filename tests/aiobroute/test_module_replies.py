@@ -24,7 +24,7 @@ from custom_components.broute.aiobroute import (
 from custom_components.broute.aiobroute.module import JoinOutcome, SendOutcome
 from custom_components.broute.aiobroute.skstack import commands as c
 from custom_components.broute.aiobroute.skstack.dialects import TWO_SIDES
-from custom_components.broute.aiobroute.skstack.messages import Event, Line, Message, Ok, PanDescriptor
+from custom_components.broute.aiobroute.skstack.messages import Event, Fail, Line, Message, Ok, PanDescriptor
 from tests.simulator import scenarios
 from tests.simulator.habits import ModuleSettings
 from tests.simulator.j11 import frame
@@ -155,6 +155,26 @@ def test_an_ok_that_got_lost() -> None:
     assert answer(send, Event(0x21, PAN.address, 1), None) is SendOutcome.UNACKNOWLEDGED
     with pytest.raises(TimeoutError):
         answer(c.skjoin(PAN.address), None)
+
+
+def test_a_join_that_is_refused_as_a_command() -> None:
+    with pytest.raises(ModuleError, match="SKJOIN failed with ER06"):
+        answer(c.skjoin(PAN.address), Fail("ER06"))
+    assert answer(c.skjoin(PAN.address), Ok(), Fail("ER04"), Event(0x24, PAN.address)) is JoinOutcome.UNHEARD
+
+
+@both
+def test_a_module_that_is_pulled_out_while_it_authenticates_anew() -> None:
+    async def main() -> None:
+        with dongle() as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                sim.air.expire()
+                await asyncio.sleep(1)
+                sim.unplug()
+                await asyncio.sleep(1)
+                assert meter.is_lost
+
+    run(main())
 
 
 # Wait

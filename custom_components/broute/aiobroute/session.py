@@ -134,7 +134,7 @@ class Session:
         self._address = ""
         self._restricted_until = 0.0
         self._changed = asyncio.Event()
-        self._answer: asyncio.Future[Any] | None = None
+        self._give_up: Callable[[], object] = _nothing
         self._on_event = on_event or nobody
         self._on_datagram: Callable[[Datagram], None] = nobody
         self._on_lost: Callable[[SessionLostError], None] = nobody
@@ -162,7 +162,7 @@ class Session:
 
         """
         until = asyncio.get_running_loop().time() + self._timing.resumption
-        self._address, self._answer = pan.address, answer
+        self._address, self._give_up = pan.address, answer.cancel
         try:
             await self._module.adopt(credentials, pan)
             self._check_airtime()
@@ -317,8 +317,7 @@ class Session:
     def _event_received(self, event: ModuleEvent) -> None:
         if self.state is State.UNKNOWN and event in NO_SESSION:
             # Of a session that was not ours yet, nobody wants to know; but it will not answer any more.
-            if self._answer is not None:
-                self._answer.cancel()
+            self._give_up()
             return
         self._on_event(event)
         if self.state is State.LOST:
