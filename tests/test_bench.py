@@ -9,6 +9,7 @@ from .bench.figures import Figure, figures
 from .bench.report import bars, markdown, picture, table
 
 PEERS = {
+    "restart_warm": {"radio_warm"},
     "restart": {"built_in", "best", "radio"},
     "install": {"built_in", "best", "radio_install"},
     "cpu": {"built_in", "best", "floor"},

@@ -138,6 +138,22 @@ async def connecting_j11(extent: Extent, number: int) -> Samples:  # noqa: ARG00
     return {"restart_j11": {"ours": ours, "broute_j11": peer}}
 
 
+async def resuming(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # as its siblings
+    """Connect in real time to a meter that was joined before, over each kind of module."""
+    pace = extent.pace
+
+    async def seconds(module: str) -> dict[str, float]:
+        async with meter("steady_meter", pace, module=module) as (url, _):
+            await run(OURS, "first", url=url, pace=pace, profile=PROFILE)
+            samples = {"ours": await run(OURS, "first", url=url, pace=pace, profile=PROFILE)}
+            if module != "j11":
+                samples["radio_warm"] = await run(RADIO, "first", url=url, known=True, joined=True)
+        return {key: float(sample["seconds"]) * pace for key, sample in samples.items()}
+
+    lines, frames = await asyncio.gather(seconds("bp35c2"), seconds("j11"))
+    return {"restart_warm": lines, "restart_warm_j11": frames}
+
+
 async def connecting(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # as its siblings
     """Connect in real time, all at once: they do nothing but wait for the radio."""
 
@@ -279,7 +295,7 @@ type Measurement = Callable[[Extent, int], Awaitable[Samples]]
 BUSY: tuple[Measurement, ...] = (importing, decoding, polling, polling_j11, remembering, crowding, growing, housing)
 """One after the other, round for round: nothing else shall use the machine."""
 
-IDLE: tuple[Measurement, ...] = (connecting, connecting_j11, losing)
+IDLE: tuple[Measurement, ...] = (connecting, connecting_j11, resuming, losing)
 """Minutes of waiting for a radio that is far away: all rounds go on at once, begun one after the other."""
 
 STAGGER = 6.0

@@ -17,7 +17,7 @@ HEAD = ("figure", "whose", "n", "median", "min", "max", "ratio", "target", "")
 WIDTH = 40
 """Characters of the longest bar in the terminal."""
 
-COLOURS = {"ours": "#1f7a5a", "radio": "#8a8f98", "radio_install": "#8a8f98"}
+COLOURS = {"ours": "#1f7a5a", "radio": "#8a8f98", "radio_install": "#8a8f98", "radio_warm": "#8a8f98"}
 OTHERS = "#c98a2b"
 
 

@@ -57,6 +57,7 @@ HOME = Stack(key="ours", label="aiobroute in Home Assistant", client="home", pyt
 LABELS = {
     **{stack.key: stack.label for stack in (OURS, BUILT_IN, BEST, MOMONGA, BROUTE_J11, FLOOR, RADIO)},
     "radio_install": RADIO.label,
+    "radio_warm": RADIO.label,
     "first": "polls 1 to 1,000",
     "one": "one meter",
 }

@@ -42,6 +42,10 @@ class Module:
         self.say(f"SKSREG S3 {pan_id}")
         self.say(f"SKJOIN {self._address}", "EVENT 25")
 
+    def resume(self) -> None:
+        """Take the session that the module still has with the known meter."""
+        self._address = PAN[2]
+
     def exchange(self, datagram: bytes) -> None:
         """Send a datagram; wait for the meter's answer."""
         self._write(f"SKSENDTO 1 {self._address} 0E1A 1 0 {len(datagram):04X} ".encode() + datagram)
@@ -77,11 +81,14 @@ class Module:
         return lines
 
 
-def first(url: str, *, known: bool) -> Any:
+def first(url: str, *, known: bool, joined: bool = False) -> Any:
     """Return the seconds to the first reading; one of an unknown meter needs its unit and coefficient, too."""
     began = time.monotonic()
     module = Module(url)
-    module.join(known=known)
+    if joined:
+        module.resume()
+    else:
+        module.join(known=known)
     module.get(READING if known else f"E1 D3 {READING}")
     return {"seconds": time.monotonic() - began}
 
