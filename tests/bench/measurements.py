@@ -27,6 +27,9 @@ PROFILE = {
 }
 """Of the simulated meter of SOLAR, as the integration keeps it from its first connect on."""
 
+FAMILIES = {"bp35c2": "BP35C2", "j11": "J11"}
+"""What the integration keeps of a simulated module."""
+
 FAST = 100.0
 """Speed of the radio where only what a client does itself is measured: its pieces still come one after the other."""
 
@@ -134,7 +137,9 @@ async def connecting_j11(extent: Extent, number: int) -> Samples:  # noqa: ARG00
             result = await run(stack, "first", url=url, **options)
         return float(result["seconds"]) * extent.pace
 
-    ours, peer = await asyncio.gather(seconds(OURS, pace=extent.pace, profile=PROFILE), seconds(BROUTE_J11))
+    ours, peer = await asyncio.gather(
+        seconds(OURS, pace=extent.pace, profile=PROFILE, family="J11"), seconds(BROUTE_J11)
+    )
     return {"restart_j11": {"ours": ours, "broute_j11": peer}}
 
 
@@ -144,8 +149,9 @@ async def resuming(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # a
 
     async def seconds(module: str) -> dict[str, float]:
         async with meter("steady_meter", pace, module=module) as (url, _):
-            await run(OURS, "first", url=url, pace=pace, profile=PROFILE)
-            samples = {"ours": await run(OURS, "first", url=url, pace=pace, profile=PROFILE)}
+            known = {"url": url, "pace": pace, "profile": PROFILE, "family": FAMILIES[module]}
+            await run(OURS, "first", **known)
+            samples = {"ours": await run(OURS, "first", **known)}
             if module != "j11":
                 samples["radio_warm"] = await run(RADIO, "first", url=url, known=True, joined=True)
         return {key: float(sample["seconds"]) * pace for key, sample in samples.items()}

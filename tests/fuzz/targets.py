@@ -23,6 +23,7 @@ from custom_components.broute.aiobroute.skstack.decoder import Decoder
 from tests.aiobroute.virtual_time import clock, run
 from tests.simulator import scenarios
 from tests.simulator.faults import Fault
+from tests.simulator.habits import ModuleSettings
 from tests.simulator.j11 import frame as j11_frame
 from tests.simulator.radio import Sending
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
@@ -95,7 +96,24 @@ messages = st.one_of(
 """What a module may print, or might be taken for it."""
 
 _j11_codes = st.sampled_from(
-    [0x2005, 0x2008, 0x2051, 0x2053, 0x2056, 0x2057, 0x205F, 0x206B, 0x4051, 0x6018, 0x6019, 0x601A, 0x6028, 0x6038]
+    [
+        0x2FFF,
+        0xFFFF,
+        0x2005,
+        0x2008,
+        0x2051,
+        0x2053,
+        0x2056,
+        0x2057,
+        0x205F,
+        0x206B,
+        0x4051,
+        0x6018,
+        0x6019,
+        0x601A,
+        0x6028,
+        0x6038,
+    ]
 )
 _j11_data = st.binary(max_size=40) | st.builds(bytes, st.tuples(st.integers(0, 4))) | frames.map(_received)
 j11_messages = st.builds(_j11, _j11_codes | st.integers(0, 0xFFFF), _j11_data, cuts, _lies)
@@ -114,6 +132,9 @@ happenings = st.sampled_from(
         "plug",
         "silent",
         "answering",
+        "garble",
+        "once more",
+        "understood",
         *Sending,
         *Fault,
     ]
@@ -210,4 +231,7 @@ HAPPENINGS: Final[Mapping[str, Callable[[SimulatedPort], Any]]] = {
     "plug": lambda sim: sim.plug(),
     "silent": lambda sim: setattr(sim.air, "is_answering", False),
     "answering": lambda sim: setattr(sim.air, "is_answering", True),
+    "garble": lambda sim: sim.air.garble(),
+    "once more": lambda sim: setattr(sim.module, "habits", ModuleSettings(repetition_rate=0.5)),
+    "understood": lambda sim: setattr(sim.module, "habits", ModuleSettings()),
 }

@@ -20,6 +20,7 @@ from .timeline import Calendar, Timeline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .habits import ModuleSettings
     from .scenarios import Scenario
 
 BAUD_RATE = 115_200
@@ -34,6 +35,8 @@ def real_time() -> datetime:
 
 class Module(Protocol):
     """What a dongle has to know of its module."""
+
+    habits: ModuleSettings
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the host."""

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from .habits import ModuleSettings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -24,6 +26,7 @@ class Stranger:
     def __init__(self, line: Line, habit: Callable[[bytes], bytes]) -> None:
         self._line = line
         self._habit = habit
+        self.habits = ModuleSettings()
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the host."""

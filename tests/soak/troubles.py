@@ -150,6 +150,38 @@ def move(site: Site) -> None:
     air.drop_session()
 
 
+async def _garbled(site: Site) -> None:
+    """Let the keys of module and meter differ."""
+    site.sim.air.garble()
+
+
+async def _once_more(site: Site) -> None:
+    """Let the module want commands once more."""
+    module = site.sim.module
+    module.habits = replace(module.habits, repetition_rate=site.chance.choice((0.05, 0.2, 1.0)))
+    await site.last(5, 300)
+    module.habits = replace(module.habits, repetition_rate=0.0)
+
+
+async def _scan_unanswered(site: Site) -> None:
+    """Let the answer to a scan get lost; one is needed, because the meter is on another channel."""
+    module = site.sim.module
+    module.habits = replace(module.habits, loses_scan_answer=True)
+    move(site)
+    await site.last(60, 600)
+    module.habits = replace(module.habits, loses_scan_answer=False)
+
+
+async def _slow_refusal(site: Site) -> None:
+    """Let the module try for minutes to join a meter that does not answer."""
+    air = site.sim.air
+    air.settings = replace(air.settings, unheard_time=311.0)
+    air.is_reachable = False
+    await site.last(5, 1800)
+    air.is_reachable = True
+    air.settings = replace(air.settings, unheard_time=38.0)
+
+
 async def _moved(site: Site) -> None:
     move(site)
 
@@ -276,6 +308,10 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "airtime used up": _restricted,
     "meter out of reach": _unreachable,
     "meter silent": _silent,
+    "keys differ": _garbled,
+    "commands wanted once more": _once_more,
+    "scan unanswered": _scan_unanswered,
+    "join refused after minutes": _slow_refusal,
     "meter on another channel": _moved,
     "dongle unplugged": partial(_unplugged, is_told=True),
     "dongle unplugged unseen": partial(_unplugged, is_told=False),

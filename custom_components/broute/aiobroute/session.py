@@ -249,8 +249,9 @@ class Session:
             SessionLostError: the session is over.
 
         """
-        failures = 0
-        while failures < SEND_TRIES:
+        loop, failures = asyncio.get_running_loop(), 0
+        until = loop.time() + 2 * AIRTIME_HOUR
+        while failures < SEND_TRIES and loop.time() < until:
             await self._may_send()
             match await self._send_when_free(data):
                 case SendOutcome.SENT:

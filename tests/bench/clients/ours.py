@@ -41,12 +41,12 @@ async def _connect(url: str, pace: float = 1.0, **options: Any) -> SmartMeter:
     return await connect(url, CREDENTIALS, timing=timing, **options)
 
 
-def first(url: str, pace: float = 1.0, profile: dict[str, str] | None = None) -> Any:
+def first(url: str, pace: float = 1.0, profile: dict[str, str] | None = None, family: str | None = None) -> Any:
     """Return the seconds to the first reading, and the meter's profile; one that is given spares the scan, too."""
 
     async def run() -> Any:
         began = time.monotonic()
-        known = {"pan": PAN, "profile": MeterProfile.from_raw(profile)} if profile else {}
+        known = {"pan": PAN, "profile": MeterProfile.from_raw(profile), "family": family} if profile else {}
         async with await _connect(url, pace, **known) as meter:
             await meter.read()
             return {"seconds": time.monotonic() - began, "profile": dict(meter.profile.raw)}
