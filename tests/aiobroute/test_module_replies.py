@@ -1,12 +1,14 @@
 """What a module says besides yes and no: once more, not now, wait; and what it never says."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from custom_components.broute.aiobroute import (
+    BRouteError,
     Credentials,
     JoinError,
     JoinRefusedError,
@@ -459,3 +461,97 @@ def test_nobody_is_found_where_no_meter_is() -> None:
             await connect(sim.url, CREDENTIALS, pan=PAN)
 
     run(main())
+
+
+# A day of refusals
+
+
+def refuses_joins(sim: SimulatedPort) -> None:
+    sim.air._refused_joins = 10**9
+
+
+def refuses_associations(sim: SimulatedPort) -> None:
+    sim.air._failing_associations = 10**9
+
+
+def is_not_reachable(sim: SimulatedPort) -> None:
+    sim.air.is_reachable = False
+
+
+def is_silent(sim: SimulatedPort) -> None:
+    sim.air.is_answering = False
+
+
+def is_busy(sim: SimulatedPort) -> None:
+    sim.air.sendings.extend([Sending.BUSY] * 100_000)
+
+
+def is_not_acknowledged(sim: SimulatedPort) -> None:
+    sim.air.sendings.extend([Sending.NOT_SENT] * 100_000)
+
+
+def is_restricted(sim: SimulatedPort) -> None:
+    sim.air.sendings.extend([Sending.RESTRICTED] * 100_000)
+
+
+def is_garbled(sim: SimulatedPort) -> None:
+    sim.air._garbled_sessions = 10**9
+
+
+def is_slow(sim: SimulatedPort) -> None:
+    sim.air.settings = replace(sim.air.settings, unheard_time=311.0)
+    sim.air.is_reachable = False
+
+
+TROUBLES = (
+    refuses_joins,
+    refuses_associations,
+    is_not_reachable,
+    is_silent,
+    is_busy,
+    is_not_acknowledged,
+    is_restricted,
+    is_garbled,
+    is_slow,
+)
+
+
+@both
+@pytest.mark.parametrize("happens", TROUBLES)
+@pytest.mark.timeout(120)
+def test_hours_of_refusals_cost_less_than_a_hundredth_of_each_hour_on_the_air(
+    happens: Callable[[SimulatedPort], None],
+) -> None:
+    """As a program does that tries again every minute, two hours long."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with dongle(scenarios.SOLAR) as sim:
+            happens(sim)
+            most, must_join = 0.0, False
+            while loop.time() < 2 * 3600:
+                due = loop.time() + 60
+                try:
+                    async with await connect(sim.url, CREDENTIALS, pan=PAN, must_join=must_join) as meter:
+                        for _ in range(5):
+                            async with asyncio.timeout(90):
+                                await meter.read()
+                except BRouteError, TimeoutError:
+                    must_join = not must_join
+                most = max(most, sim.air.airtime.last_hour())
+                await asyncio.sleep(max(0, due - loop.time()))
+            assert most <= 36
+            # Back by itself.
+            heal(sim)
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                assert (await meter.read()).power is not None
+
+    run(main())
+
+
+def heal(sim: SimulatedPort) -> None:
+    air = sim.air
+    air._refused_joins = air._failing_associations = air._garbled_sessions = 0
+    air.is_reachable = air.is_answering = True
+    air.sendings.clear()
+    air.settings = replace(air.settings, unheard_time=38.0)
