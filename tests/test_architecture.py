@@ -1,8 +1,10 @@
-"""The layer rule of docs/architecture.md: arrows go down only."""
+"""The layer rules of docs/architecture.md: arrows go down only."""
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
+import re
 
 import pytest
 
@@ -45,6 +47,89 @@ BELOW = {
 }
 """What each file or folder of aiobroute may import of aiobroute; "" is its public face."""
 
+HOME = {
+    "__init__": {
+        "actions",
+        "const",
+        "coordinator",
+        "dongle.ports",
+        "energy.backfill",
+        "energy.dashboard",
+        "energy.store",
+        "repairs",
+        "takeover.built_in",
+    },
+    "config_flow": {
+        "aiobroute",
+        "const",
+        "coordinator",
+        "dongle.credentials",
+        "dongle.ports",
+        "dongle.progress",
+        "dongle.sharing",
+        "energy.dashboard",
+        "options_flow",
+        "repairs",
+        "takeover.built_in",
+    },
+    "sensor": {
+        "const",
+        "coordinator",
+        "energy.details",
+        "energy.plausibility",
+        "entity",
+    },
+    "binary_sensor": {"coordinator", "entity"},
+    "actions": {"aiobroute", "const", "coordinator", "energy.backfill", "energy.source"},
+    "diagnostics": {"const", "coordinator", "dongle.journal", "dongle.sharing"},
+    "entity": {"const", "coordinator"},
+    "options_flow": {"const", "dongle.sharing"},
+    "coordinator": {
+        "aiobroute",
+        "const",
+        "dongle.journal",
+        "dongle.sharing",
+        "energy.backfill",
+        "energy.details",
+        "energy.source",
+        "repairs",
+    },
+    "repairs": {"aiobroute", "const"},
+    "const": set(),
+    "dongle.credentials": {"const"},
+    "dongle.journal": set(),
+    "dongle.ports": {"const"},
+    "dongle.progress": {"aiobroute"},
+    "dongle.sharing": {"const"},
+    "energy.backfill": {
+        "aiobroute",
+        "const",
+        "energy.details",
+        "energy.ledger",
+        "energy.recorder",
+        "energy.source",
+        "energy.statistics",
+        "energy.store",
+    },
+    "energy.source": {"aiobroute", "energy.details"},
+    "energy.details": {"aiobroute"},
+    "energy.recorder": {"energy.ledger", "energy.statistics"},
+    "energy.plausibility": {"aiobroute", "energy.statistics"},
+    "energy.statistics": {"aiobroute", "energy.ledger"},
+    "energy.store": {"aiobroute", "const", "energy.ledger"},
+    "energy.ledger": {"aiobroute"},
+    "energy.dashboard": {"const"},
+    "takeover.built_in": {"const", "takeover.move"},
+    "takeover.move": {"const"},
+    "dongle.__init__": set(),
+    "energy.__init__": set(),
+    "takeover.__init__": set(),
+}
+"""What each file that knows Home Assistant may import of ours, also for type checkers and within a function."""
+
+RECORDER_USERS = {"energy/recorder.py", "takeover/move.py"}
+"""Whose statistics are written by the first, and renamed by the second, for those who move over."""
+
 PURE = ("echonet", "j11", "skstack")
 IMPURE = {"asyncio", "random", "serialx", "time"}
 
@@ -62,9 +147,9 @@ def _imports(path: Path) -> Iterator[tuple[int, str]]:
                 yield level, module
 
 
-def _own_imports(path: Path) -> Iterator[str]:
-    """Yield what a file of aiobroute imports of aiobroute, by its name from the top."""
-    folder = path.parent.relative_to(STACK).parts
+def _own_imports(path: Path, top: Path = STACK) -> Iterator[str]:
+    """Yield what a file below some folder imports of that folder, by its name from there."""
+    folder = path.parent.relative_to(top).parts
     for level, name in _imports(path):
         if level:
             parts = (*folder[: len(folder) - level + 1], *filter(None, name.split(".")))
@@ -102,10 +187,58 @@ def test_serialx_is_used_in_one_file() -> None:
     assert users == {"port.py"}
 
 
-def test_home_assistant_files_use_the_public_face_only() -> None:
-    for path in INTEGRATION.glob("*.py"):
-        deep = [name for level, name in _imports(path) if level == 1 and name.startswith("aiobroute.")]
-        assert not deep, f"{path.name} imports {deep}"
+HOME_FILES = sorted(path for path in INTEGRATION.rglob("*.py") if not path.is_relative_to(STACK))
+
+
+def _home_imports(path: Path) -> set[str]:
+    """Return what a file that knows Home Assistant imports of ours; a folder counts as its public face."""
+    return {f"{name}.__init__" if f"{name}.__init__" in HOME else name for name in _own_imports(path, INTEGRATION)}
+
+
+def _home_name(path: Path) -> str:
+    return ".".join(path.relative_to(INTEGRATION).with_suffix("").parts)
+
+
+@pytest.mark.parametrize("path", HOME_FILES, ids=_home_name)
+def test_a_home_assistant_file_imports_what_its_row_says(path: Path) -> None:
+    # Of aiobroute only the public face is in a row.
+    assert not _home_imports(path) - HOME[_home_name(path)]
+
+
+def test_there_is_a_row_for_each_home_assistant_file() -> None:
+    assert {_home_name(path) for path in HOME_FILES} == set(HOME)
+
+
+@pytest.mark.parametrize("table", [BELOW, HOME], ids=["aiobroute", "Home Assistant"])
+def test_no_circle(table: dict[str, set[str]]) -> None:
+    # Raises CycleError, which tells the circle.
+    list(TopologicalSorter({name: below - {name} for name, below in table.items()}).static_order())
+
+
+def test_rooms_do_not_know_each_other() -> None:
+    for name, below in HOME.items():
+        room, _, file = name.rpartition(".")
+        if room and file:
+            assert {each.partition(".")[0] for each in below} <= {room, "const", "aiobroute"}, name
+
+
+def test_the_recorder_is_touched_in_one_file_and_where_entities_move() -> None:
+    users = {
+        str(path.relative_to(INTEGRATION))
+        for path in HOME_FILES
+        for level, name in _imports(path)
+        if not level and name.startswith(("homeassistant.components.recorder", "sqlalchemy"))
+    }
+    assert users == RECORDER_USERS
+
+
+def test_the_table_of_home_assistant_files_is_that_of_the_page() -> None:
+    page = (
+        (ROOT / "docs" / "architecture.md").read_text().partition("## The Home Assistant side")[2].partition("\n## ")[0]
+    )
+    rows = dict(re.findall(r"^\| `([\w/]+)\.py` \|.*\| ([^|]*) \|$", page, re.MULTILINE))
+    told = {name.replace("/", "."): set(re.findall(r"[\w.]+", cell)) for name, cell in rows.items()}
+    assert told == {name: below for name, below in HOME.items() if not name.endswith(".__init__")}
 
 
 def test_the_simulator_knows_nothing_of_ours() -> None:

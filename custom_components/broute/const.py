@@ -4,6 +4,8 @@ from datetime import timedelta
 from typing import Final
 
 DOMAIN: Final = "broute"
+BUILT_IN: Final = "route_b_smart_meter"
+"""Home Assistant's own integration for the same meters."""
 
 CONF_ROUTE_B_ID: Final = "route_b_id"
 CONF_PAN: Final = "pan"

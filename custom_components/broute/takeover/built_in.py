@@ -12,15 +12,13 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.recorder import DATA_INSTANCE, async_migration_in_progress
 
-from ..const import CONF_ROUTE_B_ID
+from ..const import BUILT_IN, CONF_ROUTE_B_ID
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
-
-BUILT_IN: Final = "route_b_smart_meter"
 
 CONF_TAKES_OVER: Final = "takes_over"
 """The built-in integration's entry whose entities are to become those of ours; not there any more once they are."""

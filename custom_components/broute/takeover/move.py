@@ -17,8 +17,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
 from sqlalchemy import select
 
-from ..const import DOMAIN
-from .built_in import BUILT_IN
+from ..const import BUILT_IN, DOMAIN
 
 if TYPE_CHECKING:
     from homeassistant.components.energy.data import EnergyPreferencesUpdate
