@@ -233,7 +233,7 @@ class Reconciler:
     async def _async_rows(self, statistic_id: str, chunks: Iterable[Chunk]) -> dict[int, list[Row]]:
         """Return what the recorder has in some chunks."""
         return {
-            chunk.begin: await _async_read(self.hass, _hours, statistic_id, chunk.begin, chunk.begin + CHUNK)
+            chunk.begin: await _async_read(self.hass, _hours, statistic_id, chunk.compared_from, chunk.begin + CHUNK)
             for chunk in chunks
         }
 

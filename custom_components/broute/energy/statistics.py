@@ -106,11 +106,12 @@ class Summary:
         """Return whether no row can differ by as much as anybody could see."""
         if self.count != other.count:
             return False
-        bound = NOTHING * max(self.count, 1)
+        # Each number was rounded by less than one.
+        bound = max(self.count, 1)
         return (
             abs(self.sums - other.sums) <= bound
             and abs(self.states - other.states) <= bound
-            and abs(self.weighted - other.weighted) <= bound * CHUNK / HOUR
+            and abs(self.weighted - other.weighted) <= bound * CHUNK / HOUR / 2
         )
 
 
@@ -141,6 +142,11 @@ class Chunk:
     def first(self) -> Row | None:
         """Return the first row."""
         return Row(*self._packed[:3]) if self._packed else None
+
+    @property
+    def compared_from(self) -> int:
+        """Return where to begin to compare: right after the last row before it, or at its own beginning."""
+        return self.begin if self.before.row is None else min(self.begin, self.before.row.start + HOUR)
 
     def summary(self, offset: int, until: int) -> Summary:
         """Return the summary of the rows that end by some time, on top of an offset."""
@@ -396,8 +402,8 @@ def offset_of(before: Row | None, first: Point | None) -> int:
 def differences(wanted: Wanted, chunk: Chunk, recorded: Sequence[Row], following: Row | None) -> list[Row]:
     """Return the rows of a chunk that have to be written: the recorder lacks them, or has them otherwise.
 
-    Rows of hours whose end the ledger does not know keep their state if it fits between its neighbours; `following`
-    is the first row after the chunk.
+    Rows of hours whose end the ledger does not know keep their state if it fits between its neighbours: those before
+    the chunk, back to the last one that the ledger knows, belong to `recorded`; `following` is the first row after it.
     """
     first = wanted.first
     if first is None:
@@ -507,6 +513,6 @@ def running(wanted: Wanted, rows: Sequence[Row], since: int | None, slot: int) -
         return [anchor]
     if abs(shift) <= NOTHING:
         return []
-    base = latest.sum - latest.state
-    run = [row for row in rows if abs(row.sum - row.state - base) <= NOTHING and row.start >= (since or 0)]
+    shifts = ((row, shift_of(wanted, row)) for row in rows if row.start >= (since or 0))
+    run = [row for row, off in shifts if off is not None and abs(off - shift) <= NOTHING]
     return [Row(row.start, row.state, row.sum - shift) for row in run]
