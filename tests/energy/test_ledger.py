@@ -252,14 +252,14 @@ def test_the_new_meter_is_not_asked_for_what_it_counted_elsewhere() -> None:
 
 def test_a_meter_begins_once() -> None:
     ledger = Ledger()
-    assert ledger.tenure is None
+    assert not ledger.tenures
     assert ledger.begin(A)
     assert is_changed(ledger)
     ledger.is_index_changed = False
     assert not ledger.begin(A)
     assert not is_changed(ledger)
     assert ledger.tenure is ledger.tenures[0]
-    assert ledger.tenures[0].since is None
+    assert [tenure.since for tenure in ledger.tenures] == [None]
     # Who was never heard has counted nothing here.
     assert ledger.begin(B)
     assert is_changed(ledger)
