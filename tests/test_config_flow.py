@@ -42,7 +42,7 @@ from .simulator import scenarios
 from .simulator.dongle import STRANGERS
 from .simulator.meter import MeterSettings
 from .simulator.radio import Network, RadioSettings
-from .simulator.record import SCAN
+from .simulator.record import JOIN, SCAN
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 
 if TYPE_CHECKING:
@@ -387,6 +387,29 @@ async def test_the_browser_shows_how_far_it_is(hass: HomeAssistant) -> None:
     assert max(browser.ring) <= 1
     # Once a second, and at each step.
     assert len(browser.ring) > 60
+
+
+async def test_the_browser_shows_that_the_meter_does_not_answer_yet(hass: HomeAssistant) -> None:
+    browser = Browser(hass)
+    browser.open()
+    with dongle(scenarios.LATE_REFUSAL) as sim:
+        flow = await start(hass)
+        browser.show(await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim)))
+        await hass.async_block_till_done()
+    assert list(dict.fromkeys(action for action, _ in browser.shown)) == ["probe", "scan", "join", "wait"]
+    assert browser.last is not None
+    assert browser.last["errors"] == {"base": "join_unanswered"}, "the meter, not the dongle"
+
+
+async def test_a_join_that_takes_long_can_be_given_up_in_the_browser(hass: HomeAssistant) -> None:
+    with dongle(scenarios.LATE_REFUSAL) as sim:
+        flow = await start(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(100)
+        assert sim.record.count(JOIN) == 1
+        hass.config_entries.flow.async_abort(flow["flow_id"])
+        await asyncio.sleep(1)
+        assert sim.record.opens == sim.record.closes
 
 
 async def test_the_browser_shows_what_is_heard(hass: HomeAssistant) -> None:
