@@ -30,7 +30,7 @@ from ..soak.energy import energy_soak
 from ..soak.installation import Installation
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from homeassistant.core import HomeAssistant
 
@@ -55,13 +55,15 @@ type Home = tuple[Installation, SimulatedPort]
 
 
 @asynccontextmanager
-async def house(folder: Path, scenario: Scenario = scenarios.SOLAR, **options: Any) -> AsyncIterator[Home]:
+async def house(
+    folder: Path, scenario: Scenario = scenarios.SOLAR, *, recorded: Sequence[str] = (), **options: Any
+) -> AsyncIterator[Home]:
     """Run Home Assistant with a recorder on a file; not started yet."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
     with time_machine.travel(clock(), tick=False) as wall, simulated_port(scenario, speed=1, clock=clock) as sim:
         loop.wall = wall
-        home = Installation(folder, sim, lambda _: None, Sqlite(folder / "statistics.db"), options)
+        home = Installation(folder, sim, lambda _: None, Sqlite(folder / "statistics.db"), options, recorded)
         try:
             yield home, sim
         finally:

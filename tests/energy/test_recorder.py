@@ -1,0 +1,248 @@
+"""Whatever is done to a real recorder's database, the next look makes it right."""
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.recorder import get_instance
+import pytest
+from sqlalchemy import event
+
+from ..aiobroute.virtual_time import START
+from ..recorder import ask, bars
+from ..simulator import scenarios
+from ..simulator.meter import MeterSettings
+from ..simulator.transport import SimulatedPort
+from .test_backfill import (
+    DAY,
+    EXPORT,
+    HOUR,
+    IMPORT,
+    MINUTE,
+    assert_true,
+    call,
+    count_days,
+    house,
+    live,
+    lose_database,
+    rename_table,
+)
+
+if TYPE_CHECKING:
+    from ..databases import Database
+    from ..soak.installation import Installation
+
+FEW_DAYS = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=5))
+
+
+def database_of(home: Installation) -> Database:
+    assert home.database is not None
+    return home.database
+
+
+def comparisons(home: Installation) -> list[str]:
+    """Return a list to which each comparison of rows by their sums adds itself."""
+    found: list[str] = []
+
+    def executed(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if "GROUP BY" in statement and "sum(statistics.sum)" in statement:
+            found.append(statement)
+
+    event.listen(get_instance(home.hass).engine, "before_cursor_execute", executed)
+    return found
+
+
+def count_history(sim: SimulatedPort) -> int:
+    """Return how often the meter was asked for anything that it remembers."""
+    codes = {0xE2, 0xE4, 0xEC}
+    return sum(bool(codes & set(data[12::2])) and data[10] == 0x62 for data in sim.record.datagrams_from_client)
+
+
+@pytest.mark.parametrize("after", [10, 90 * MINUTE], ids=["in the first import", "later"])
+def test_the_disk_is_full_for_a_while(tmp_path: Path, after: float) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            await asyncio.sleep(after)
+            database_of(home).refuse_statistics()
+            await asyncio.sleep(130 * MINUTE)
+            database_of(home).accept_statistics()
+            asked = count_days(sim)
+            await asyncio.sleep(70 * MINUTE)
+            await assert_true(home, sim, hours=24 * 4 + 15)
+            assert count_days(sim) == asked, "what is known was asked for again"
+
+    live(story)
+
+
+def test_off_and_then_the_disk_is_full(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await home.stop()
+            await asyncio.sleep(30 * 60 * MINUTE)
+            database_of(home).refuse_statistics()
+            await home.start()
+            await asyncio.sleep(150 * MINUTE)
+            database_of(home).accept_statistics()
+            await asyncio.sleep(70 * MINUTE)
+            await assert_true(home, sim, hours=24 * 5 + 20)
+
+    live(story)
+
+
+def test_an_older_copy_of_the_database_is_put_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS, interval=300) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            database_of(home).keep("older")
+            await asyncio.sleep(36 * 60 * MINUTE)
+            await home.stop()
+            database_of(home).put_back("older")
+            asked = count_days(sim)
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await assert_true(home, sim, hours=24 * 5 + 22)
+            assert count_days(sim) == asked
+
+    live(story)
+
+
+def test_the_database_is_deleted_and_corrections_by_hand_stay(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            corrected = (START - 2 * DAY).replace(hour=10, minute=0, second=0)
+            get_instance(home.hass).async_adjust_statistics(IMPORT, corrected, -0.2, "kWh")
+            await asyncio.sleep(61 * MINUTE)
+            before = {each: await bars(home.hass, each, START - 9 * DAY) for each in (IMPORT, EXPORT)}
+            counter = sim.meter.energy_in
+            assert before[IMPORT][corrected] == counter(corrected + HOUR) - counter(corrected) - Decimal("0.2")
+            for _ in range(2):
+                await home.stop()
+                lose_database(tmp_path)
+                asked = count_history(sim)
+                await home.start()
+                await asyncio.sleep(60)
+                for each, shown in before.items():
+                    assert await bars(home.hass, each, START - 9 * DAY) == shown
+                assert count_history(sim) == asked, "the meter was asked for what is known"
+            await call(home, "import_history", START - 2 * DAY, START - 2 * DAY)
+            await assert_true(home, sim, hours=24 * 4 + 15)
+
+    live(story)
+
+
+def test_statistics_are_cleared(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await ask(home.hass, "recorder/clear_statistics", statistic_ids=[IMPORT])
+            asked = count_days(sim)
+            await asyncio.sleep(70 * MINUTE)
+            await assert_true(home, sim, hours=24 * 4 + 15)
+            assert count_days(sim) == asked
+
+    live(story)
+
+
+def test_a_sensor_is_disabled_for_thirty_hours(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS, interval=300) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            registry = er.async_get(home.hass)
+            registry.async_update_entity(EXPORT, disabled_by=er.RegistryEntryDisabler.USER)
+            await asyncio.sleep(30 * 60 * MINUTE)
+            registry.async_update_entity(EXPORT, disabled_by=None)
+            await asyncio.sleep(70 * MINUTE)
+            await assert_true(home, sim, hours=24 * 5 + 20)
+
+    live(story)
+
+
+def test_it_is_looked_at_once_an_hour(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, _):
+            await home.start()
+            await asyncio.sleep(70 * MINUTE)
+            found = comparisons(home)
+            await asyncio.sleep(180 * MINUTE)
+            # Of each direction before the meter was asked, and after it; written in between.
+            assert 3 * 2 <= len(found) <= 3 * 2 * 4
+
+    live(story)
+
+
+def test_nothing_is_looked_at_that_is_not_recorded(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS, recorded=["light.*"]) as (home, _):
+            await home.start()
+            found = comparisons(home)
+            await asyncio.sleep(180 * MINUTE)
+            assert not found
+            assert not await bars(home.hass, IMPORT, START - 9 * DAY)
+
+    live(story)
+
+
+def test_the_action_while_the_database_cannot_be_read(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, _):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            rename_table(tmp_path, "statistics", "mislaid")
+            with pytest.raises(HomeAssistantError) as found:
+                await call(home, "import_history", START - DAY, START - DAY)
+            rename_table(tmp_path, "mislaid", "statistics")
+            assert found.value.translation_key == "history_no_database"
+            done = await call(home, "import_history", START - DAY, START - DAY)
+            assert done["hours_read"] == 48
+
+    live(story)
+
+
+def test_a_recorder_that_is_never_ready(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            ready = get_instance(home.hass).async_recorder_ready
+            ready.clear()
+            begin = asyncio.get_running_loop().time()
+            with pytest.raises(HomeAssistantError) as found:
+                await call(home, "import_history", START - DAY, START - DAY)
+            assert found.value.translation_key == "history_no_database"
+            assert asyncio.get_running_loop().time() - begin < 5 * 60
+            await asyncio.sleep(130 * MINUTE)
+            told = [record for record in caplog.records if "The history waits" in record.getMessage()]
+            assert len([record for record in told if record.levelname == "WARNING"]) == 1
+            ready.set()
+            await asyncio.sleep(70 * MINUTE)
+            await assert_true(home, sim, hours=24 * 4 + 17)
+
+    live(story)
+
+
+@pytest.mark.xfail(reason="what a meter refused once is not asked for again as long as the connection lasts")
+def test_the_meter_refuses_its_history_in_the_first_import(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await asyncio.sleep(25)
+            values = sim.meter.device.values
+            values[0xE2] = b""
+            await asyncio.sleep(10)
+            del values[0xE2]
+            await asyncio.sleep(80 * MINUTE)
+            await assert_true(home, sim, hours=2352)
+
+    live(story)
