@@ -253,6 +253,7 @@ def test_the_new_meter_is_not_asked_for_what_it_counted_elsewhere() -> None:
 def test_a_meter_begins_once() -> None:
     ledger = Ledger()
     assert not ledger.tenures
+    assert not is_changed(ledger)
     assert ledger.begin(A)
     assert is_changed(ledger)
     ledger.is_index_changed = False

@@ -320,7 +320,7 @@ def test_how_much_can_have_flowed(seconds: int, *, is_exact: bool, most: int) ->
     assert Point(BEGIN + seconds, (101 + most) * STEP, None, STEP, is_exact).rise_from(before) is None
     assert Point(BEGIN + seconds, 99 * STEP, None, STEP, is_exact).rise_from(before) is None
     assert Point(BEGIN - HOUR, 100 * STEP, None, STEP).rise_from(before) is None
-    assert (FASTEST, SLACK) == (50, 600)
+    assert (FASTEST, SLACK, PERIOD) == (50, 600, 300)
 
 
 def test_a_counter_begins_again() -> None:
@@ -873,8 +873,9 @@ def test_the_recorder_repeats_an_old_state() -> None:
     old = Row(BEGIN + 5 * HOUR + 600, 5_012 * STEP, 12 * STEP + 70)
     assert shift_of(wanted, old) == 0
     assert running(wanted, [old], None, old.start) == []
-    wrong = replace(old, sum=old.sum + 99)
-    assert shift_of(wanted, wrong) is None
+    for off in (NOTHING, -NOTHING):
+        assert shift_of(wanted, replace(old, sum=old.sum + off)) == 0
+    assert shift_of(wanted, replace(old, sum=old.sum + NOTHING + 1)) is None
 
 
 def test_only_rows_that_were_counted_on_from_one_another_are_moved() -> None:
