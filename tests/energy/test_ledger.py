@@ -12,6 +12,7 @@ from custom_components.broute.energy.ledger import (
     DIRECTIONS,
     ENERGY_IN,
     ENERGY_OUT,
+    HALF_HOUR,
     HALF_HOUR_SECONDS,
     MICRO,
     SLOTS,
@@ -221,6 +222,7 @@ def test_holes(source: Source, *, is_hole: bool) -> None:
 def test_the_half_hours_of_a_day() -> None:
     times = list(half_hours(DAY))
     assert (times[0], len(times)) == (BEGIN, 48)
+    assert HALF_HOUR.total_seconds() == HALF_HOUR_SECONDS
     assert times == [BEGIN + number * 1800 for number in range(48)]
 
 
