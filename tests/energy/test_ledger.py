@@ -316,6 +316,7 @@ def test_a_meter_that_counts_otherwise_than_it_was_taken_for() -> None:
     fill(ledger, {BEGIN + 86400 * 4: 14})
     ledger.begin(A)
     fill(ledger, {BEGIN + 86400 * 5: 15})
+    ledger.hear(moment(BEGIN + 86400 * 5), {ENERGY_IN: 15}, TENTH)
     ledger.changed.clear()
     ledger.is_index_changed = False
     versions = {place: month.version for place, month in ledger.months.items()}
