@@ -13,12 +13,12 @@ import serialx
 
 from tests.aiobroute.virtual_time import clock, run
 from tests.simulator import scenarios
-from tests.simulator.echonet import CONTROLLER, METER, Esv, Frame, property_map
+from tests.simulator.echonet import CONTROLLER, METER, Esv, Excess, Frame, property_map
 from tests.simulator.faults import Fault
 from tests.simulator.host import Host, lines_of, opened
 from tests.simulator.household import JST, household
 from tests.simulator.line import LineSettings
-from tests.simulator.meter import Gap, Meter, MeterSettings, Reverse
+from tests.simulator.meter import Gap, Meter, MeterSettings, Refusal, Reverse
 from tests.simulator.radio import Renewal, Sending
 from tests.simulator.transport import simulated_port
 
@@ -360,6 +360,43 @@ def test_meters_that_do_not_like_many_properties() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"most_per_get": 1, "excess": Excess.OMITTED}, "1081000502880105FF015201E10101"),
+        ({"most_per_get": 1, "excess": Excess.ALL_REFUSED}, "1081000502880105FF015202E100D700"),
+        ({"most_per_get": 1, "excess": Excess.IGNORED}, None),
+        ({"most_bytes": 5, "excess": Excess.REFUSED}, "1081000502880105FF015202E10101D700"),
+        ({"most_bytes": 6}, "1081000502880105FF017202E10101D70106"),
+        ({"ignored": (0xD7,)}, None),
+        ({"values": {0xE1: ""}, "stops_at_refusal": True}, "1081000502880105FF015202E100D700"),
+        ({"values": {0xE1: ""}}, "1081000502880105FF015202E100D70106"),
+    ],
+)
+def test_what_is_too_much_for_one_answer(settings: dict[str, Any], expected: str | None) -> None:
+    assert answer("1081000505FF010288016202E100D700", **settings) == expected
+
+
+def test_refusals_that_pass() -> None:
+    clock = Clock()
+    minute = timedelta(minutes=1)
+    device = meter(
+        clock, refusals=(Refusal(codes=(0xE1, 0xD7), answers=1), Refusal(codes=(0xE0, 0xE5), time=minute))
+    ).device
+    assert [device.read(0xE1), device.read(0xE1), device.read(0xD7), device.read(0xD7)] == [None, b"\1", None, b"\6"]
+    assert not device.write(0xE5, b"\1")
+    clock.now += minute / 2
+    assert device.read(0xE0) is None
+    clock.now += minute / 2
+    assert device.read(0xE0) is not None
+    assert device.write(0xE5, b"\1")
+    device.refuse(0xE7)
+    clock.now += 1000 * minute
+    assert device.read(0xE7) is None
+    device.refusals.clear()
+    assert device.read(0xE7) is not None
+
+
+@pytest.mark.parametrize(
     ("module", "command", "expected"),
     [
         ("bp35a1", "SKVER", ["EVER 1.2.10", "OK"]),
@@ -662,6 +699,14 @@ async def test_a_forgotten_session_is_acknowledged_and_silent() -> None:
         assert events(await host.send(b"\x10\x81")) == ["21 00"]
         assert await host.request(Esv.GET, (0xE1, b"")) == []
         await host.ask("SKTERM")
+        await host.join()
+        assert await host.get(0xE1)
+
+
+async def test_a_deaf_session_is_acknowledged_and_silent_until_the_next_one() -> None:
+    async with joined(scenarios.DEAF_SESSION) as (_, host):
+        for _ in range(3):
+            assert await host.request(Esv.GET, (0xE1, b"")) == []
         await host.join()
         assert await host.get(0xE1)
 

@@ -49,6 +49,8 @@ class Session:
     """The meter does not know of it any more."""
     is_garbled: bool = False
     """The keys of the two sides differ."""
+    is_deaf: bool = False
+    """The meter takes requests, but answers none."""
 
 
 class Air:
@@ -90,6 +92,8 @@ class Air:
         self._unheard_joins = settings.unheard_joins
         self._garbled_sessions = settings.garbled_sessions
         self._failing_associations = settings.failing_associations
+        self.deaf_sessions = settings.deaf_sessions
+        """How many of the next sessions are deaf to requests."""
         self._terminated: float | None = None
         self._late: list[Datagram] = []
         self.meter = meter
@@ -270,6 +274,9 @@ class Air:
 
     def _joined(self) -> None:
         self._begin_session()
+        if self.session is not None and self.deaf_sessions:
+            self.deaf_sessions -= 1
+            self.session.is_deaf = True
         self._later(INSTANCES, self._notices.announce_instances)
 
     def _begin_session(self) -> None:
@@ -331,7 +338,7 @@ class Air:
 
     def _deliver(self, payload: bytes) -> None:
         """Let the meter have a datagram."""
-        if not self._is_meter_talking:
+        if not self._is_meter_talking or (self.session is not None and self.session.is_deaf):
             return
         self._notices.hear(payload)
         telegram = self.meter.answer(payload)

@@ -1,7 +1,7 @@
 """ECHONET Lite frames, and a node that answers requests to its objects (EL2 3.2)."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -102,6 +102,32 @@ def property_map(codes: set[int]) -> bytes:
     return bytes([len(codes), *columns])
 
 
+class Excess(Enum):
+    """What becomes of a Get that asks for more than a node can answer."""
+
+    REFUSED = "what is too much is refused"
+    OMITTED = "what is too much is not mentioned in the answer"
+    ALL_REFUSED = "everything is refused"
+    IGNORED = "there is no answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ability:
+    """How much a node can answer."""
+
+    properties: int | None = None
+    """In one Get."""
+    size: int | None = None
+    """Bytes of one answer."""
+    excess: Excess = Excess.REFUSED
+    answers_many: bool = True
+    """Otherwise a Get of several properties stays without an answer."""
+    stops_at_refusal: bool = False
+    """Whether it refuses everything behind the first property that it refuses."""
+    ignored: frozenset[int] = frozenset()
+    """A Get with one of these stays without an answer."""
+
+
 class EchonetObject(Protocol):
     """What a node has to know of one of its objects."""
 
@@ -126,10 +152,7 @@ class Node:
     """Objects that answer requests."""
 
     objects: Mapping[bytes, EchonetObject]
-    most_per_get: int | None = None
-    """A Get of more properties has the rest refused."""
-    answers_many: bool = True
-    """Otherwise a Get of several properties stays without an answer."""
+    ability: Ability = Ability()
 
     def answer(self, payload: bytes) -> Telegram | None:
         """Return the answer to a request, if there is to be one."""
@@ -142,8 +165,9 @@ class Node:
 
     def _serve(self, target: EchonetObject, frame: Frame) -> Telegram | None:
         match frame.service:
-            case Esv.GET if self.answers_many or len(frame.properties) == 1:
-                return _reply(frame, Esv.GET_RES, Esv.GET_SNA, self._gotten(target, frame.properties))
+            case Esv.GET:
+                gotten = self._answered(target, frame.properties)
+                return None if gotten is None else _reply(frame, Esv.GET_RES, Esv.GET_SNA, gotten)
             case Esv.INF_REQ:
                 return _reply(frame, Esv.INF, Esv.INF_SNA, self._gotten(target, frame.properties))
             case Esv.SET_I | Esv.SET_C:
@@ -152,11 +176,41 @@ class Node:
                 return self._set_get(target, frame)
         return None
 
+    def _answered(self, target: EchonetObject, asked: Properties) -> Properties | None:
+        """Return what a Get is answered with, if it is answered."""
+        ability = self.ability
+        if (len(asked) > 1 and not ability.answers_many) or any(epc in ability.ignored for epc, _ in asked):
+            return None
+        read = self._gotten(target, asked)
+        fitting = self._fitting(read)
+        if fitting == len(read):
+            return read
+        match ability.excess:
+            case Excess.REFUSED:
+                return read[:fitting] + tuple((epc, b"") for epc, _ in read[fitting:])
+            case Excess.OMITTED:
+                return read[:fitting]
+            case Excess.ALL_REFUSED:
+                return tuple((epc, b"") for epc, _ in read)
+            case Excess.IGNORED:
+                return None
+
+    def _fitting(self, read: Properties) -> int:
+        """Return how many of these properties an answer has room for."""
+        room, size = self.ability.properties or len(read), 0
+        for place, (_, edt) in enumerate(read):
+            size += 2 + len(edt)
+            if place == room or (self.ability.size is not None and size > self.ability.size):
+                return place
+        return len(read)
+
     def _gotten(self, target: EchonetObject, asked: Properties) -> Properties:
         """Return what was asked for; refused properties are empty."""
-        limit = len(asked) if self.most_per_get is None else self.most_per_get
-        values = [target.read(epc) if place < limit else None for place, (epc, _) in enumerate(asked)]
-        return tuple((epc, edt or b"") for (epc, _), edt in zip(asked, values, strict=True))
+        gotten: list[tuple[int, bytes]] = []
+        for epc, _ in asked:
+            is_over = self.ability.stops_at_refusal and any(not edt for _, edt in gotten)
+            gotten.append((epc, b"" if is_over else target.read(epc) or b""))
+        return tuple(gotten)
 
     def _set_get(self, target: EchonetObject, frame: Frame) -> Telegram:
         written = _written(target, frame.properties)
@@ -180,7 +234,7 @@ def _written(target: EchonetObject, wanted: Properties) -> Properties:
 
 
 def _reply(request: Frame, success: Esv, failure: Esv, read: Properties) -> Telegram:
-    service = success if all(edt for _, edt in read) else failure
+    service = success if len(read) == len(request.properties) and all(edt for _, edt in read) else failure
     return Telegram(_returned(request, service, read), to_all=service == Esv.INF)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from .echonet import METER, PROFILE, Node, Telegram, property_map
+from .echonet import METER, PROFILE, Ability, Excess, Node, Telegram, property_map
 from .household import EPOCH, JOULES_PER_KWH, JST, household
 
 NO_ENERGY = bytes.fromhex("FFFFFFFE")
@@ -48,6 +48,17 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Properties that a meter has, but does not tell or set for a while, as when it starts or is busy."""
+
+    codes: tuple[int, ...]
+    answers: int | None = None
+    """So often for each of them."""
+    time: timedelta | None = None
+    """From when one of them is asked for first; without either, for ever."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterSettings:
     """What kind of meter it is, and what is wrong with it."""
 
@@ -78,7 +89,16 @@ class MeterSettings:
     rival_turns: int = 1
     """How often it does."""
     most_per_get: int | None = None
+    most_bytes: int | None = None
+    """Bytes of one answer's properties."""
+    excess: Excess = Excess.REFUSED
+    """What becomes of a Get for more than that."""
     answers_many: bool = True
+    stops_at_refusal: bool = False
+    """Whether everything behind a refused property is refused, too."""
+    ignored: tuple[int, ...] = ()
+    """A Get with one of these stays without an answer."""
+    refusals: tuple[Refusal, ...] = ()
     location: int = 0x00
     maker: str = "000016"
     serial: str = "S18012345678"
@@ -211,11 +231,34 @@ def floor(at: datetime, step: timedelta) -> datetime:
     return midnight + (at - midnight) // step * step
 
 
+@dataclass(slots=True)
+class _Refusing:
+    """A refusal that goes on."""
+
+    clock: Clock
+    refusal: Refusal
+    counts: dict[int, int] = field(default_factory=dict)
+    end: datetime | None = None
+
+    def refuses(self, epc: int) -> bool:
+        """Return whether a property is refused once more."""
+        if epc not in self.refusal.codes:
+            return False
+        if self.refusal.answers is not None:
+            self.counts[epc] = self.counts.get(epc, 0) + 1
+            return self.counts[epc] <= self.refusal.answers
+        if self.refusal.time is None:
+            return True
+        self.end = self.end or self.clock() + self.refusal.time
+        return self.clock() < self.end
+
+
 class MeterObject:
     """The object 028801: a register for each property code."""
 
-    def __init__(self, settings: MeterSettings, counters: Counters) -> None:
+    def __init__(self, settings: MeterSettings, counters: Counters, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
         self.counters = counters
         self.on_change: Callable[[int], None] = lambda _: None
         """Called with the code of a property that is announced when it changes."""
@@ -223,6 +266,7 @@ class MeterObject:
         """Values that are given out a single time, then forgotten."""
         self.values = {epc: bytes.fromhex(text) for epc, text in settings.values.items()}
         """Values that replace what is measured; empty means refused."""
+        self.refusals = [_Refusing(clock, refusal) for refusal in settings.refusals]
         self.day = 0xFF
         self._rival_turns = settings.rival_turns if settings.rival_day is not None else 0
         self._half_hours = Selector(HALF_HOUR, 12)
@@ -231,8 +275,18 @@ class MeterObject:
         self._faulty = False
         self.registers = self._registers()
 
+    def refuse(self, *codes: int, answers: int | None = None, time: timedelta | None = None) -> None:
+        """Refuse properties from now on: so often, for so long, or until `refusals` is cleared."""
+        self.refusals.append(_Refusing(self._clock, Refusal(codes=codes, answers=answers, time=time)))
+
+    def _is_refused(self, epc: int) -> bool:
+        # Each of them has its own count.
+        return bool(sum(refusing.refuses(epc) for refusing in self.refusals))
+
     def read(self, epc: int) -> bytes | None:
         """Return a value."""
+        if self._is_refused(epc):
+            return None
         if epc in self.once:
             return self.once.pop(epc)
         if epc in self.values:
@@ -242,7 +296,7 @@ class MeterObject:
 
     def write(self, epc: int, edt: bytes) -> bool:
         """Set a value."""
-        if self.values.get(epc) == b"":
+        if self._is_refused(epc) or self.values.get(epc) == b"":
             return False
         match epc:
             case 0x81 if len(edt) == 1 or (len(edt) == 17 and edt[0] == 1):
@@ -398,10 +452,16 @@ class Meter:
     def __init__(self, settings: MeterSettings, clock: Clock) -> None:
         self.settings = settings
         self.counters = Counters(settings, clock)
-        self.device = MeterObject(settings, self.counters)
-        self._node = Node(
-            {METER: self.device, PROFILE: ProfileObject(settings)}, settings.most_per_get, settings.answers_many
+        self.device = MeterObject(settings, self.counters, clock)
+        ability = Ability(
+            properties=settings.most_per_get,
+            size=settings.most_bytes,
+            excess=settings.excess,
+            answers_many=settings.answers_many,
+            stops_at_refusal=settings.stops_at_refusal,
+            ignored=frozenset(settings.ignored),
         )
+        self._node = Node({METER: self.device, PROFILE: ProfileObject(settings)}, ability)
 
     def energy_in(self, at: datetime) -> Decimal:
         """Return what the register showed at a true time, in kWh taken from the grid."""

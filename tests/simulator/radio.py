@@ -110,6 +110,8 @@ class RadioSettings:
     """Seconds until a module gives up joining; the repetitions of some go on for minutes."""
     garbled_sessions: int = 0
     """The first sessions whose datagrams from the meter the module cannot decrypt."""
+    deaf_sessions: int = 0
+    """The first sessions in which the meter acknowledges every request and answers none; the next one is as usual."""
     failing_associations: int = 0
     """The first connections of a module to the coordinator that come to nothing, where they are a step of their own."""
     rejoin_pause: float = 0.0

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .echonet import Esv
+from .echonet import Esv, Excess
 from .faults import Fault
 from .habits import Former, ModuleSettings
 from .line import LineSettings
-from .meter import MeterSettings, Reverse
+from .meter import MeterSettings, Refusal, Reverse
 from .radio import PASSWORD, ROUTE_B_ID, Network, RadioSettings, Renewal, Sending
 
 if TYPE_CHECKING:
@@ -237,6 +237,36 @@ LEFT_ELSEWHERE = Scenario(
     summary="another program has joined another meter with its credentials",
     module=ModuleSettings(former=Former(meter=1)),
     others=(SECOND_METER,),
+)
+REFUSES_VALUES = Scenario(
+    summary="for 70 seconds everything that a reading needs is refused, as by a meter that has just started",
+    meter=MeterSettings(solar=True, refusals=(Refusal(codes=(0xE7, 0xE8, 0xE0, 0xE3), time=timedelta(seconds=70)),)),
+)
+REFUSES_UNIT = Scenario(
+    summary="the unit of the counters is refused for a minute",
+    meter=MeterSettings(refusals=(Refusal(codes=(0xE1,), time=timedelta(minutes=1)),)),
+)
+REFUSES_COEFFICIENT = Scenario(
+    summary="a meter behind transformers whose coefficient is refused once",
+    meter=MeterSettings(coefficient=20, unit=0x02, refusals=(Refusal(codes=(0xD3,), answers=1),)),
+)
+REFUSES_HISTORY = Scenario(
+    summary="the history is refused once, and the choice of a day once",
+    meter=MeterSettings(solar=True, refusals=(Refusal(codes=(0xE2, 0xE5), answers=1),)),
+)
+NO_MAP = Scenario(
+    summary="neither the property maps nor the coefficient can be read",
+    meter=MeterSettings(values={0x9D: "", 0x9E: "", 0x9F: ""}),
+)
+SIX_PER_GET = Scenario(
+    summary="a Get of more than six properties leaves the others out", meter=MeterSettings(most_per_get=6)
+)
+SHORT_ANSWERS = Scenario(
+    summary="a house with solar cells; a Get for the history of both directions is not answered",
+    meter=MeterSettings(solar=True, most_bytes=230, excess=Excess.IGNORED),
+)
+DEAF_SESSION = Scenario(
+    summary="the first session is deaf to requests; a new one answers", radio=RadioSettings(deaf_sessions=1)
 )
 
 SCENARIOS: Mapping[str, Scenario] = {
