@@ -13,7 +13,11 @@ from custom_components.broute.aiobroute import (
     JST,
     Counters,
     Credentials,
+    Direction,
     HistoryError,
+    MeterProfile,
+    MeterTimeoutError,
+    NoHistoryError,
     Pan,
     PropertyRefusedError,
     SmartMeter,
@@ -21,6 +25,7 @@ from custom_components.broute.aiobroute import (
 )
 from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
+from tests.simulator.echonet import Excess
 from tests.simulator.meter import Gap, MeterSettings
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
@@ -68,8 +73,8 @@ def test_a_whole_day() -> None:
                 datetime(2026, 11, 22, tzinfo=JST) + slot * HALF_HOUR for slot in range(48)
             ]
             assert all(is_true(sim, counters) for counters in history)
-            # The clock, then the day, and an answer for each direction.
-            assert len(sim.record.datagrams_from_client) == 4
+            # The clock, then the day, and one answer for both directions.
+            assert len(sim.record.datagrams_from_client) == 3
 
     run(main())
 
@@ -109,7 +114,7 @@ def test_today_has_what_is_over() -> None:
     run(main())
 
 
-def test_many_days_take_two_answers_each_and_let_a_poll_through() -> None:
+def test_many_days_take_one_answer_each_and_let_a_poll_through() -> None:
     async def main() -> None:
         async with connected() as (meter, sim):
             sim.record.clear()
@@ -128,7 +133,7 @@ def test_many_days_take_two_answers_each_and_let_a_poll_through() -> None:
             polling.cancel()
             assert len(history) == 98 * 48 + 29
             assert all(is_true(sim, counters) for counters in history)
-            assert len(sim.record.datagrams_from_client) == 1 + 99 * 3 + len(waits)
+            assert len(sim.record.datagrams_from_client) == 1 + 99 * 2 + len(waits)
             assert max(waits) < 10
 
     run(main())
@@ -294,5 +299,115 @@ def test_the_clock_of_the_meter() -> None:
         async with connected(scenarios.WRONG_CLOCK) as (meter, sim):
             shown = await meter.history.clock()
             assert abs(shown - sim.clock() - timedelta(minutes=7)) < timedelta(seconds=65)
+
+    run(main())
+
+
+ONCE = [0xE2, 0xE4, 0xE5, 0x97, 0x98]
+
+
+@pytest.mark.parametrize("answers", [1, 2])
+@pytest.mark.parametrize("code", ONCE)
+def test_a_refusal_that_passes_leaves_nothing_out(code: int, answers: int) -> None:
+    async def main() -> None:
+        async with connected() as (meter, sim):
+            sim.meter.device.refuse(code, answers=answers)
+            history = await read(meter, *range(1, 4))
+            assert len(history) == 3 * 48
+            assert all(is_true(sim, counters) for counters in history)
+
+    run(main())
+
+
+@pytest.mark.parametrize("refused", [Direction.IN, Direction.OUT])
+def test_each_direction_is_refused_on_its_own(refused: Direction) -> None:
+    async def main() -> None:
+        day = START.date() - timedelta(days=1)
+        async with connected() as (meter, sim):
+            sim.meter.device.refuse(0xE2 if refused is Direction.IN else 0xE4, time=timedelta(minutes=5))
+            answer = await meter.history.ask(day)
+            (told,) = answer.energies
+            assert told is not refused
+            assert len(answer.energies[told]) == len(answer.counters) == 48
+            assert answer.failures.keys() == {refused}
+            assert isinstance(answer.failures[refused], PropertyRefusedError)
+            assert not isinstance(answer.failures[refused], NoHistoryError)
+            with pytest.raises(PropertyRefusedError):
+                await meter.history.day(day)
+            await asyncio.sleep(400)
+            answer = await meter.history.ask(day)
+            assert not answer.failures
+            assert all(is_true(sim, counters) for counters in answer.counters)
+
+    run(main())
+
+
+@pytest.mark.parametrize("code", [0xE5, 0x97])
+def test_a_day_that_is_refused_says_nothing_about_the_next(code: int) -> None:
+    async def main() -> None:
+        async with connected() as (meter, sim):
+            sim.meter.device.refuse(code, time=timedelta(seconds=30))
+            day = START.date()
+            answers = []
+            for _ in range(6):
+                answers.append(await meter.history.ask(day))
+                await asyncio.sleep(10)
+                day -= timedelta(days=1)
+            assert answers[0].failures.keys() == {*Direction}
+            assert not answers[0].energies
+            assert not answers[-1].failures
+            assert len(answers[-1].counters) == 48
+
+    run(main())
+
+
+def test_silence_is_a_failure_of_the_day() -> None:
+    async def main() -> None:
+        day = START.date() - timedelta(days=1)
+        silent = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, ignored=(0xE4,)))
+        async with connected(silent) as (meter, sim):
+            answer = await meter.history.ask(day)
+            assert answer.failures.keys() == {Direction.OUT}
+            assert len(answer.counters) == 48
+            sim.air.is_answering = False
+            answer = await meter.history.ask(day)
+            assert {type(error) for error in answer.failures.values()} == {MeterTimeoutError}
+            assert answer.failures.keys() == {*Direction}
+
+    run(main())
+
+
+def test_no_value_is_an_answer() -> None:
+    async def main() -> None:
+        async with connected(scenarios.SHORT_HISTORY) as (meter, _):
+            answer = await meter.history.ask(START.date() - timedelta(days=20))
+            assert not answer.failures
+            assert answer.counters == []
+            assert set(answer.energies[Direction.IN].values()) == {None}
+            assert len(answer.energies[Direction.IN]) == 48
+            assert Direction.OUT not in answer.energies, "its map does not name it"
+            with pytest.raises(NoHistoryError):
+                await meter.history.ask(START.date() - timedelta(days=100))
+        async with connected(replace(scenarios.NORMAL, meter=MeterSettings(values={0xE2: ""}))) as (meter, _):
+            with pytest.raises(NoHistoryError):
+                await meter.history.ask(START.date())
+
+    run(main())
+
+
+@pytest.mark.parametrize("excess", [*Excess])
+def test_a_meter_that_cannot_answer_for_both_directions_together_is_remembered(excess: Excess) -> None:
+    async def main() -> None:
+        short = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, most_bytes=230, excess=excess))
+        async with connected(short) as (meter, sim):
+            assert len(await read(meter, 1, 2, 3)) == 3 * 48
+            profile = MeterProfile.from_raw(meter.profile.raw)
+        with simulated_port(short, speed=1, clock=clock) as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN, profile=profile) as meter:
+                history = await read(meter, 1, 2)
+                assert len(history) == 2 * 48
+                assert all(is_true(sim, counters) for counters in history)
+                # The clock, then for each day the day and an answer for each direction.
+                assert len(sim.record.datagrams_from_client) == 1 + 2 * 3
 
     run(main())

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
 import getpass
 import json
 import os
@@ -166,8 +168,10 @@ def test_watch_tells_what_the_meter_announces(
 def test_properties(sim: SimulatedPort, capsys: pytest.CaptureFixture[str]) -> None:
     sim.meter.device.registers[0xF0] = lambda: b"\x07"
     sim.meter.device.values[0x89] = b""
-    assert run(sim, "properties", "--json") == 0
-    found = {row["code"]: row for row in rows(capsys)}
+    assert run(sim, "properties", "--json") == 1
+    captured = capsys.readouterr()
+    assert captured.err == "Missing: refused at present: 89 (fault content)\n"
+    found = {row["code"]: row for row in map(json.loads, captured.out.splitlines())}
     assert found["E7"]["unit"] == "W"
     assert found["E5"]["settable"]
     assert found["89"]["refused"]
@@ -207,17 +211,108 @@ def test_history_of_one_day_as_csv(sim: SimulatedPort, capsys: pytest.CaptureFix
 
 
 @once
-def test_history_ends_where_the_meter_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+def test_days_that_are_refused_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
         write = sim.meter.device.write
         sim.meter.device.write = (  # type: ignore[method-assign]
             lambda epc, edt: write(epc, edt) if edt[0] < 2 else False
         )
-        assert run(sim, "history", "--days", "5", "--csv") == 0
-        lines = capsys.readouterr().out.splitlines()
+        assert run(sim, "history", "--days", "4", "--csv") == 1
+        captured = capsys.readouterr()
+        lines = captured.out.splitlines()
         assert lines[1].startswith("2026-11-22T00:00:00+09:00,")
         assert lines[1].endswith(",")
+        assert captured.err == (
+            "Missing: 2026-11-20 (energy_in): the meter would not set E5 (day of history 1); "
+            "2026-11-21 (energy_in): the meter would not set E5 (day of history 1)\n"
+        )
         assert run(sim, "history", "--date", "2026-11-20") == 1
+        assert run(sim, "history", "--date", "2025-11-20") == 1
+        assert "2025-11-20: no meter remembers that day" in capsys.readouterr().err
+
+
+@once
+@pytest.mark.parametrize("code", [0xE2, 0xE4, 0xE5, 0x97])
+def test_a_refusal_that_passes_leaves_no_day_out(
+    code: int, sim: SimulatedPort, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.meter.device.refuse(code, answers=1)
+    assert run(sim, "history", "--days", "5", "--csv") == 0
+    captured = capsys.readouterr()
+    assert len(captured.out.splitlines()) == 1 + 4 * 48 + 29
+    assert not captured.err
+
+
+@once
+@pytest.mark.parametrize(("at_second", "is_read"), [(40, True), (15, False)])
+def test_a_history_that_breaks_off(
+    at_second: float,
+    sim: SimulatedPort,
+    capsys: pytest.CaptureFixture[str],
+    at: dict[float, Callable[[], object]],
+    *,
+    is_read: bool,
+) -> None:
+    at[at_second] = sim.air.end_session
+    assert run(sim, "history", "--days", "99", "--csv") == 1
+    captured = capsys.readouterr()
+    assert (len(captured.out.splitlines()) > 48) == is_read
+    assert "the meter ended the session" in captured.err
+    assert ("and what is older" in captured.err) == is_read
+
+
+@once
+def test_another_controller_that_never_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    busy = replace(scenarios.RIVAL, meter=replace(scenarios.RIVAL.meter, rival_turns=99))
+    with simulated_port(busy, speed=1, clock=clock) as sim:
+        assert run(sim, "history", "--days", "4", "--csv") == 1
+    captured = capsys.readouterr()
+    assert "2026-11-23: day 0 could not be read undisturbed" in captured.err
+    assert len(captured.out.splitlines()) == 1 + 48, "the day that the other one wants, too"
+
+
+@once
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        ((0xE0,), "Missing: refused at present: E0 (cumulative energy, normal)\n"),
+        ((0xE1,), "Missing: refused at present: E1 (unit of cumulative energy)\n"),
+        (
+            (0xE7, 0xE8, 0xE0, 0xE3),
+            "MeterRefused: the meter answers, but refuses to tell anything at present\n",
+        ),
+    ],
+)
+def test_a_reading_that_lacks_something(
+    codes: tuple[int, ...], said: str, sim: SimulatedPort, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sim.meter.device.refuse(*codes)
+    assert run(sim, "read", "--json") == 1
+    captured = capsys.readouterr()
+    assert captured.err == said
+    assert len(captured.out.splitlines()) == (len(codes) == 1)
+
+
+@once
+def test_watch_goes_on_while_the_meter_refuses(
+    sim: SimulatedPort, capsys: pytest.CaptureFixture[str], at: dict[float, Callable[[], object]]
+) -> None:
+    at[30] = lambda: sim.meter.device.refuse(0xE7, 0xE8, 0xE0, 0xE3, time=timedelta(seconds=25))
+    at[70] = lambda: sim.meter.device.refuse(0xE3, answers=2)
+    at[100] = stop
+    assert run(sim, "watch", "--json", "--interval", "10", "--pan", PAN) == 0
+    captured = capsys.readouterr()
+    assert "the meter answers, but refuses to tell anything at present\n" in captured.err
+    assert "refused at present: E3 (cumulative energy, reverse)\n" in captured.err
+    assert sim.record.opens == 1
+    assert json.loads(captured.out.splitlines()[-1])["energy_out"] is not None
+
+
+@once
+def test_properties_of_a_meter_without_a_map(capsys: pytest.CaptureFixture[str]) -> None:
+    with simulated_port(scenarios.NO_MAP, speed=1, clock=clock) as sim:
+        assert run(sim, "properties") == 1
+    assert "the map of the properties" in capsys.readouterr().err
 
 
 @once

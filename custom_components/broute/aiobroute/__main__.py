@@ -2,12 +2,11 @@
 
 import argparse
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 import getpass
-import itertools
 import json
 import logging
 import os
@@ -18,22 +17,27 @@ import sys
 from . import (
     INSTALLATION_LOCATION,
     JST,
+    NOTIFICATION_MAP,
     PROPERTIES,
+    SET_MAP,
     BRouteError,
-    Counters,
     Counts,
     Credentials,
+    Day,
     DayHistory,
+    Direction,
     FixedTimeCount,
+    HistoryError,
     HistorySelector,
     HistorySpan,
     JoinRefusedError,
     MeterProfile,
+    MeterRefusedError,
     MinuteCounts,
+    NoHistoryError,
     Notification,
     Pan,
     Progress,
-    PropertyRefusedError,
     Reading,
     SessionLostError,
     SmartMeter,
@@ -41,6 +45,11 @@ from . import (
     connect,
     find,
 )
+
+
+class MissingError(BRouteError):
+    """Something of what was asked for was not told."""
+
 
 RECONNECT_PAUSE = 10.0
 """Seconds between a failure and the next try of `watch`."""
@@ -51,6 +60,8 @@ TEXTS = {
     Stage.WAIT: "the meter does not answer yet; waiting for up to twelve minutes",
     Stage.READ: "reading the meter",
 }
+
+DIRECTIONS = {Direction.IN: "energy_in", Direction.OUT: "energy_out"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,7 +182,9 @@ def _byte(text: str) -> int:
 
 async def _read(options: argparse.Namespace) -> None:
     async with await _connect(options) as meter:
-        _print_reading(options, meter, await meter.read())
+        reading = await meter.read()
+        _print_reading(options, meter, reading)
+    _check(reading.refused)
 
 
 async def _watch(options: argparse.Namespace) -> None:
@@ -209,7 +222,14 @@ async def _watch_meter(
 ) -> None:
     due = asyncio.get_running_loop().time()
     while True:
-        _print_reading(options, meter, await meter.read())
+        try:
+            reading = await meter.read()
+        except MeterRefusedError as err:  # It is there, and may tell the next time.
+            print(err, file=sys.stderr)
+        else:
+            _print_reading(options, meter, reading)
+            if reading.refused:
+                print(f"refused at present: {_names(reading.refused)}", file=sys.stderr)
         due += options.interval
         with suppress(TimeoutError):
             async with asyncio.timeout_at(due):
@@ -222,10 +242,13 @@ async def _watch_meter(
 
 async def _properties(options: argparse.Namespace) -> None:
     async with await _connect(options) as meter:
-        profile = meter.profile
+        await meter.get(SET_MAP, NOTIFICATION_MAP)
+        profile, refused = meter.profile, set()
         for code in sorted(profile.gettable | profile.settable | profile.announced):
             raw = (await meter.get_codes(code)).data.get(code)
             row = PROPERTIES.get(code)
+            if raw is None and code in profile.gettable:
+                refused.add(code)
             _print(
                 options,
                 {
@@ -238,25 +261,41 @@ async def _properties(options: argparse.Namespace) -> None:
                     "refused": raw is None,
                 },
             )
+    if not profile.gettable:
+        raise MissingError("refused at present: the map of the properties")
+    _check(refused)
 
 
 async def _history(options: argparse.Namespace) -> None:
+    read: list[Day] = []
+    missing: list[str] = []
     async with await _connect(options) as meter:
-        read: list[list[Counters]] = []
-        try:
-            if options.date:
-                read.append(await meter.history.day(options.date))
-            else:
-                async for counters in meter.history.days(range(options.days)):
-                    read.append(counters)
-                    _say(f"day {len(read)} of {options.days}")
-        except PropertyRefusedError:
-            if not read:
-                raise
-            _say("the meter remembers no more")
+        newest = options.date or await meter.history.today()
+        days = 1 if options.date else options.days
+        for number in range(days):
+            day = newest - timedelta(days=number)
+            try:
+                read.append(answer := await meter.history.ask(day))
+            except (NoHistoryError, HistoryError) as err:
+                missing.append(f"{day}: {err}")
+                continue
+            except BRouteError as err:
+                if not read:
+                    raise
+                missing.append(f"{day} and what is older: {err}")
+                break
+            missing += [f"{day} ({DIRECTIONS[direction]}): {err}" for direction, err in answer.failures.items()]
+            _say(f"day {number + 1} of {days}")
     if options.csv:
         print("start,energy_in,energy_out")
-    for half_hour in itertools.chain.from_iterable(reversed(read)):
+    for answer in reversed(read):
+        _print_day(options, answer)
+    if missing:
+        raise MissingError("; ".join(reversed(missing)))
+
+
+def _print_day(options: argparse.Namespace, answer: Day) -> None:
+    for half_hour in answer.counters:
         row = {
             "start": half_hour.start.isoformat(),
             "energy_in": half_hour.energy_in,
@@ -292,6 +331,18 @@ async def _scan(options: argparse.Namespace) -> None:
 
 async def _connect(options: argparse.Namespace) -> SmartMeter:
     return await connect(options.port, options.credentials, pan=options.pan, on_progress=_progress)
+
+
+def _check(refused: Collection[int]) -> None:
+    """Raise an error if something of what was asked for was not told."""
+    if refused:
+        raise MissingError(f"refused at present: {_names(refused)}")
+
+
+def _names(codes: Collection[int]) -> str:
+    return ", ".join(
+        f"{code:02X}" + (f" ({row.name})" if (row := PROPERTIES.get(code)) else "") for code in sorted(codes)
+    )
 
 
 def _say(text: str) -> None:

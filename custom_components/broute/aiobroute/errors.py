@@ -51,8 +51,16 @@ class MeterTimeoutError(BRouteError):
     """The request was sent, but the meter did not answer."""
 
 
+class MeterRefusedError(BRouteError):
+    """The meter answers, but tells nothing of what it was asked for; it may in a moment."""
+
+
 class PropertyRefusedError(BRouteError):
     """The meter does not have, or would not set, what was asked for."""
+
+
+class NoHistoryError(PropertyRefusedError):
+    """There is no such history, now and later: the meter does not name it, or no meter remembers that day."""
 
 
 class FrameError(BRouteError):

@@ -1,13 +1,14 @@
 """The half-hours that the meter remembers, dated by the meter's own calendar."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 import logging
 
+from .capacity import Capacity
 from .echonet.properties import (
     CURRENT_DATE,
     CURRENT_TIME,
@@ -19,12 +20,14 @@ from .echonet.properties import (
     JST,
     MINUTES,
     MINUTES_SELECTOR,
+    AnyProperty,
     DayHistory,
     HistorySelector,
     HistorySpan,
     Property,
+    Values,
 )
-from .errors import BRouteError, HistoryError, PropertyRefusedError
+from .errors import HistoryError, MeterTimeoutError, NoHistoryError, PropertyRefusedError
 from .profile import MeterProfile
 from .transactions import Transactions
 
@@ -38,6 +41,12 @@ HISTORY_DAYS = 99
 
 TRIES = 5
 """How often a history is asked for while another controller, or midnight, comes in between."""
+
+BOTH_DIRECTIONS = 2
+"""Histories of a day that one Get may ask for: some 400 bytes."""
+
+REFUSAL_PAUSES = (1.0, 5.0)
+"""Seconds before a refused history is asked for again; what is refused for longer is for the caller to ask again."""
 
 ROLLED = time(0, 31)
 """From here on every meter calls the day that its clock shows "day 0"; until the first half-hour some still do not."""
@@ -65,6 +74,9 @@ class Direction(Enum):
     OUT = "fed into the grid"
 
 
+DIRECTIONS: Mapping[Direction, Property[DayHistory]] = {Direction.IN: HISTORY_IN, Direction.OUT: HISTORY_OUT}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
     """What the meter answered when it was asked for a day, each direction on its own."""
@@ -72,9 +84,24 @@ class Day:
     date: date
     """By the meter's own calendar."""
     energies: Mapping[Direction, Mapping[datetime, Decimal | None]]
-    """The counters in kWh at each half-hour that has begun, of each direction that was answered."""
-    failures: Mapping[Direction, BRouteError]
-    """Why each other direction was not answered this time: ask again later."""
+    """The counters in kWh at each half-hour that has begun, in order of time, of each direction that was answered.
+
+    `None`: the meter answered that it has no value, now and later.
+    """
+    failures: Mapping[Direction, PropertyRefusedError | MeterTimeoutError]
+    """Why each other direction that the meter has, or may have, was not answered this time: ask again later."""
+
+    @property
+    def counters(self) -> list[Counters]:
+        """Return the half-hours that have a value, in order of time."""
+        nothing: Mapping[datetime, Decimal | None] = {}
+        energies_in = self.energies.get(Direction.IN, nothing)
+        energies_out = self.energies.get(Direction.OUT, nothing)
+        return [
+            Counters(start=start, energy_in=energies_in.get(start), energy_out=energies_out.get(start))
+            for start in energies_in or energies_out
+            if (energies_in.get(start), energies_out.get(start)) != (None, None)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +128,14 @@ class _Calendar:
 class History:
     """The three histories of a meter; one is read at a time, as their selectors belong to the meter."""
 
-    def __init__(self, transactions: Transactions, profile: MeterProfile) -> None:
+    def __init__(self, transactions: Transactions, profile: Callable[[], MeterProfile], capacity: Capacity) -> None:
         """Ask through the connection's transactions, so that a poll comes in between two of ours."""
         self._transactions = transactions
         self._profile = profile
+        self._capacity = capacity
         self._turn = asyncio.Lock()
         self._calendar: _Calendar | None = None
+        self._patience: tuple[float, ...] = REFUSAL_PAUSES
 
     async def clock(self) -> datetime:
         """Return the meter's own time, to the minute (APPX 97, 98).
@@ -116,7 +145,7 @@ class History:
 
         """
         # In one Get, or midnight falls between them.
-        values = await self._transactions.get([CURRENT_TIME.code, CURRENT_DATE.code])
+        values = await self._ask(CURRENT_TIME, CURRENT_DATE)
         day, at = values.read(CURRENT_DATE), values.read(CURRENT_TIME)
         if day is None or at is None:
             raise PropertyRefusedError("the meter does not tell the time")
@@ -132,20 +161,40 @@ class History:
         async with self._turn:
             return (await self._today()).today
 
+    async def ask(self, day: date) -> Day:
+        """Ask for a date, whatever number the meter gives it meanwhile.
+
+        A direction that is refused, or met by silence, is a failure of its own; it says nothing about other days.
+
+        Raises:
+            NoHistoryError: there is no such day, now and later.
+            HistoryError: others use the meter's history all the time.
+
+        """
+        try:
+            async with self._turn:
+                return await self._dated(day)
+        except NoHistoryError:
+            raise
+        except (PropertyRefusedError, MeterTimeoutError) as err:
+            return Day(date=day, energies={}, failures=dict.fromkeys(self._directions(), err))
+
     async def days(self, days: Iterable[int]) -> AsyncIterator[list[Counters]]:
         """Yield the half-hours of each day, 0 being the meter's today, in the order of `days`.
 
         What the meter has no value for is left out.
 
         Raises:
-            PropertyRefusedError: the meter does not remember that day.
+            NoHistoryError: the meter has no history.
+            PropertyRefusedError: the meter refuses to tell of a day at present.
+            MeterTimeoutError: the meter does not answer for a day.
             HistoryError: others use the meter's history all the time.
 
         """
         for day in days:
             async with self._turn:
-                counters = await self._day(day)
-            yield counters
+                answer = await self._day(day)
+            yield _whole(answer)
 
     async def day(self, day: date) -> list[Counters]:
         """Return the half-hours of a date, in order of time, whatever number the meter gives it meanwhile.
@@ -153,28 +202,13 @@ class History:
         What the meter has no value for is left out.
 
         Raises:
-            PropertyRefusedError: the meter does not remember that day.
+            NoHistoryError: there is no such day, now and later.
+            PropertyRefusedError: the meter refuses to tell of that day at present.
+            MeterTimeoutError: the meter does not answer for that day.
             HistoryError: others use the meter's history all the time.
 
         """
-        async with self._turn:
-            number = await self._number(day)
-            counters = await self._day(number)
-            if await self._number(day) != number:  # Midnight does not come twice.
-                counters = await self._day(number + 1)
-        return counters
-
-    async def ask(self, day: date) -> Day:
-        """Ask for a date; a direction that is refused is a failure of its own."""
-        try:
-            counters = {each.start: each for each in await self.day(day)}
-        except PropertyRefusedError as err:
-            return Day(date=day, energies={}, failures={Direction.IN: err, Direction.OUT: err})
-        energies: dict[Direction, Mapping[datetime, Decimal | None]] = {
-            Direction.IN: {start: each.energy_in for start, each in counters.items()},
-            Direction.OUT: {start: each.energy_out for start, each in counters.items()},
-        }
-        return Day(date=day, energies=energies, failures={})
+        return _whole(await self.ask(day))
 
     async def half_hours(self, newest: datetime, length: int) -> list[Counters]:
         """Return up to twelve half-hours that end with the newest, in order of time (APPX EC, ED).
@@ -199,48 +233,97 @@ class History:
     async def _number(self, day: date) -> int:
         number = ((await self._today()).today - day).days
         if not 0 <= number <= HISTORY_DAYS:
-            raise PropertyRefusedError("no meter remembers that day")
+            raise NoHistoryError("no meter remembers that day")
         return number
 
-    async def _day(self, day: int) -> list[Counters]:
+    def _directions(self) -> list[Direction]:
+        """Return the directions that the meter counts, or may count."""
+        if named := [direction for direction, row in DIRECTIONS.items() if self._profile().has(row)]:
+            return named
+        raise NoHistoryError("the meter has no history")
+
+    async def _dated(self, day: date) -> Day:
+        number = await self._number(day)
+        answer = await self._day(number)
+        if await self._number(day) != number:  # Midnight does not come twice.
+            answer = await self._day(number + 1)
+        return answer
+
+    async def _day(self, day: int) -> Day:
         for _ in range(TRIES):
             calendar = await self._today()
-            await self._transactions.set(HISTORY_DAY.code, HISTORY_DAY.encode(day))
-            energy_in = await self._direction(HISTORY_IN)
-            energy_out = await self._direction(HISTORY_OUT) if self._profile.has(HISTORY_OUT) else None
-            if energy_in is None:
-                raise PropertyRefusedError("the meter does not tell its history")
-            if {energy_in.day, (energy_out or energy_in).day} != {day}:
+            told, failures = await self._told(day)
+            if {history.day for history in told.values()} - {day}:
                 _LOGGER.debug("another controller asked for another day")
             elif (await self._today()).today != calendar.today:
                 _LOGGER.debug("midnight passed")
             else:
-                return self._counters(calendar, energy_in, energy_out)
+                return self._answer(calendar, day, told, failures)
         raise HistoryError(f"day {day} could not be read undisturbed")
 
-    async def _direction(self, row: Property[DayHistory]) -> DayHistory | None:
-        return (await self._transactions.get([row.code])).read(row)
+    async def _told(
+        self, day: int
+    ) -> tuple[dict[Direction, DayHistory], dict[Direction, PropertyRefusedError | MeterTimeoutError]]:
+        """Return what the meter tells of a day by its number, and why it does not tell the rest."""
+        asked = self._directions()
+        told: dict[Direction, DayHistory] = {}
+        error: PropertyRefusedError | MeterTimeoutError = PropertyRefusedError("the meter does not tell its history")
+        try:
+            await self._select(HISTORY_DAY, day)
+            values = await self._ask(*(DIRECTIONS[direction] for direction in asked), capacity=self._capacity)
+            read = {direction: values.read(DIRECTIONS[direction]) for direction in asked}
+            told = {direction: history for direction, history in read.items() if history is not None}
+        except (PropertyRefusedError, MeterTimeoutError) as err:
+            error = err
+        # What is refused again and again is not waited for on each of a hundred days.
+        self._patience = REFUSAL_PAUSES if len(told) == len(asked) else ()
+        return told, {direction: error for direction in asked if direction not in told}
 
-    def _counters(self, calendar: _Calendar, energy_in: DayHistory, energy_out: DayHistory | None) -> list[Counters]:
-        midnight = datetime.combine(calendar.today, time(), JST) - timedelta(days=energy_in.day)
+    async def _select[T](self, row: Property[T], value: T) -> None:
+        """Say which part of a history is wanted; ask again if that is refused."""
+        data = row.encode(value)
+        for pause in self._patience:
+            try:
+                await self._transactions.set(row.code, data)
+            except PropertyRefusedError as err:
+                _LOGGER.debug("%s; once more in %g s", err, pause)
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._transactions.set(row.code, data)
+
+    async def _ask(self, *rows: AnyProperty, capacity: Capacity | None = None) -> Values:
+        """Ask, and ask again for what is refused."""
+        codes, refusals = [row.code for row in rows], self._transactions.refusals
+        found: dict[int, bytes] = {}
+        for pause in (*self._patience, None):
+            found |= (await self._transactions.get(codes, capacity=capacity)).data
+            # To be met by silence once more takes half a minute.
+            codes = [code for code in codes if code not in found and not refusals.is_silent(code)]
+            if not codes or pause is None:
+                break
+            await asyncio.sleep(pause)
+        return Values(found)
+
+    def _answer(
+        self,
+        calendar: _Calendar,
+        day: int,
+        told: Mapping[Direction, DayHistory],
+        failures: Mapping[Direction, PropertyRefusedError | MeterTimeoutError],
+    ) -> Day:
+        midnight = datetime.combine(calendar.today, time(), JST) - timedelta(days=day)
         now = calendar.now(asyncio.get_running_loop().time())
-        counters = []
-        for slot, count in enumerate(energy_in.counts):
-            start = midnight + slot * HALF_HOUR
-            out = energy_out.counts[slot] if energy_out else None
-            if (count, out) == (None, None):
-                continue
-            if start > now:
-                _LOGGER.debug("left out a value of the future: %s", start)
-                continue
-            counters.append(
-                Counters(
-                    start=start,
-                    energy_in=self._profile.energy(count),
-                    energy_out=self._profile.energy(out),
-                )
-            )
-        return counters
+        energies: dict[Direction, dict[datetime, Decimal | None]] = {}
+        for direction, history in told.items():
+            starts = [midnight + slot * HALF_HOUR for slot in range(len(history.counts))]
+            energies[direction] = {
+                start: self._profile().energy(count)
+                for start, count in zip(starts, history.counts, strict=True)
+                # What has not come yet has no value, whatever the meter says.
+                if start <= now
+            }
+        return Day(date=midnight.date(), energies=energies, failures=failures)
 
     async def _today(self) -> _Calendar:
         """Return the date of the meter's "day 0", asking only if midnight may have passed."""
@@ -265,8 +348,8 @@ class History:
 
     async def _has_rolled(self) -> bool | None:
         """Return whether "day 0" begins at this midnight: then nothing behind its first slots is known yet."""
-        await self._transactions.set(HISTORY_DAY.code, HISTORY_DAY.encode(0))
-        history = await self._direction(HISTORY_IN)
+        await self._select(HISTORY_DAY, 0)
+        history = (await self._ask(HISTORY_IN)).read(HISTORY_IN)
         if history is None or history.day != 0:
             return None
         if any(count is not None for count in history.counts[2:]):
@@ -281,11 +364,11 @@ class History:
         length: int,
         step: timedelta,
     ) -> list[Counters]:
-        data = selector.encode(HistorySelector(newest, length))
+        selected = HistorySelector(newest, length)
         async with self._turn:
             for _ in range(TRIES):
-                await self._transactions.set(selector.code, data)
-                span = (await self._transactions.get([row.code])).read(row)
+                await self._select(selector, selected)
+                span = (await self._ask(row)).read(row)
                 if span is None:
                     raise PropertyRefusedError(f"the meter does not tell its {row.name}")
                 if (span.time, len(span.counts)) == (newest, length):
@@ -294,12 +377,26 @@ class History:
         raise HistoryError(f"{row.name} could not be read undisturbed")
 
     def _steps(self, span: HistorySpan, newest: datetime, step: timedelta) -> list[Counters]:
+        profile = self._profile()
         return [
             Counters(
                 start=newest - back * step,
-                energy_in=self._profile.energy(counts.energy_in),
-                energy_out=self._profile.energy(counts.energy_out),
+                energy_in=profile.energy(counts.energy_in),
+                energy_out=profile.energy(counts.energy_out),
             )
             for back, counts in reversed(list(enumerate(span.counts)))
             if (counts.energy_in, counts.energy_out) != (None, None)
         ]
+
+
+def _whole(answer: Day) -> list[Counters]:
+    """Return the half-hours of a day of which every direction was answered.
+
+    Raises:
+        PropertyRefusedError: one was refused.
+        MeterTimeoutError: one met silence.
+
+    """
+    for error in answer.failures.values():
+        raise error
+    return answer.counters

@@ -1,20 +1,25 @@
 """One connected smart meter."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum, auto
 from functools import partial
 import logging
 from typing import Self
 
+from .capacity import MOST, Capacity
 from .echonet.properties import (
     COEFFICIENT,
     CURRENTS,
     ENERGY_IN,
     ENERGY_OUT,
+    ENERGY_UNIT,
+    GET_MAP,
     POWER,
+    SET_MAP,
     AnyProperty,
     Property,
     Values,
@@ -22,15 +27,17 @@ from .echonet.properties import (
 from .errors import (
     JoinError,
     JoinRefusedError,
+    MeterRefusedError,
     ModuleTimeoutError,
     PropertyRefusedError,
     SessionLostError,
 )
-from .history import History
+from .history import BOTH_DIRECTIONS, History
 from .listeners import nobody
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .probe import probe
-from .profile import CONSTANTS, MeterProfile
+from .profile import CONSTANTS, MAPS, SCALING, MeterProfile
+from .refusals import Refusals
 from .resumption import Resumed, resume
 from .session import ScanPass, Session, State, Timing
 from .transactions import Notification, Transactions
@@ -39,6 +46,14 @@ _LOGGER = logging.getLogger(__name__)
 
 READING: tuple[AnyProperty, ...] = (POWER, CURRENTS, ENERGY_IN, ENERGY_OUT)
 """What one poll asks for, in one datagram."""
+
+NEEDED = (*SCALING, GET_MAP)
+"""Constants without which a reading may lack its energies: where they are not known yet, it asks for them, too."""
+
+LEARNT: tuple[AnyProperty, ...] = tuple(dict.fromkeys((*NEEDED, *MAPS, *CONSTANTS)))
+"""All that does not change, in the order in which it is needed."""
+
+LEARNT_CODES = frozenset(row.code for row in LEARNT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +72,8 @@ class Reading:
     """kWh fed into the grid, as on the meter's display."""
     rssi: float | None
     """Signal strength of the answer in dBm, where the module tells."""
+    refused: frozenset[int] = frozenset()
+    """Codes of what the meter has, or may have, and refused this time: measurements, and what scales them."""
 
 
 class Stage(Enum):
@@ -88,18 +105,21 @@ class SmartMeter:
         *,
         pan: Pan,
         module: ModuleInfo,
-        profile: MeterProfile,
+        profile: MeterProfile | None,
         first: Resumed | None = None,
     ) -> None:
-        """Take over what `connect` has joined."""
+        """Take over what `connect` has joined, and what is known of the meter."""
         self.pan = pan
         """Where the meter is on the air: the next `connect` needs no scan with it."""
         self.module = module
-        self.profile = profile
         self._session = session
         self._transactions = transactions
         self._first = first
-        self.history = History(transactions, profile)
+        self._profile = profile or MeterProfile.of({})
+        self._lacking: tuple[AnyProperty, ...] = ()
+        self._days = Capacity(BOTH_DIRECTIONS, self._profile.days_per_get, asyncio.get_running_loop().time)
+        self._look_for_gaps()
+        self.history = History(transactions, lambda: self._profile, self._days)
         """What the meter remembers."""
 
     async def __aenter__(self) -> Self:
@@ -109,6 +129,14 @@ class SmartMeter:
     async def __aexit__(self, *_: object) -> None:
         """Release the port."""
         await self.close()
+
+    @property
+    def profile(self) -> MeterProfile:
+        """Return the meter's identity, abilities and scaling as far as they are known by now."""
+        per_get, days_per_get = self._transactions.capacity.proved or None, self._days.proved or None
+        if (per_get, days_per_get) != (self._profile.per_get, self._profile.days_per_get):
+            self._profile = replace(self._profile, per_get=per_get, days_per_get=days_per_get)
+        return self._profile
 
     @property
     def restricted(self) -> bool:
@@ -128,22 +156,32 @@ class SmartMeter:
     async def read(self) -> Reading:
         """Return the present measurements: one request, one answer.
 
+        What the meter refuses at present is `None`, and named in the reading.
+
         Raises:
+            MeterRefusedError: the meter answers, but tells none of them.
             MeterTimeoutError: no answer.
             SessionLostError: the session is over; connect anew.
             ModuleError: the module does not do as it is told.
             PortError: the port went away.
 
         """
-        values = self._told() or await self.get(*(row for row in READING if self.profile.has(row)))
+        rows = [row for row in READING if self._profile.has(row)]
+        values = self._told() or await self._get([row.code for row in rows], NEEDED)
+        refused = {row.code for row in rows if row.code not in values.data}
+        if len(refused) == len(rows):
+            raise MeterRefusedError("the meter answers, but refuses to tell anything at present")
+        if not refused.issuperset((ENERGY_IN.code, ENERGY_OUT.code)):
+            refused |= self._unknown_scaling()
         current_r, current_t = values.read(CURRENTS) or (None, None)
         return Reading(
             power=values.read(POWER),
             current_r=current_r,
             current_t=current_t,
-            energy_in=self.profile.energy(values.read(ENERGY_IN)),
-            energy_out=self.profile.energy(values.read(ENERGY_OUT)),
+            energy_in=self._profile.energy(values.read(ENERGY_IN)),
+            energy_out=self._profile.energy(values.read(ENERGY_OUT)),
             rssi=self._transactions.rssi,
+            refused=frozenset(refused),
         )
 
     def _told(self) -> Values | None:
@@ -151,8 +189,21 @@ class SmartMeter:
         first, self._first = self._first, None
         return None if first is None else first.fresh_values()
 
+    async def learn(self) -> None:
+        """Ask for what does not change, as far as it is not known yet.
+
+        Raises:
+            MeterTimeoutError: no answer.
+            SessionLostError: the session is over.
+            ModuleError: the module does not do as it is told.
+            PortError: the port went away.
+
+        """
+        await self._get([row.code for row in CONSTANTS if row in self._lacking])
+        _LOGGER.debug("%s", self.profile)
+
     async def get(self, *rows: AnyProperty) -> Values:
-        """Return what the meter has of these; what it refused once is not asked for again.
+        """Return what the meter tells of these; what it refuses is absent, and worth asking for again.
 
         Raises:
             MeterTimeoutError: no answer.
@@ -164,7 +215,7 @@ class SmartMeter:
         return await self.get_codes(*(row.code for row in rows))
 
     async def get_codes(self, *codes: int) -> Values:
-        """Return what the meter has of these codes, which need not be known to us.
+        """Return what the meter tells of these codes, which need not be known to us.
 
         Raises:
             MeterTimeoutError: no answer.
@@ -173,13 +224,51 @@ class SmartMeter:
             PortError: the port went away.
 
         """
-        return await self._transactions.get(codes)
+        return await self._get(codes, LEARNT)
+
+    async def _get(self, codes: Collection[int], besides: Collection[AnyProperty] = ()) -> Values:
+        """Ask for these and, where there is room in the request, for constants that are not known yet."""
+        extra = [row.code for row in self._lacking if row in besides and row.code not in codes]
+        room = max(self._transactions.capacity.most - len(codes), 1)
+        values = await self._transactions.get(codes, besides=extra[:room])
+        if not values.data.keys().isdisjoint(LEARNT_CODES) or extra:
+            self._take_constants(values)
+        return values
+
+    def _take_constants(self, values: Values) -> None:
+        told = {code: edt for code, edt in values.data.items() if code in LEARNT_CODES}
+        data = {**self._profile.data, **told}
+        if GET_MAP.code not in data and self._transactions.refusals.is_lasting(COEFFICIENT.code):
+            # Many meters have none; one that does not say which properties it has is believed the third time.
+            data.setdefault(COEFFICIENT.code, b"")
+        if data != self._profile.data or not self._profile.unchecked.isdisjoint(told):
+            before = self.profile
+            self._profile = MeterProfile.of(
+                data,
+                per_get=before.per_get,
+                days_per_get=before.days_per_get,
+                unchecked=before.unchecked - told.keys(),
+            )
+            self._look_for_gaps()
+
+    def _look_for_gaps(self) -> None:
+        self._lacking = tuple(row for row in LEARNT if self._profile.lacks(row))
+        self._transactions.refusals.gettable = self._profile.gettable
+
+    def _unknown_scaling(self) -> set[int]:
+        """Return the codes of what keeps counts from being energies, although the meter may have it."""
+        profile = self._profile
+        scaling: tuple[tuple[AnyProperty, object], ...] = (
+            (ENERGY_UNIT, profile.unit),
+            (COEFFICIENT, profile.coefficient),
+        )
+        return {row.code for row, value in scaling if value is None and profile.has(row)}
 
     async def value[T](self, row: Property[T]) -> T | None:
         """Return one property; `None` if the meter has no value at present.
 
         Raises:
-            PropertyRefusedError: the meter does not have it.
+            PropertyRefusedError: the meter does not have it, or refuses it at present.
             MeterTimeoutError: no answer.
             SessionLostError: the session is over.
             ModuleError: the module does not do as it is told.
@@ -188,7 +277,7 @@ class SmartMeter:
         """
         values = await self.get(row)
         if row.code not in values.data:
-            raise PropertyRefusedError(f"the meter does not have {row.name}")
+            raise PropertyRefusedError(f"the meter does not tell {row.name}")
         return values.read(row)
 
     async def set[T](self, row: Property[T], value: T) -> None:
@@ -204,6 +293,8 @@ class SmartMeter:
 
         """
         data = row.encode(value)
+        if SET_MAP in self._lacking:
+            await self.get(SET_MAP)
         if self.profile.settable and row.code not in self.profile.settable:
             raise PropertyRefusedError(f"the meter does not let {row.name} be set")
         await self._transactions.set(row.code, data)
@@ -239,9 +330,9 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
 
     A module of the family that is given is asked for first. If a PAN is given, the session goes on that an earlier
     connection left in module and meter, unless it must be joined, which proves the credentials. If there is none, the
-    PAN is joined without a scan; if it does not answer, the meter is scanned for. A profile that is given spares an
-    exchange, as long as the meter has the MAC of that PAN. What the module tells of the session is passed on to
-    `on_event`, for a record.
+    PAN is joined without a scan; if it does not answer, the meter is scanned for. A profile that is given and complete
+    spares an exchange, as long as the meter has the MAC of that PAN. What the module tells of the session is passed on
+    to `on_event`, for a record.
 
     Raises:
         PortError: the port cannot be opened, or went away.
@@ -272,7 +363,16 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
             await session.prepare(credentials)
             joined = await _join(session, credentials, pan, on_progress)
         on_progress(Progress(Stage.READ))
-        transactions = Transactions(session, timing, on_notification)
+        known = profile if pan is not None and pan.mac == joined.mac else None
+        per_get = None if known is None else known.per_get
+        now = asyncio.get_running_loop().time
+        transactions = Transactions(
+            session,
+            timing,
+            on_notification,
+            refusals=Refusals(now),
+            capacity=Capacity(MOST, per_get, now),
+        )
         transactions.rssi = None if first is None else first.rssi
 
         def lost(error: SessionLostError) -> None:
@@ -280,10 +380,11 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
             on_lost(error)
 
         session.attach(on_datagram=transactions.datagram_received, on_lost=lost)
-        if profile is None or pan is None or pan.mac != joined.mac:
-            profile = await _read_profile(transactions)
+        meter = SmartMeter(session, transactions, pan=joined, module=session.module, profile=known, first=first)
+        if not meter.profile.is_complete:
+            await meter.learn()
         stack.pop_all()
-        return SmartMeter(session, transactions, pan=joined, module=session.module, profile=profile, first=first)
+        return meter
 
 
 async def _open(
@@ -346,13 +447,3 @@ async def _join(
 
 async def _scan(session: Session, credentials: Credentials, on_progress: Callable[[Progress], None]) -> Beacon:
     return await session.scan(credentials, lambda scan: on_progress(Progress(Stage.SCAN, scan)))
-
-
-async def _read_profile(transactions: Transactions) -> MeterProfile:
-    constants = await transactions.get([row.code for row in CONSTANTS])
-    profile = MeterProfile.of(constants)
-    if profile.has(COEFFICIENT):
-        coefficient = await transactions.get([COEFFICIENT.code])
-        profile = MeterProfile.of(Values({**constants.data, **coefficient.data}))
-    _LOGGER.debug("%s", profile)
-    return profile

@@ -131,6 +131,7 @@ class Session:
         """Datagrams that were not the meter's, or not encrypted."""
         self._module = module
         self._timing = timing
+        self._pan: Pan | None = None
         self._address = ""
         self._restricted_until = 0.0
         self._changed = asyncio.Event()
@@ -162,7 +163,7 @@ class Session:
 
         """
         until = asyncio.get_running_loop().time() + self._timing.resumption
-        self._address, self._give_up = pan.address, answer.cancel
+        self._pan, self._address, self._give_up = pan, pan.address, answer.cancel
         try:
             await self._module.adopt(credentials, pan)
             self._check_airtime()
@@ -221,7 +222,7 @@ class Session:
 
         """
         self._check_airtime()
-        self._address = pan.address
+        self._pan, self._address = pan, pan.address
         outcome = await self._join_once(pan, on_slow)
         if outcome is JoinOutcome.REFUSED:
             _LOGGER.debug("refused; trying once more in %g s", self._timing.rejoin_pause)
@@ -241,6 +242,19 @@ class Session:
             return await self._module.join(pan)
         finally:
             slow.cancel()
+
+    async def renew(self) -> None:
+        """Authenticate anew with the meter that was joined; what is to be sent meanwhile fails.
+
+        Raises:
+            SessionLostError: there is no session to renew.
+            JoinError: the meter did not answer, or refused.
+
+        """
+        if self._pan is None or self.state is not State.JOINED:
+            raise SessionLostError(self._reason or "there is no session")
+        self.state = State.JOINING  # The end of the session before is no loss.
+        await self.join(self._pan)
 
     async def send(self, data: bytes) -> None:
         """Send a datagram to the meter; wait while the session is renewed or the airtime is used up.

@@ -1,23 +1,26 @@
 """ECHONET Lite requests and their answers, one at a time."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 import logging
 import os
 from typing import override
 
+from .capacity import Capacity
 from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame
-from .echonet.properties import PROPERTIES, Values
+from .echonet.properties import GET_MAP, PROPERTIES, Values, map_of
 from .errors import (
     BRouteError,
     FrameError,
+    JoinError,
     MeterTimeoutError,
     PropertyRefusedError,
     SessionLostError,
 )
 from .module import Datagram
+from .refusals import Refusals
 from .session import Session, Timing
 
 _LOGGER = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ ANSWERS: Mapping[Esv, Collection[Esv]] = {
 }
 """Services that answer a service (EL2 3.2.5)."""
 
+ANSWERING = frozenset().union(*ANSWERS.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Notification:
@@ -36,61 +41,186 @@ class Notification:
     values: Values
 
 
+type _Build = Callable[[int], Frame]
+"""Makes a request of a transaction ID."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    request: Frame
+    frame: Frame
+
+
 @dataclass(slots=True)
 class _Request:
-    frame: Frame
+    frames: dict[_Build, Frame] = field(default_factory=dict)
+    """What was sent so far; a late answer to any of it serves."""
     answer: asyncio.Future[Frame] = field(init=False)
     unreadable: Frame | None = None
     """An answer of which nothing could be read."""
 
     def is_answered_by(self, frame: Frame) -> bool:
         """Compare transaction, object, service and properties: a notification can bear our TID by chance."""
-        asked = {code for code, _ in self.frame.properties}
-        return (
-            frame.tid == self.frame.tid
-            and frame.source == self.frame.destination
-            and frame.esv in ANSWERS[self.frame.esv]
-            and not asked.isdisjoint(code for code, _ in frame.properties)
-        )
+        return any(_is_answer(frame, request) for request in self.frames.values())
+
+    def answered(self, frame: Frame) -> _Answer:
+        """Return an answer with the request that it is to."""
+        return _Answer(next(request for request in self.frames.values() if _is_answer(frame, request)), frame)
+
+
+def _is_answer(frame: Frame, request: Frame) -> bool:
+    asked = {code for code, _ in request.properties}
+    return (
+        frame.tid == request.tid
+        and frame.source == request.destination
+        and frame.esv in ANSWERS[request.esv]
+        # A meter that can answer nothing of it may leave everything out.
+        and (not frame.properties or not asked.isdisjoint(code for code, _ in frame.properties))
+    )
+
+
+@dataclass(slots=True)
+class _Inquiry:
+    """A Get in several exchanges: what is still to be asked for, and what was found."""
+
+    refusals: Refusals
+    pending: list[int]
+    found: dict[int, bytes] = field(default_factory=dict)
+    repeated: set[int] = field(default_factory=set)
+    is_silent: bool = False
+    """Whether a group was not answered although it is not too large, but one of it was."""
+    hint: tuple[int, frozenset[int]] | None = None
+    """How many an answer may have had room for, and what it left out: it tells if that is answered next time."""
+
+    def take(self, group: Sequence[int], answered: Mapping[int, bytes], capacity: Capacity) -> None:
+        """Take an answer to a group; what it left out is asked for again where that is worth it."""
+        if self.hint is not None and not self.hint[1].isdisjoint(answered):
+            capacity.limit(self.hint[0])
+        places = [place for place, code in enumerate(group) if code in answered]
+        last = places[-1] if places else -1
+        is_cut = 0 < len(places) == last + 1 < len(group)
+        self.hint = (len(places), frozenset(group[last + 1 :])) if is_cut else None
+        capacity.prove(last + 1)
+        self.found |= answered
+        if GET_MAP.code in answered:
+            self.refusals.gettable = map_of(Values(answered))
+            self.pending = [code for code in self.pending if self.refusals.names(code)]
+        again = []
+        for place, code in enumerate(group):
+            if code in answered:
+                self.refusals.answered(code)
+            elif not self.refusals.names(code):
+                continue
+            elif places and self.refusals.is_due(code) and (place > last or code not in self.repeated):
+                again.append(code)
+            else:
+                self.refusals.refused(code)
+        self.repeated.update(again)
+        # The other way round, as a meter may stop at the first one that it refuses.
+        self.pending = again[::-1] + self.pending
 
 
 class Transactions:
     """Get and Set over a session, and the notifications that arrive meanwhile."""
 
-    def __init__(self, session: Session, timing: Timing, on_notification: Callable[[Notification], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        timing: Timing,
+        on_notification: Callable[[Notification], None],
+        *,
+        refusals: Refusals,
+        capacity: Capacity,
+    ) -> None:
         """Listen to the session from now on."""
         self.rssi: float | None = None
         """Signal strength of the last datagram in dBm."""
+        self.refusals = refusals
+        self.capacity = capacity
         self._session = session
         self._timing = timing
         self._on_notification = on_notification
         self._turn = asyncio.Lock()
         # By chance, so that late answers to a former program are not taken for ours.
         self._tid = int.from_bytes(os.urandom(2))
-        self._refused: set[int] = set()
-        self._several: bool | None = None  # Whether one Get may ask for several; unknown at first.
+        self._is_heard = False
+        """Whether the meter has answered anything in this session."""
+        self._is_renewed = False
+        # Each connection begins with another one.
+        self._turns = int(asyncio.get_running_loop().time())
         self._request: _Request | None = None
         self._confirmations: set[asyncio.Task[None]] = set()
 
-    async def get(self, codes: Collection[int]) -> Values:
-        """Ask for properties, in one datagram if the meter can; what it refused once is not asked for again.
+    async def get(
+        self, codes: Collection[int], *, besides: Collection[int] = (), capacity: Capacity | None = None
+    ) -> Values:
+        """Ask for properties, as many in one datagram as the meter can answer.
+
+        What the property map does not name is left out; what was refused lately, too, unless it is all that is asked
+        for. What is asked for besides is never worth a request of its own before its time.
 
         Raises:
             MeterTimeoutError: no answer.
             SessionLostError: nothing to send over.
 
         """
-        wanted = [code for code in codes if code not in self._refused]
-        together = self._several is not False and len(wanted) > 1
-        data = await self._get_together(wanted) if together else {}
-        for code in wanted:
-            if code not in data:
-                alone = await self._get_alone(code)
-                if alone and together:
-                    _LOGGER.debug("the meter does not answer for several properties together")
-                    self._several = False
-                data |= alone
-        return Values(data)
+        capacity = capacity or self.capacity
+        named = [code for code in dict.fromkeys(codes) if self.refusals.names(code)]
+        wanted = [code for code in named if self.refusals.admits(code)] or named
+        wanted += [code for code in besides if self.refusals.names(code) and self.refusals.admits(code)]
+        silent = [code for code in wanted if self.refusals.is_silent(code)]
+        inquiry = _Inquiry(self.refusals, [code for code in wanted if code not in silent])
+        while inquiry.pending:
+            # Once a group met silence, one by one: it may be one of it at which the meter falls silent.
+            number = 1 if inquiry.is_silent else capacity.most
+            group, inquiry.pending = inquiry.pending[:number], inquiry.pending[number:]
+            await self._inquire(inquiry, group, capacity)
+        for code in silent:  # After the others, which it would keep from being answered.
+            await self._inquire(inquiry, [code], capacity)
+        return Values(inquiry.found)
+
+    async def _inquire(self, inquiry: _Inquiry, group: Sequence[int], capacity: Capacity) -> None:
+        """Ask for a group; for one of it alone, if it is refused as a whole or meets silence."""
+        try:
+            asked, answered = await self._ask(self._plan(group, capacity))
+        except MeterTimeoutError:
+            if not inquiry.found or len(group) > 1:
+                raise
+            self.refusals.refused(group[0], is_silent=True)  # It has just answered something else.
+            return
+        if len(asked) < len(group):
+            inquiry.is_silent = capacity.proved >= len(group)
+            capacity.fall_silent(len(group))
+        elif not answered and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
+            asked, answered = await self._ask([self._one_of(group)] * self._timing.tries)
+            if answered:
+                capacity.limit(len(group) // 2)
+        if not answered:
+            asked = group
+        inquiry.pending = [code for code in group if code not in asked] + inquiry.pending
+        inquiry.take(asked, answered, capacity)
+
+    def _one_of(self, group: Sequence[int]) -> Sequence[int]:
+        """Return one of a group, each time another one: some may be refused, or ignored, by themselves."""
+        self._turns += 1
+        return (group[-self._turns % len(group)],)
+
+    def _plan(self, group: Sequence[int], capacity: Capacity) -> Sequence[Sequence[int]]:
+        """Return what to ask for, one after the other, until something is answered."""
+        if self._is_heard and capacity.proved >= len(group):
+            return [group] * (self._timing.tries - 1) + [self._one_of(group)]
+        return [group] + [self._one_of(group) for _ in range(self._timing.tries - 1)]
+
+    async def _ask(self, plan: Sequence[Sequence[int]]) -> tuple[Sequence[int], dict[int, bytes]]:
+        """Ask for one of these; return which was answered, and how."""
+
+        def building(codes: Sequence[int]) -> _Build:
+            return lambda tid: Frame.get(tid, codes)
+
+        builds = {tuple(codes): building(codes) for codes in plan}
+        answer = await self._exchange([builds[tuple(codes)] for codes in plan])
+        asked = [code for code, _ in answer.request.properties]
+        return asked, {code: data for code, data in answer.frame.properties if data and code in asked}
 
     async def set(self, code: int, data: bytes) -> None:
         """Set a property.
@@ -101,8 +231,8 @@ class Transactions:
             SessionLostError: nothing to send over.
 
         """
-        answer = await self._exchange(lambda tid: Frame.setc(tid, code, data), self._timing.tries)
-        if answer.esv is Esv.SETC_SNA:
+        answer = await self._exchange([lambda tid: Frame.setc(tid, code, data)] * self._timing.tries)
+        if answer.frame.esv is Esv.SETC_SNA:
             raise PropertyRefusedError(f"the meter would not set {_named(code)}")
 
     def datagram_received(self, datagram: Datagram) -> None:
@@ -123,6 +253,7 @@ class Transactions:
                 return
         self.rssi = datagram.rssi
         _LOGGER.debug("< %s", _Shown(frame))
+        self._is_heard = self._is_heard or (frame.source == SMART_METER and frame.esv in ANSWERING)
         if frame.esv in (Esv.INF, Esv.INFC) and frame.source in (SMART_METER, NODE_PROFILE):
             self._notification_received(frame, values)
         elif self._request is not None and self._request.is_answered_by(frame):
@@ -139,44 +270,45 @@ class Transactions:
             self._request.answer.set_exception(error)
             self._request.answer.exception()  # Nobody misses it: it may come by another way, too.
 
-    async def _get_together(self, codes: Collection[int]) -> dict[int, bytes]:
-        tries = self._timing.tries if self._several else FIRST_TRIES
-        try:
-            answer = await self._exchange(lambda tid: Frame.get(tid, codes), tries)
-        except MeterTimeoutError:
-            if self._several:
-                raise
-            return {}
-        self._several = True
-        return {code: data for code, data in answer.properties if data and code in codes}
+    async def _exchange(self, plan: Sequence[_Build]) -> _Answer:
+        """Send what is planned, one after the other, until something is answered.
 
-    async def _get_alone(self, code: int) -> dict[int, bytes]:
-        answer = await self._exchange(lambda tid: Frame.get(tid, (code,)), self._timing.tries)
-        data = dict(answer.properties)[code]
-        if data:
-            return {code: data}
-        self._refused.add(code)
-        return {}
-
-    async def _exchange(self, build: Callable[[int], Frame], tries: int) -> Frame:
+        The same request is repeated as the same transaction: a late answer to the first sending serves as well.
+        """
         async with self._turn:
-            self._tid = self._tid % 0xFFFF + 1
-            loop, frame = asyncio.get_running_loop(), build(self._tid)
-            self._request = request = _Request(frame)
+            loop = asyncio.get_running_loop()
+            self._request = request = _Request()
+            begun = loop.time()
             try:
-                # The same transaction is repeated: a late answer to the first sending serves as well.
-                for _ in range(tries):
+                for number, build in enumerate(plan):
+                    limit = self._timing.answer
                     request.answer = loop.create_future()
-                    _LOGGER.debug("> %s", _Shown(frame))
-                    await self._session.send(frame.encode())
+                    if number == DEAF_TRIES and not (self._is_heard or self._is_renewed):
+                        await self._renew()
+                        limit = max(min(limit, SILENCE_LIMIT - (loop.time() - begun)), SHORTEST_ANSWER)
+                    if build not in request.frames:
+                        self._tid = self._tid % 0xFFFF + 1
+                        request.frames[build] = build(self._tid)
+                    _LOGGER.debug("> %s", _Shown(request.frames[build]))
+                    await self._session.send(request.frames[build].encode())
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(self._timing.answer):
-                            return await request.answer
+                        async with asyncio.timeout(limit):
+                            return request.answered(await request.answer)
                 if request.unreadable is not None:
-                    return request.unreadable
-                raise MeterTimeoutError(f"the meter did not answer {tries} times")
+                    return request.answered(request.unreadable)
+                raise MeterTimeoutError(f"the meter did not answer {len(plan)} times")
             finally:
                 self._request = None
+
+    async def _renew(self) -> None:
+        """Begin a new session, once: some meters answer nothing in the first one."""
+        _LOGGER.debug("the meter answers nothing in this session; beginning another")
+        self._is_renewed = True
+        try:
+            async with asyncio.timeout(RENEWAL_LIMIT):
+                await self._session.renew()
+        except (JoinError, TimeoutError) as err:
+            raise MeterTimeoutError("the meter answers nothing, and does not begin another session") from err
 
     def _notification_received(self, frame: Frame, values: Values) -> None:
         if frame.esv is Esv.INFC:
@@ -194,8 +326,17 @@ class Transactions:
             _LOGGER.debug("a notification stays unconfirmed: %s", err)
 
 
-FIRST_TRIES = 2
-"""Sendings of a first request for several properties, before it is split for a meter that answers only single ones."""
+DEAF_TRIES = 2
+"""Requests of which none was answered in a session, before another session is begun."""
+
+RENEWAL_LIMIT = 10.0
+"""Seconds that another session may take to begin; a J11 module needs eight."""
+
+SILENCE_LIMIT = 39.0
+"""Seconds after which a meter is called silent that has answered nothing since it was joined."""
+
+SHORTEST_ANSWER = 4.0
+"""Seconds that a new session has to answer; most answers come within one."""
 
 CONFIRMATION_LIMIT = 15.0
 """Seconds after which the meter repeats the notification anyway."""

@@ -395,3 +395,9 @@ PROPERTIES: Mapping[int, AnyProperty] = {
     row.code: row for row in tuple(globals().values()) if isinstance(row, Property)
 }
 """Every row of this file by its code."""
+
+
+def map_of(values: Values) -> frozenset[int]:
+    """Return the codes of what can be read; none if the meter does not tell, or names neither power nor energy."""
+    gettable = values.read(GET_MAP) or frozenset()
+    return frozenset() if gettable.isdisjoint((POWER.code, ENERGY_IN.code)) else gettable
