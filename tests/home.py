@@ -40,6 +40,17 @@ def entry_of(sim: SimulatedPort, **data: Any) -> MockConfigEntry:
     )
 
 
+def without_history(entry: MockConfigEntry) -> MockConfigEntry:
+    """Return an entry, which is in no Home Assistant yet, whose meter is not asked for its history."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title=entry.title,
+        unique_id=entry.unique_id,
+        data=entry.data,
+        options={"import_history": False},
+    )
+
+
 def entries_of(sim: SimulatedPort, **options: Any) -> list[MockConfigEntry]:
     """Return an entry for each meter within the dongle's reach."""
     entries = []

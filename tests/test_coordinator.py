@@ -2,19 +2,21 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_UNAVAILABLE
-from homeassistant.helpers import entity_registry as er
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
-from .home import DOMAIN, MAC, PAN, dongle, elapse, entry_of, set_up, until
+from .home import DOMAIN, MAC, PAN, dongle, elapse, entry_of, set_up, until, without_history
 from .simulator import scenarios
 from .simulator.j11 import REQUEST
+from .simulator.meter import Refusal
 from .simulator.record import JOIN, SCAN
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID
 from .simulator.transport import SimTransport
@@ -246,3 +248,104 @@ async def test_a_dongle_of_another_kind_is_noticed_by_itself(hass: HomeAssistant
         assert entry.data["module"] == families[after]
         await hass.config_entries.async_unload(entry.entry_id)
         SimTransport.ports[sim.url] = sim
+
+
+VALUES = (0xE7, 0xE8, 0xE0, 0xE3)
+
+
+@pytest.mark.parametrize("minutes", [1, 10, 60])
+async def test_a_meter_that_refuses_everything_is_unavailable_and_back_at_the_next_poll(
+    hass: HomeAssistant, minutes: int
+) -> None:
+    with dongle(scenarios.SOLAR) as sim:
+        entry = without_history(entry_of(sim))
+        await set_up(hass, entry)
+        sim.meter.device.refuse(*VALUES, time=timedelta(minutes=minutes))
+        await elapse(hass, 80)
+        assert value(hass, "power") == STATE_UNAVAILABLE
+        assert str(entry.runtime_data.last_exception) == (
+            "The meter is connected and answers, but refuses to tell anything at present"
+        )
+        await elapse(hass, 60 * minutes + 70)
+        assert value(hass, "power") not in {None, STATE_UNAVAILABLE, STATE_UNKNOWN}
+        assert value(hass, "energy_out") not in {None, STATE_UNAVAILABLE, STATE_UNKNOWN}
+        assert (sim.record.opens, sim.record.count(JOIN)) == (1, 1), "there is nothing wrong with the connection"
+
+
+async def test_a_meter_that_refuses_everything_at_the_start(hass: HomeAssistant) -> None:
+    with dongle(scenarios.REFUSES_VALUES) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert entry.reason == "The meter is connected and answers, but refuses to tell anything at present"
+        await elapse(hass, 200)
+        assert entry.state is ConfigEntryState.LOADED
+        assert {value(hass, key) for key in ("power", "energy_in", "energy_out")}.isdisjoint({None, STATE_UNKNOWN})
+
+
+@once
+async def test_one_value_that_is_refused_is_unknown_for_that_long(hass: HomeAssistant) -> None:
+    with dongle(scenarios.SOLAR) as sim:
+        await set_up(hass, without_history(entry_of(sim)))
+        sim.meter.device.refuse(0xE7, time=timedelta(minutes=8))
+        await elapse(hass, 300)
+        assert value(hass, "power") == STATE_UNKNOWN
+        assert value(hass, "energy_in") == pytest.approx(str(true_energy(sim)), abs=1)
+        await elapse(hass, 400)
+        assert value(hass, "power") != STATE_UNKNOWN
+
+
+@pytest.mark.parametrize("scenario", [scenarios.REFUSES_UNIT, scenarios.REFUSES_COEFFICIENT])
+async def test_what_scales_the_energy_is_refused_at_the_start(hass: HomeAssistant, scenario: Scenario) -> None:
+    with dongle(scenario) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        assert entry.state is ConfigEntryState.LOADED
+        for _ in range(3):
+            await elapse(hass, 60)
+        shown = value(hass, "energy_in")
+        assert shown is not None
+        assert float(shown) == pytest.approx(float(sim.meter.energy_in(sim.clock())), abs=1)
+        profile = entry.data["profile"]
+        assert profile["E1"] == f"{scenario.meter.unit:02X}"
+        assert profile.get("D3") == (None if scenario.meter.coefficient is None else "00000014")
+        sim.record.clear()
+        await hass.config_entries.async_reload(entry.entry_id)
+        assert len([datagram for datagram in sim.record.datagrams_from_client if b"\xe1" in datagram]) == 0
+        assert float(value(hass, "energy_in") or 0) == pytest.approx(float(sim.meter.energy_in(sim.clock())), abs=1)
+
+
+@once
+async def test_energy_that_was_kept_wrong_is_checked_after_the_update(hass: HomeAssistant) -> None:
+    with dongle(scenarios.COEFFICIENT) as sim:
+        entry = entry_of(sim, profile={"E1": "02", "D7": "06", "8A": "000016"})
+        await set_up(hass, entry)
+        assert float(value(hass, "energy_in") or 0) == pytest.approx(float(sim.meter.energy_in(sim.clock())), abs=1)
+        assert entry.data["profile"]["D3"] == "00000014"
+
+
+@once
+async def test_a_manufacturer_that_is_told_late_is_shown(hass: HomeAssistant) -> None:
+    late = replace(
+        scenarios.NORMAL, meter=replace(scenarios.NORMAL.meter, refusals=(Refusal(codes=(0x8A,), answers=2),))
+    )
+    with dongle(late) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        await elapse(hass, 700)
+        (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        assert device.manufacturer == "Toshiba"
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_a_meter_that_is_deaf_in_its_first_session(hass: HomeAssistant, *, is_running: bool) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        if is_running:
+            await set_up(hass, entry)
+            sim.air.deaf_sessions = 1
+            sim.air.end_session()
+        else:
+            sim.air.deaf_sessions = 1
+            await set_up(hass, entry)
+        await elapse(hass, 45)
+        assert value(hass, "power") not in {None, STATE_UNAVAILABLE}

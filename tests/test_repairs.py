@@ -5,15 +5,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryDisabler, ConfigEntryState
-from homeassistant.const import CONF_PASSWORD
+from homeassistant.const import CONF_PASSWORD, STATE_UNAVAILABLE
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
 
-from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, set_up, state, state_of
+from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, set_up, state, state_of, without_history
 from .simulator import scenarios
 from .simulator.radio import RadioSettings
+from .simulator.record import JOIN
 from .simulator.scenarios import Scenario
 
 if TYPE_CHECKING:
@@ -117,7 +118,13 @@ def reauth_flows(hass: HomeAssistant) -> list[str]:
     ]
 
 
-async def test_a_wrong_password_is_asked_for_only_after_the_meter_refused_again(hass: HomeAssistant) -> None:
+def joins(sim: SimulatedPort) -> int:
+    return sim.record.count(JOIN)
+
+
+async def test_a_wrong_password_is_asked_for_only_after_the_meter_refused_again(
+    hass: HomeAssistant, each_kind: str
+) -> None:
     with dongle() as sim:
         entry = entry_of(sim, password="OLD456789ABC")
         await set_up(hass, entry)
@@ -125,12 +132,15 @@ async def test_a_wrong_password_is_asked_for_only_after_the_meter_refused_again(
         assert set(issues(hass)) == {"join_refused"}
         assert not reauth_flows(hass)
         await elapse(hass, 60)
-        assert state_of(entry) is ConfigEntryState.SETUP_ERROR
+        assert state_of(entry) is ConfigEntryState.SETUP_RETRY
         (flow_id,) = reauth_flows(hass)
-        # Nobody knocks at the meter's door with a wrong password for ever.
+        # Nobody knocks at the meter's door with a wrong password every minute; but now and then.
         sim.record.clear()
-        await elapse(hass, 7200)
-        assert not sim.record.commands
+        await elapse(hass, 800)
+        assert not joins(sim)
+        await elapse(hass, 6400)
+        assert 2 <= joins(sim) <= 6 if each_kind == "bp35c2" else joins(sim)
+        assert reauth_flows(hass) == [flow_id]
         flow = await hass.config_entries.flow.async_configure(flow_id, CREDENTIALS)
         await hass.async_block_till_done()
         flow = await hass.config_entries.flow.async_configure(flow_id)
@@ -152,6 +162,67 @@ async def test_a_password_that_becomes_wrong(hass: HomeAssistant) -> None:
         await elapse(hass, 90)
         assert len(reauth_flows(hass)) == 1
         assert sim.record.opens == sim.record.closes
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("hours", [1, 24])
+async def test_a_meter_that_refuses_for_hours_is_back_by_itself(
+    hass: HomeAssistant, each_kind: str, hours: int, *, is_loaded: bool
+) -> None:
+    """As it may after another device was connected to it."""
+    with dongle() as sim:
+        entry = without_history(entry_of(sim))
+        good = sim.air.settings
+        if is_loaded:
+            await set_up(hass, entry)
+        sim.air.settings = replace(good, password="ANOTHER45678")
+        sim.air.end_session()
+        if not is_loaded:
+            await set_up(hass, entry)
+        await elapse(hass, hours * 3600)
+        (_,) = reauth_flows(hass)
+        assert set(issues(hass)) == {"join_refused"}
+        assert joins(sim) > 3 or each_kind == "j11"
+        assert sim.air.airtime.last_hour() < 36
+        sim.air.settings = good
+        await elapse(hass, 3600 + 700)
+        assert state_of(entry) is ConfigEntryState.LOADED
+        assert state(hass, "sensor.smart_meter_power") != STATE_UNAVAILABLE
+        assert not reauth_flows(hass)
+        assert not issues(hass)
+        assert not [issue for _, issue in ir.async_get(hass).issues if issue.startswith("config_entry_reauth")]
+
+
+async def test_a_reload_tries_at_once(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        good = sim.air.settings
+        sim.air.settings = replace(good, password="ANOTHER45678")
+        await set_up(hass, entry)
+        await elapse(hass, 120)
+        assert reauth_flows(hass)
+        sim.air.settings = good
+        await hass.config_entries.async_reload(entry.entry_id)
+        assert state_of(entry) is ConfigEntryState.LOADED
+        assert not reauth_flows(hass)
+
+
+async def test_something_else_that_is_wrong_is_no_refusal(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        good = sim.air.settings
+        sim.air.settings = replace(good, password="ANOTHER45678")
+        sim.air.end_session()
+        await elapse(hass, 30)
+        sim.unplug()
+        await elapse(hass, 60)
+        sim.plug()
+        await elapse(hass, 45)
+        assert not reauth_flows(hass)
+        sim.air.settings = good
+        await elapse(hass, 120)
+        assert not issues(hass)
 
 
 async def test_a_weak_radio_never_accuses_the_password(hass: HomeAssistant) -> None:

@@ -1,26 +1,34 @@
 """The B-Route Smart Meter integration."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
+from homeassistant.core import callback
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
 
 from .actions import async_setup_actions
-from .const import CONF_IMPORT_HISTORY, DOMAIN
+from .aiobroute import COEFFICIENT, ENERGY_IN, ENERGY_UNIT
+from .const import CONF_ENERGY, CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
 from .dongle.ports import async_watch_ports
 from .energy.backfill import Backfill
 from .energy.dashboard import async_add_if_requested
 from .energy.store import LedgerStore
 from .repairs import async_forget, async_watch_entries
-from .takeover.built_in import async_disable_built_in, async_take_over
+from .takeover.built_in import CONF_TAKES_OVER, async_disable_built_in, async_take_over
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from homeassistant.helpers.typing import ConfigType
 
     from .coordinator import MeterConfigEntry
+
+ENERGY_CODES = {ENERGY_IN.code, ENERGY_UNIT.code, COEFFICIENT.code}
+"""Properties without which there is no energy."""
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
 
@@ -44,13 +52,33 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, coordinator.async_stop))
     await coordinator.async_config_entry_first_refresh()
     entry.runtime_data = coordinator
+    if CONF_TAKES_OVER in entry.data and coordinator.data.refused & (coordinator.profile.gettable or ENERGY_CODES):
+        # What is not measured now would not be taken over.
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="meter_refuses")
     measured = {name for name, value in asdict(coordinator.data).items() if value is not None}
     await async_take_over(hass, entry, measured)
     coordinator.history = Backfill(hass, entry, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await async_add_if_requested(hass, entry)
+    entry.async_on_unload(coordinator.async_add_listener(_adding_later(hass, entry)))
     coordinator.history.async_start(is_enabled=entry.options.get(CONF_IMPORT_HISTORY, True))
     return True
+
+
+def _adding_later(hass: HomeAssistant, entry: MeterConfigEntry) -> Callable[[], None]:
+    """Return what adds to the Energy dashboard what the meter refused to tell at the start."""
+    lock = asyncio.Lock()
+
+    async def add() -> None:
+        async with lock:
+            await async_add_if_requested(hass, entry)
+
+    @callback
+    def add_later() -> None:
+        if CONF_ENERGY in entry.data and not lock.locked():
+            entry.async_create_background_task(hass, add(), f"{entry.title} dashboard")
+
+    return add_later
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bool:

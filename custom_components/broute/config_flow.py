@@ -27,7 +27,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.translation import async_get_translations
 import probatio
 
-from .aiobroute import BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
+from .aiobroute import ENERGY_UNIT, BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
 from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 from .dongle.credentials import alike, checked
@@ -312,14 +312,14 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                     on_event=self._happened,
                 ) as meter,
             ):
-                self._summary = _summary(meter.profile, await meter.read())
-                # Without a unit there are no counters to show.
-                self._counts = meter.profile.unit is not None
-                self._data |= {
-                    CONF_MODULE: meter.module.family,
-                    CONF_PAN: asdict(meter.pan),
-                    CONF_PROFILE: dict(meter.profile.raw),
-                }
+                reading = await meter.read()
+                profile = meter.profile
+                self._summary = _summary(profile, reading)
+                # Without a unit there are no counters to show; one that is refused now comes later.
+                self._counts = profile.unit is not None or ENERGY_UNIT.code in reading.refused
+                self._data |= {CONF_MODULE: meter.module.family, CONF_PAN: asdict(meter.pan)}
+                if profile.is_complete:
+                    self._data[CONF_PROFILE] = dict(profile.raw)
         except BRouteError as err:
             key = error_key(err)
             return {FIELDS.get(key, "base"): key}
@@ -332,8 +332,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             end_ticking()
         if CONF_PAN in self._known and self._known[CONF_PAN]["mac"] != meter.pan.mac:
             return {"base": "other_meter"}
-        if self._built_in is not None and meter.profile.unit is None:
-            return {"base": "no_unit"}
+        if self._built_in is not None and profile.unit is None:
+            return {"base": "meter_refuses" if ENERGY_UNIT.code in reading.refused else "no_unit"}
         return {}
 
     @callback

@@ -84,4 +84,6 @@ def _exact(value: object) -> object:
             return value.isoformat()
         case timedelta():
             return value.total_seconds()
+        case frozenset():
+            return _codes(value)
     return value

@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntryState
 from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
@@ -16,6 +16,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_PAN, CONF_PROFILE, DOMAIN
+from .dongle.reauth import async_forget_refusals
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
@@ -52,16 +53,8 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 ISSUES: Final = ("port_missing", "port_busy", "join_refused", "no_meter", "weak_radio", "meter_exchanged", "clock")
 
 
-@dataclass(slots=True)
-class Trouble:
-    """How long an entry has been failing, and how often the meter has refused it since."""
-
-    since: float
-    refusals: int = 0
-
-
-TROUBLES: Final[HassKey[dict[str, Trouble]]] = HassKey(f"{DOMAIN}_troubles")
-"""By entry; each try to set an entry up begins with a new coordinator, but the trouble is the old one."""
+TROUBLES: Final[HassKey[dict[str, float]]] = HassKey(f"{DOMAIN}_troubles")
+"""Since when an entry has been failing; each try to set it up begins with a new coordinator."""
 
 
 class Issues:
@@ -74,16 +67,14 @@ class Issues:
         self._rssis: deque[float] = deque(maxlen=READINGS)
 
     @callback
-    def failed(self, key: str) -> int:
-        """Tell what a person can put right; return how often in a row the meter has refused us."""
+    def failed(self, key: str) -> None:
+        """Tell what a person can put right."""
         now = self._hass.loop.time()
-        trouble = self._hass.data.setdefault(TROUBLES, {}).setdefault(self._entry.entry_id, Trouble(now))
-        trouble.refusals = trouble.refusals + 1 if key == "join_refused" else 0
+        since = self._hass.data.setdefault(TROUBLES, {}).setdefault(self._entry.entry_id, now)
         issue, patience = FAILURES.get(key, (None, 0))
         self._clear({name for name, _ in FAILURES.values() if name != issue})
-        if issue is not None and now - trouble.since >= patience:
+        if issue is not None and now - since >= patience:
             self._raise(issue, port=self._entry.data[CONF_DEVICE])
-        return trouble.refusals
 
     @callback
     def succeeded(self, reading: Reading) -> None:
@@ -134,18 +125,23 @@ class Issues:
 def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Take back everything about an entry that is no more."""
     hass.data.get(TROUBLES, {}).pop(entry.entry_id, None)
+    async_forget_refusals(hass, entry)
     for issue in ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
 
 
 @callback
 def async_watch_entries(hass: HomeAssistant) -> None:
-    """Forget about entries that are disabled: one that could not be set up is not unloaded."""
+    """Forget about entries that are disabled or set up anew: one that could not be set up is not unloaded."""
 
     @callback
     def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
-        if entry.domain == DOMAIN and entry.disabled_by:
+        if entry.domain != DOMAIN:
+            return
+        if entry.disabled_by:
             async_forget(hass, entry)
+        elif entry.state is ConfigEntryState.NOT_LOADED:  # Somebody wants it to be tried at once.
+            async_forget_refusals(hass, entry)
 
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
 

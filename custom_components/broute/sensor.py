@@ -201,7 +201,7 @@ ENERGIES: tuple[MeterSensorDescription, ...] = (
     _timed_energy("minute_in", lambda details: details.minute_in),
     _timed_energy("minute_out", lambda details: details.minute_out),
 )
-"""Counters of a meter that tells their unit; without it, a value would be wrong by powers of ten."""
+"""Counters, as soon as the meter has told what they count; until then, a value would be wrong by powers of ten."""
 
 HALF_HOURS: tuple[MeterSensorDescription, ...] = (
     _half_hour("half_hour_in", lambda details: details.half_hour_in),
@@ -216,10 +216,12 @@ async def async_setup_entry(
     """Add a sensor for everything that this meter measures."""
     coordinator = entry.runtime_data
     registry = er.async_get(hass)
-    missing = list(SENSORS + (ENERGIES + HALF_HOURS if coordinator.profile.unit is not None else ()))
+    missing = list(SENSORS + ENERGIES + HALF_HOURS)
 
     def is_there(description: MeterSensorDescription) -> bool:
         """Return whether the meter has it, or once had: a value may be missing for a moment."""
+        if description in ENERGIES + HALF_HOURS and coordinator.profile.energy(1) is None:
+            return False
         return (
             not description.is_optional
             or description.value_fn(coordinator) is not None

@@ -31,7 +31,7 @@ from .virtual_time import clock, run
 
 CREDENTIALS = Credentials(ROUTE_B_ID, PASSWORD)
 PAN = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
-PROFILE = MeterProfile.from_raw({"E1": "01", "D7": "06"})
+PROFILE = MeterProfile.from_raw({"E1": "01", "D7": "06", "D3": "00000001", "get": "7", "days": "2"})
 REPLY = 0.343 + 0.01 + 0.6 + 0.5
 """Seconds that the radio needs for a reading at most: on the air, in the meter, and for its length."""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FAULT = "binary_sensor.smart_meter_fault"
 IMPORT = "sensor.smart_meter_energy_import"
-PROFILE = MeterProfile.from_raw({"E1": "01"})
+PROFILE = MeterProfile.from_raw({"E1": "01", "D3": "00000001"})
 
 
 INFC = replace(scenarios.NORMAL, radio=replace(scenarios.NORMAL.radio, announces=Esv.INFC))

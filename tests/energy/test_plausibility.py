@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
 IMPORT = "sensor.smart_meter_energy_import"
-PROFILE = MeterProfile.from_raw({"E1": "01", "D7": "06"})
+PROFILE = MeterProfile.from_raw({"E1": "01", "D3": "00000001", "D7": "06"})
 SPAN = 1_000_000
 
 seconds = st.integers(1, 100_000)

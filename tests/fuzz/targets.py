@@ -32,7 +32,7 @@ from tests.simulator.transport import SimulatedPort, simulated_port
 METER: Final = "FE80:0000:0000:0000:021C:6400:03D2:A1B7"
 DONGLE: Final = "FE80:0000:0000:0000:021D:1291:1234:5678"
 PAN: Final = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
-PROFILE: Final = MeterProfile.from_raw({"E1": "01", "D7": "06"})
+PROFILE: Final = MeterProfile.from_raw({"E1": "01", "D3": "00000001", "D7": "06", "get": "7"})
 
 PATIENCE: Final = 4 * 3600.0
 """Seconds of simulated time after which a connection hangs; a restriction, of which there may be some, is an hour."""

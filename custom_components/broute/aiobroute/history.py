@@ -27,7 +27,7 @@ from .echonet.properties import (
     Property,
     Values,
 )
-from .errors import HistoryError, MeterTimeoutError, NoHistoryError, PropertyRefusedError
+from .errors import BRouteError, HistoryError, MeterTimeoutError, NoHistoryError, PropertyRefusedError
 from .profile import MeterProfile
 from .transactions import Transactions
 
@@ -88,7 +88,7 @@ class Day:
 
     `None`: the meter answered that it has no value, now and later.
     """
-    failures: Mapping[Direction, PropertyRefusedError | MeterTimeoutError]
+    failures: Mapping[Direction, BRouteError]
     """Why each other direction that the meter has, or may have, was not answered this time: ask again later."""
 
     @property

@@ -68,9 +68,9 @@ class MeterProfile:
     settable: frozenset[int]
     announced: frozenset[int]
     """Codes of what the meter tells unasked."""
-    per_get: int | None
+    per_get: int | None = field(compare=False)
     """The largest number of properties that the meter has answered in one Get."""
-    days_per_get: int | None
+    days_per_get: int | None = field(compare=False)
     """The same of a day's histories: 2 if it answers for both directions together."""
     unchecked: frozenset[int]
     """Codes of what was kept by a version that took a refusal for good, and that the meter has not told again since."""

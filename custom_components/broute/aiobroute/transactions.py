@@ -195,8 +195,8 @@ class Transactions:
             asked, answered = await self._ask([self._one_of(group)] * self._timing.tries)
             if answered:
                 capacity.limit(len(group) // 2)
-        if not answered:
-            asked = group
+            else:
+                asked = group
         inquiry.pending = [code for code in group if code not in asked] + inquiry.pending
         inquiry.take(asked, answered, capacity)
 

@@ -122,18 +122,22 @@ class Backfill:
         self._saved: float | None = None
         self._error: str | None = None
         self._cancel_look: CALLBACK_TYPE = _nothing
+        self._cancel_hours: CALLBACK_TYPE = _nothing
 
     @callback
     def async_start(self, *, is_enabled: bool) -> None:
-        """Take what the meter tells from now on; if enabled, ask it for what is missing, and write statistics."""
-        self._is_enabled = is_enabled
+        """Take what the meter tells from now on; if enabled, ask it for what is missing, and write statistics.
+
+        Without a recorder nobody needs what is missing.
+        """
+        self._is_enabled = is_enabled and has_recorder(self._hass)
         entry, hass = self._entry, self._hass
         entry.async_on_unload(self._async_save)
         entry.async_on_unload(self._source.async_add_listener(self._updated))
         entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_FINAL_WRITE, self._async_final_write))
         entry.async_create_background_task(hass, self._async_run(), f"{entry.title} history")
-        if is_enabled:
-            entry.async_on_unload(async_track_utc_time_change(hass, self._hour_is_over, minute=LOOK_MINUTE, second=0))
+        if self._is_enabled:
+            self._cancel_hours = async_track_utc_time_change(hass, self._hour_is_over, minute=LOOK_MINUTE, second=0)
             entry.async_on_unload(
                 hass.bus.async_listen(EVENT_RECORDER_5MIN_STATISTICS_GENERATED, self._recorder_compiled)
             )
@@ -346,7 +350,7 @@ class Backfill:
             except HistoryUnavailableError:
                 raise
             except (HistoryError, PropertyRefusedError) as err:
-                answer = Day(date=day, energies={}, failures=dict.fromkeys(Direction, err))
+                answer = Day(date=day, energies={}, failures=dict.fromkeys(KEYS, err))
         for direction, counters in answer.energies.items():
             key = KEYS[direction]
             for at in half_hours(day):
@@ -507,6 +511,7 @@ class Backfill:
     async def _async_save(self) -> None:
         """Write what is to be kept; whoever removes the entry finds nothing that is still to be written."""
         self._cancel_look()
+        self._cancel_hours()
         if self._is_loaded:
             await self._store.async_save()
 

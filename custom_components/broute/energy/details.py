@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Self
 
+from homeassistant.util import dt as dt_util
+
 from ..aiobroute import (
     CURRENT_DATE,
     CURRENT_TIME,
@@ -23,8 +25,10 @@ from ..aiobroute import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
+
+    from ..aiobroute import SmartMeter
 
 DETAILS: Final[tuple[AnyProperty, ...]] = (
     FAULT_STATUS,
@@ -151,3 +155,30 @@ def _newest(read: Decimal | None, fixed: Energy | None) -> Decimal | None:
 
 def _drift(shown: datetime, now: datetime) -> timedelta:
     return max(shown - now, min(shown + MINUTE - now, timedelta(0)))
+
+
+class DetailsReader:
+    """Asks for the details now and then, and keeps what is known."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Know nothing yet; `clock` gives seconds."""
+        self.details = Details()
+        self._clock = clock
+        self._due = 0.0
+
+    def is_due(self) -> bool:
+        """Return whether it is time to ask, at most once an interval."""
+        if self._clock() < self._due:
+            return False
+        self._due = self._clock() + DETAILS_INTERVAL
+        return True
+
+    async def ask(self, meter: SmartMeter) -> None:
+        """Ask the meter.
+
+        Raises:
+            BRouteError: it did not answer.
+
+        """
+        values = await meter.get(*(row for row in DETAILS if meter.profile.has(row)))
+        self.details = self.details.asked(values, meter.profile, dt_util.utcnow())

@@ -29,9 +29,12 @@ class MeterSource(Protocol):
     """The last reading."""
     readings: int
     """How many there were."""
-    details: Details
     history_start: datetime | None
     """The oldest hour that is known, for the person."""
+
+    @property
+    def details(self) -> Details:
+        """Return what the meter tells beside its readings."""
 
     @property
     def meter(self) -> SmartMeter | None:
