@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ATTR_FIRST: Final = "first_day"
 ATTR_LAST: Final = "last_day"
 
+KEPT_DAYS: Final = 36_525
+"""The ledger keeps everything; a day of another century is a slip."""
+
 SCHEMA: Final = probatio.Schema(
     {
         probatio.Optional(ATTR_CONFIG_ENTRY_ID): str,
@@ -40,12 +43,12 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions, whether there is a meter or not."""
 
     async def get_history(call: ServiceCall) -> ServiceResponse:
-        history, first, last = _asked(hass, call)
+        history, first, last = _asked(hass, call, KEPT_DAYS)
         with _told_to_a_person():
             return {"half_hours": list(await history.async_half_hours(first, last))}
 
     async def import_history(call: ServiceCall) -> ServiceResponse:
-        history, first, last = _asked(hass, call)
+        history, first, last = _asked(hass, call, HISTORY_DAYS)
         with _told_to_a_person():
             return {**await history.async_import(first, last)}
 
@@ -53,16 +56,16 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     hass.services.async_register(DOMAIN, "import_history", import_history, SCHEMA, SupportsResponse.OPTIONAL)
 
 
-def _asked(hass: HomeAssistant, call: ServiceCall) -> tuple[Backfill, date, date]:
-    """Return whose history is wanted, and of which days."""
+def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[Backfill, date, date]:
+    """Return whose history is wanted, and of which days, which cannot be older than some."""
     entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
     first, last = call.data[ATTR_FIRST], call.data[ATTR_LAST]
     today = dt_util.utcnow().astimezone(JST).date()
-    if not today - timedelta(days=HISTORY_DAYS) <= first <= last <= today:
+    if not today - timedelta(days=days) <= first <= last <= today:
         raise ServiceValidationError(
             translation_domain=DOMAIN,
             translation_key="wrong_days",
-            translation_placeholders={"days": str(HISTORY_DAYS)},
+            translation_placeholders={"days": str(days)},
         )
     return entry.runtime_data.history, first, last
 

@@ -44,6 +44,7 @@ from .statistics import (
     Row,
     Summary,
     Wanted,
+    chunk_of,
     corrections_of,
     differences,
     offset_of,
@@ -145,12 +146,13 @@ class Reconciler:
         if not is_entity_recorded(self.hass, statistic_id):
             self.is_right = True
             return
+        since = 0
         for _ in range(ROUNDS):
-            wanted, overview = await self._async_look(ledger, statistic_id)
+            wanted, overview = await self._async_look(ledger, statistic_id, since)
             if wanted.first is None:
                 self.is_right = True
                 return
-            different = self._different(wanted, overview)
+            different = self._different(wanted, overview, since)
             there = await self._async_rows(statistic_id, different)
             if not overrule and self._take_corrections(ledger, wanted, overview, different, there):
                 continue
@@ -163,6 +165,8 @@ class Reconciler:
             changes.imported += sum(row.start not in known for row in rows)
             changes.corrected += sum(row.start in known for row in rows)
             await self._async_write(statistic_id, overview.unit, rows, short)
+            # Only what was written is read back: all else has just been compared.
+            since = chunk_of(rows[0].start if rows else wanted.until)
 
     async def async_check(self, ledger: Ledger, statistic_id: str) -> bool:
         """Return whether the recorder counts on from the truth, which is quickly seen.
@@ -182,18 +186,18 @@ class Reconciler:
     async def _async_chunks(self, ledger: Ledger) -> list[Chunk]:
         return await self._derivation.chunks(ledger, int(dt_util.utcnow().timestamp()))
 
-    async def _async_look(self, ledger: Ledger, statistic_id: str) -> tuple[Wanted, Overview]:
+    async def _async_look(self, ledger: Ledger, statistic_id: str, since: int) -> tuple[Wanted, Overview]:
         chunks = await self._async_chunks(ledger)
         first = chunks[-1].after.first if chunks else None
         await async_written(self.hass)
-        overview = await _async_read(self.hass, _overview, statistic_id, None if first is None else first.at)
+        overview = await _async_read(self.hass, _overview, statistic_id, None if first is None else first.at, since)
         self._offset = offset_of(overview.before, first)
         return Wanted(chunks, self._offset, overview.compiled), overview
 
-    def _different(self, wanted: Wanted, overview: Overview) -> list[Chunk]:
-        """Return the chunks in which the recorder has something else, in order of time."""
+    def _different(self, wanted: Wanted, overview: Overview, since: int) -> list[Chunk]:
+        """Return the chunks from some time on in which the recorder has something else, in order of time."""
         different = []
-        for chunk in wanted.chunks:
+        for chunk in (chunk for chunk in wanted.chunks if chunk.begin >= since):
             due = chunk.summary(wanted.offset, wanted.until)
             there = overview.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
             settled = self._settled.get(chunk.begin)
@@ -280,7 +284,11 @@ async def async_written(hass: HomeAssistant) -> None:
         raise RecorderUnavailableError("the recorder is not ready") from None
     written: asyncio.Future[None] = hass.loop.create_future()
     recorder.queue_task(SynchronizeTask(written))
-    await asyncio.wait({written}, timeout=PATIENCE)
+    backlog = recorder.backlog + 1
+    while not written.done() and recorder.backlog < backlog:
+        # As long as it gets on, it only has much to do.
+        backlog = recorder.backlog
+        await asyncio.wait({written}, timeout=PATIENCE)
     if not written.done():
         raise RecorderUnavailableError("the recorder does not get to writing")
 
@@ -337,8 +345,8 @@ def _data(rows: Iterable[Row], unit: str) -> list[StatisticData]:
     ]
 
 
-def _overview(hass: HomeAssistant, statistic_id: str, first: int | None) -> Overview:
-    """Read what is there, in brief; `first` is when the ledger begins."""
+def _overview(hass: HomeAssistant, statistic_id: str, first: int | None, since: int) -> Overview:
+    """Read what is there, in brief; `first` is when the ledger begins, `since` the first chunk of interest."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
     number, unit = _identified(metadata)
     before: list[Row] = []
@@ -350,7 +358,7 @@ def _overview(hass: HomeAssistant, statistic_id: str, first: int | None) -> Over
         latest = _rows(session, StatisticsShortTerm, number, unit, newest=1)
         if first is not None:
             before = _rows(session, Statistics, number, unit, until=first - HOUR + 1, newest=1)
-            summaries = _summaries(session, number, unit, first - HOUR + 1, compiled - HOUR + 1)
+            summaries = _summaries(session, number, unit, max(first - HOUR + 1, since), compiled - HOUR + 1)
     return Overview(
         unit=unit,
         compiled=compiled,
