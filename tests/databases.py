@@ -133,6 +133,7 @@ class MariaDb(Database):
     def __init__(self, server: str, name: str) -> None:
         self._name = name
         self._server = server
+        self._is_full = False
         self.url = f"{server}/{name}?charset=utf8mb4"
         self.delete()
 
@@ -149,6 +150,9 @@ class MariaDb(Database):
 
     @override
     def put_back(self, name: str) -> None:
+        is_full = self._is_full
+        if is_full:
+            self.accept_statistics()
         statements = ["SET FOREIGN_KEY_CHECKS = 0"]
         for table in self._tables():
             statements += [
@@ -156,6 +160,8 @@ class MariaDb(Database):
                 f"INSERT INTO {table} SELECT * FROM {self._name}_{name}.{table}",  # noqa: S608  # as above
             ]
         self.execute(*statements)
+        if is_full:
+            self.refuse_statistics()
 
     @override
     def delete(self) -> None:
@@ -166,6 +172,7 @@ class MariaDb(Database):
 
     @override
     def refuse_statistics(self) -> None:
+        self._is_full = True
         self.execute(
             *(
                 f"CREATE OR REPLACE TRIGGER full_{table}_{write} BEFORE {write} ON {table} FOR EACH ROW "
@@ -176,6 +183,7 @@ class MariaDb(Database):
 
     @override
     def accept_statistics(self) -> None:
+        self._is_full = False
         self.execute(*(f"DROP TRIGGER IF EXISTS full_{table}_{write}" for table, write in _writes()))
 
     def _tables(self) -> list[str]:
