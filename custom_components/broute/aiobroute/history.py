@@ -315,14 +315,15 @@ class History:
         midnight = datetime.combine(calendar.today, time(), JST) - timedelta(days=day)
         now = calendar.now(asyncio.get_running_loop().time())
         energies: dict[Direction, dict[datetime, Decimal | None]] = {}
+        future: set[datetime] = set()
         for direction, history in told.items():
             starts = [midnight + slot * HALF_HOUR for slot in range(len(history.counts))]
-            energies[direction] = {
-                start: self._profile().energy(count)
-                for start, count in zip(starts, history.counts, strict=True)
-                # What has not come yet has no value, whatever the meter says.
-                if start <= now
-            }
+            slots = dict(zip(starts, history.counts, strict=True))
+            # What has not come yet has no value, whatever the meter says.
+            future |= {start for start, count in slots.items() if start > now and count is not None}
+            energies[direction] = {start: self._profile().energy(slots[start]) for start in starts if start <= now}
+        for start in sorted(future):
+            _LOGGER.debug("left out a value of the future: %s", start)
         return Day(date=midnight.date(), energies=energies, failures=failures)
 
     async def _today(self) -> _Calendar:
