@@ -53,6 +53,7 @@ PATIENCE: Final = timedelta(hours=12)
 """After which nobody believes any more that an exchange is noticed."""
 
 EXPECTED: Final = (
+    "Setup of config entry",
     "Error fetching",
     "Error requesting",
     "was shutdown cleanly",
