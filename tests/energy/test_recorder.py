@@ -232,7 +232,6 @@ def test_a_recorder_that_is_never_ready(tmp_path: Path, caplog: pytest.LogCaptur
     live(story)
 
 
-@pytest.mark.xfail(reason="what a meter refused once is not asked for again as long as the connection lasts")
 def test_the_meter_refuses_its_history_in_the_first_import(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path) as (home, sim):
