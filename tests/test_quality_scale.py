@@ -413,7 +413,7 @@ ERRORS = {
 
 
 def test_exception_translations() -> None:
-    assert {"UpdateFailed", "ConfigEntryAuthFailed"} <= {name for _, tree in sources() for name in _raised(tree)}
+    assert {"HomeAssistantError", "ServiceValidationError"} <= {name for _, tree in sources() for name in _raised(tree)}
     assert ENGLISH["exceptions"].keys() == JAPANESE["exceptions"].keys()
 
 
