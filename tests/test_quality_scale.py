@@ -139,8 +139,8 @@ async def entry(hass: HomeAssistant) -> AsyncGenerator[MockConfigEntry]:
     with dongle(scenarios.SOLAR) as sim:
         entry = entry_of(sim)
         await set_up(hass, entry)
-        # The details come after the first reading, and half-hours with the history.
-        await elapse(hass, 600)
+        # The details come after the first reading, and half-hours with the second announcement.
+        await elapse(hass, 5400)
         yield entry
 
 
