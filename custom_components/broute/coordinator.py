@@ -175,7 +175,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_poll(self) -> Reading:
         if wait := self._reauthentication.pause:
-            raise self._update_failed("join_refused", "refused lately", wait)
+            # A whole second more, as the next refresh is planned to the second that has begun.
+            raise self._update_failed("join_refused", "refused lately", wait + 1)
         connected = self.meter
         begun = self.hass.loop.time()
         self._is_polling = True
@@ -213,7 +214,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self._issues.exchanged(err.pan)
         if isinstance(err, JoinRefusedError):
             self._reauthentication.refused()
-            pause = self._reauthentication.pause or pause
+            if wait := self._reauthentication.pause:
+                pause = wait + 1
         else:
             self._reauthentication.failed()
         return self._update_failed(key, str(err), pause)
