@@ -244,7 +244,7 @@ def test_a_refusal_that_passes_leaves_no_day_out(
 
 
 @once
-@pytest.mark.parametrize(("at_second", "is_read"), [(40, True), (15, False)])
+@pytest.mark.parametrize(("at_second", "is_read"), [(40, True), (17, False), (19, False)])
 def test_a_history_that_breaks_off(
     at_second: float,
     sim: SimulatedPort,

@@ -294,16 +294,15 @@ class History:
 
     async def _ask(self, *rows: AnyProperty, capacity: Capacity | None = None) -> Values:
         """Ask, and ask again for what is refused."""
-        codes, refusals = [row.code for row in rows], self._transactions.refusals
+        codes, refusals, pauses = [row.code for row in rows], self._transactions.refusals, iter(self._patience)
         found: dict[int, bytes] = {}
-        for pause in (*self._patience, None):
+        while True:
             found |= (await self._transactions.get(codes, capacity=capacity)).data
             # To be met by silence once more takes half a minute.
             codes = [code for code in codes if code not in found and not refusals.is_silent(code)]
-            if not codes or pause is None:
-                break
+            if not codes or (pause := next(pauses, None)) is None:
+                return Values(found)
             await asyncio.sleep(pause)
-        return Values(found)
 
     def _answer(
         self,
