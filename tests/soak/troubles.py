@@ -180,6 +180,8 @@ async def _slow_refusal(site: Site) -> None:
     await site.last(5, 1800)
     air.is_reachable = True
     air.settings = replace(air.settings, unheard_time=38.0)
+    # A module goes on with what it has begun, whoever can be heard by now.
+    await asyncio.sleep(311.0)
 
 
 async def _moved(site: Site) -> None:
