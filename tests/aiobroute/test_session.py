@@ -28,7 +28,8 @@ from custom_components.broute.aiobroute import (
 from custom_components.broute.aiobroute.echonet import properties as p
 from custom_components.broute.aiobroute.module import ModuleEvent
 from custom_components.broute.aiobroute.port import open_port
-from custom_components.broute.aiobroute.session import REASONS, TRANSITIONS, State
+from custom_components.broute.aiobroute.probe import probe
+from custom_components.broute.aiobroute.session import REASONS, TRANSITIONS, Session, State
 from custom_components.broute.aiobroute.skstack.commands import sksreg_read
 from custom_components.broute.aiobroute.skstack.dialects import ONE_SIDE, dialect_of
 from custom_components.broute.aiobroute.skstack.module import SkModule, identify, link_to
@@ -57,6 +58,18 @@ def test_any_events_keep_the_rules(events: list[ModuleEvent]) -> None:
         assert state is not State.EXPIRED or before in {State.JOINED, State.EXPIRED}, "only a session can expire"
         assert event is not ModuleEvent.PORT_LOST or state in LOST, "nothing survives its port"
         assert state is before or state is not State.LOST or event in REASONS, "whoever is lost is told why"
+
+
+@both
+def test_there_is_no_session_to_renew() -> None:
+    async def main() -> None:
+        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+            session = Session(await probe(sim.url, patience=Timing().probe), Timing())
+            with pytest.raises(SessionLostError, match="there is no session"):
+                await session.renew()
+            await session.close()
+
+    run(main())
 
 
 @both
