@@ -356,9 +356,10 @@ async def _second_start(start: Start, meter: Simulator) -> None:
 async def _third_start(start: Start, meter: Simulator, folder: Path) -> None:
     """Lose the recorder's database: what the meter has told before is kept elsewhere, and comes back from there."""
     record, today = await meter.order("record"), datetime.now(JST).date()
-    # What was told while Home Assistant was being stopped may not have been taken.
+    # What was told while Home Assistant was being stopped may not have been taken, and just after midnight a meter does
+    # not have all of yesterday yet.
     told = record["datagrams_to_client"][:-LAST_MOMENTS]
-    known = {day for day in days_told(told, today) if day < today}
+    known = {day for day in days_told(told, today) if day < today - timedelta(days=1)}
     before = len(record["datagrams_from_client"])
     if len(known) < DAYS:
         raise StepError(f"the meter has told only {len(known)} days, which is no history to lose")
