@@ -69,7 +69,7 @@ def test_the_disk_is_full_for_a_while(tmp_path: Path, after: float) -> None:
             await home.start()
             await asyncio.sleep(after)
             database_of(home).refuse_statistics()
-            await asyncio.sleep(130 * MINUTE)
+            await asyncio.sleep(190 * MINUTE)
             database_of(home).accept_statistics()
             asked = count_days(sim)
             await asyncio.sleep(70 * MINUTE)
@@ -178,6 +178,34 @@ def test_it_is_looked_at_once_an_hour(tmp_path: Path) -> None:
             await asyncio.sleep(180 * MINUTE)
             # Of each direction before the meter was asked, and after it; written in between.
             assert 3 * 2 <= len(found) <= 3 * 2 * 4
+
+    live(story)
+
+
+LONG_KNOWN = "select round(state, 4) || ' ' || round(sum, 4) from statistics order by metadata_id, start_ts limit 1000"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update statistics set sum = sum + 0.5 where start_ts = (select min(start_ts) + 864000 from statistics)",
+        "update statistics set state = state - 0.5 where start_ts = (select min(start_ts) + 864000 from statistics)",
+        "delete from statistics where start_ts = (select min(start_ts) + 864000 from statistics)",
+        "update statistics set sum = sum + 0.5 where start_ts < (select min(start_ts) + 2 * 86400 from statistics)",
+    ],
+)
+def test_a_row_of_long_ago_is_changed(tmp_path: Path, change: str) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=45))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(190 * MINUTE)
+            before = database_of(home).column(LONG_KNOWN)
+            database_of(home).execute(change)
+            assert database_of(home).column(LONG_KNOWN) != before
+            await asyncio.sleep(61 * MINUTE)
+            assert database_of(home).column(LONG_KNOWN) == before
+            await assert_true(home, sim, hours=24 * 44)
 
     live(story)
 

@@ -4,7 +4,7 @@ The only file that touches the recorder and its tables.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 import logging
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from homeassistant.core import HomeAssistant
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,11 +73,29 @@ BATCH: Final = 240
 NEWEST: Final = 3000
 """Rows of five minutes; the recorder keeps those of ten days."""
 
+RECENT: Final = 2
+"""Chunks whose rows may still change; those before them are only looked at one by one if their total has changed."""
+
 type Summaries = Mapping[int, Summary]
+
+type Total = tuple[Any, ...]
+"""Of all rows before some time: their unit, their number, and sums of their values as the database adds them up."""
 
 
 class RecorderUnavailableError(Exception):
     """The recorder is not there, not ready, or its database cannot be read at present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which rows are of interest."""
+
+    first: int
+    """When the ledger begins; 0 if there is nothing in it."""
+    since: int
+    """The first chunk of interest."""
+    border: int
+    """Where the recent chunks begin; 0 if all are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +109,10 @@ class Overview:
     """When the present run of Home Assistant began, by the database: another database has another one."""
     runs: frozenset[float]
     """All runs that it knows of."""
+    total: Total | None
+    """Of the rows before the recent chunks, if that was asked for."""
+    is_past_known: bool
+    """Whether that is what was expected; if so, there are no summaries of these rows."""
     summaries: Summaries
     before: Row | None
     """The last row of an hour before the ledger begins."""
@@ -104,6 +127,15 @@ class Verified:
     until: int
     run: float
     """In which run of Home Assistant: a database without this run is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """All but the recent chunks: what was wanted, and what the recorder had, when both were compared last."""
+
+    chunks: Sequence[Chunk] = field(default_factory=list)
+    offset: int = 0
+    total: Total | None = None
 
 
 @dataclass(slots=True)
@@ -128,6 +160,10 @@ class Reconciler:
     _derivation: Derivation = field(init=False)
     _settled: dict[int, tuple[Summary, Summary]] = field(default_factory=dict)
     """Chunks of which the recorder has more than the ledger: what was wanted, and what was there when it was right."""
+    _past: Past = field(default_factory=Past)
+    """As it was when everything was right."""
+    _seen: Past = field(default_factory=Past)
+    """As it was looked at last."""
 
     def __post_init__(self) -> None:
         """Derive everything anew."""
@@ -189,15 +225,25 @@ class Reconciler:
     async def _async_look(self, ledger: Ledger, statistic_id: str, since: int) -> tuple[Wanted, Overview]:
         chunks = await self._async_chunks(ledger)
         first = chunks[-1].after.first if chunks else None
+        past = chunks[:-RECENT]
+        border = chunks[-RECENT].begin if past else 0
+        expected = self._past.total if self._past.chunks == past else None
         await async_written(self.hass)
-        overview = await _async_read(self.hass, _overview, statistic_id, None if first is None else first.at, since)
+        span = Span(0 if first is None else first.at, since, border)
+        overview = await _async_read(self.hass, _overview, statistic_id, span, expected)
         self._offset = offset_of(overview.before, first)
+        if overview.is_past_known and self._offset != self._past.offset:
+            overview = await _async_read(self.hass, _overview, statistic_id, span, None)
+            self._offset = offset_of(overview.before, first)
+        if overview.total is not None:
+            self._seen = Past(past, self._offset, overview.total)
         return Wanted(chunks, self._offset, overview.compiled), overview
 
     def _different(self, wanted: Wanted, overview: Overview, since: int) -> list[Chunk]:
         """Return the chunks from some time on in which the recorder has something else, in order of time."""
         different = []
-        for chunk in (chunk for chunk in wanted.chunks if chunk.begin >= since):
+        chunks = wanted.chunks[-RECENT:] if overview.is_past_known else wanted.chunks
+        for chunk in (chunk for chunk in chunks if chunk.begin >= since):
             due = chunk.summary(wanted.offset, wanted.until)
             there = overview.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
             settled = self._settled.get(chunk.begin)
@@ -210,6 +256,7 @@ class Reconciler:
         for chunk in different:
             there = overview.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
             self._settled[chunk.begin] = (chunk.summary(wanted.offset, wanted.until), there)
+        self._past = self._seen
         self.is_right = True
         self.verified = None if overview.run is None else Verified(wanted.until, overview.run)
 
@@ -345,25 +392,34 @@ def _data(rows: Iterable[Row], unit: str) -> list[StatisticData]:
     ]
 
 
-def _overview(hass: HomeAssistant, statistic_id: str, first: int | None, since: int) -> Overview:
-    """Read what is there, in brief; `first` is when the ledger begins, `since` the first chunk of interest."""
+def _overview(hass: HomeAssistant, statistic_id: str, span: Span, expected: Total | None) -> Overview:
+    """Read what is there, in brief; `expected` is the total of the past that needs no closer look."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
     number, unit = _identified(metadata)
     before: list[Row] = []
     summaries: Summaries = {}
+    total: Total | None = None
     with session_scope(hass=hass, read_only=True) as session:
         run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
         compiled = 0 if run is None else int(_timestamp(run)) + PERIOD
         starts = frozenset(_timestamp(start) for start in session.execute(select(RecorderRuns.start)).scalars())
         latest = _rows(session, StatisticsShortTerm, number, unit, newest=1)
-        if first is not None:
-            before = _rows(session, Statistics, number, unit, until=first - HOUR + 1, newest=1)
-            summaries = _summaries(session, number, unit, max(first - HOUR + 1, since), compiled - HOUR + 1)
+        begin = span.first - HOUR + 1
+        if span.since < span.border <= compiled:
+            # Before the summaries: what changes in between is in these, or seen to have changed the next time.
+            total = _total(session, number, unit, begin, span.border)
+        is_past_known = total is not None and total == expected
+        if span.first:
+            before = _rows(session, Statistics, number, unit, until=begin, newest=1)
+            begin = max(begin, span.since, span.border if is_past_known else 0)
+            summaries = _summaries(session, number, unit, begin, compiled - HOUR + 1)
     return Overview(
         unit=unit,
         compiled=compiled,
         run=max(starts, default=None),
         runs=starts,
+        total=total,
+        is_past_known=is_past_known,
         summaries=summaries,
         before=before[0] if before else None,
         latest=latest[0] if latest else None,
@@ -422,33 +478,38 @@ def _rows(
     return [Row(int(start), to_micro(state), to_micro(total)) for start, state, total in reversed(found)]
 
 
+def _total(session: Session, number: int, unit: str, since: int, until: int) -> Total:
+    weighted = func.sum(Statistics.sum * Statistics.start_ts)
+    query = select(func.count(), func.sum(Statistics.sum), func.sum(Statistics.state), weighted)
+    return unit, *session.execute(query.where(*_is_whole(number, since, until))).one()
+
+
 def _summaries(session: Session, number: int, unit: str, since: int, until: int) -> Summaries:
     start = sql_cast(Statistics.start_ts, BigInteger)
     # Written out, as databases compare the text of what is selected with that of what is grouped by.
     length = literal_column(str(CHUNK), BigInteger)
     chunk = start // length
-    query = (
-        select(
-            chunk,
-            func.count(),
-            func.sum(Statistics.sum),
-            func.sum(Statistics.state),
-            func.sum(Statistics.sum * (start % length) / HOUR),
-        )
-        .where(
-            Statistics.metadata_id == number,
-            Statistics.start_ts >= since,
-            Statistics.start_ts < until,
-            Statistics.state.is_not(None),
-            Statistics.sum.is_not(None),
-        )
-        .group_by(chunk)
-    )
+    weighted = func.sum(Statistics.sum * (start % length) / HOUR)
+    query = select(chunk, func.count(), func.sum(Statistics.sum), func.sum(Statistics.state), weighted)
     factor = EnergyConverter.converter_factory(unit, UnitOfEnergy.KILO_WATT_HOUR)(1.0) * MICRO
     return {
         int(number) * CHUNK: Summary(int(count), sums * factor, states * factor, weighted * factor)
-        for number, count, sums, states, weighted in session.execute(query)
+        for number, count, sums, states, weighted in session.execute(
+            query.where(*_is_whole(number, since, until)).group_by(chunk)
+        )
     }
+
+
+def _is_whole(number: int, since: int, until: int) -> Sequence[ColumnElement[bool]]:
+    """Return what the rows of a statistic that begin within some time fulfil, if they have both values."""
+    table = Statistics
+    return (
+        table.metadata_id == number,
+        table.start_ts >= since,
+        table.start_ts < until,
+        table.state.is_not(None),
+        table.sum.is_not(None),
+    )
 
 
 def _to_micro(unit: str) -> Callable[[float], int]:
