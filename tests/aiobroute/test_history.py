@@ -306,6 +306,37 @@ def test_the_clock_of_the_meter() -> None:
 ONCE = [0xE2, 0xE4, 0xE5, 0x97, 0x98]
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=-1), timedelta(days=1)])
+def test_a_clock_that_is_set_right(jump: timedelta) -> None:
+    async def main() -> None:
+        async with connected() as (meter, sim):
+            counters = sim.meter.counters
+            counters.clock_offset = jump
+            wrong = await meter.history.today()
+            counters.clock_offset = timedelta()
+            assert await meter.history.today() == wrong, "it is asked once a day only"
+            await meter.history.clock()
+            assert await meter.history.today() == wrong - jump
+            day = wrong - jump - timedelta(days=1)
+            assert all(is_true(sim, each) for each in (await meter.history.day(day)))
+
+    run(main())
+
+
+@pytest.mark.parametrize("seconds", [0, 59, 3599, 5 * 3600])
+def test_a_clock_that_goes_on_is_believed(seconds: int) -> None:
+    async def main() -> None:
+        async with connected() as (meter, sim):
+            await meter.history.today()
+            await asyncio.sleep(seconds)
+            await meter.history.clock()
+            sim.record.clear()
+            await meter.history.today()
+            assert not sim.record.datagrams_from_client
+
+    run(main())
+
+
 @pytest.mark.parametrize("answers", [1, 2])
 @pytest.mark.parametrize("code", ONCE)
 def test_a_refusal_that_passes_leaves_nothing_out(code: int, answers: int) -> None:

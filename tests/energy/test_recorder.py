@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -271,5 +272,23 @@ def test_the_meter_refuses_its_history_in_the_first_import(tmp_path: Path) -> No
             del values[0xE2]
             await asyncio.sleep(80 * MINUTE)
             await assert_true(home, sim, hours=2352)
+
+    live(story)
+
+
+@pytest.mark.parametrize(
+    ("jump", "after"), [(-DAY, 30), (-HOUR, 30), (HOUR, 90), (DAY, 66 * MINUTE - 1)], ids=["-1 d", "-1 h", "1 h", "1 d"]
+)
+def test_the_meters_clock_jumps_and_is_set_right(tmp_path: Path, jump: timedelta, after: float) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=14))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(after)
+            sim.meter.counters.clock_offset = jump
+            await asyncio.sleep(100 * MINUTE)
+            sim.meter.counters.clock_offset = timedelta()
+            await asyncio.sleep(120 * MINUTE)
+            await assert_true(home, sim, hours=24 * 13)
 
     live(story)

@@ -118,6 +118,8 @@ class Counters:
     def __init__(self, settings: MeterSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self.clock_offset = settings.clock_offset
+        """How far the meter's clock is ahead of the true time now; what it remembers is dated by it."""
         self._household = household(settings.seed, solar=settings.solar)
         self._joules = int(JOULES_PER_KWH * UNITS[settings.unit] * (settings.coefficient or 1))
         start = self._household.energy(settings.installed or EPOCH)
@@ -149,7 +151,7 @@ class Counters:
 
     def time(self) -> datetime:
         """Return the time that the meter's own clock shows."""
-        return (self._clock() + self._settings.clock_offset).astimezone(JST)
+        return (self._clock() + self.clock_offset).astimezone(JST)
 
     def today(self) -> datetime:
         """Return the midnight that day 0 of the history begins with."""
@@ -162,7 +164,7 @@ class Counters:
             return wrong, wrong
         if not self._is_known(shown):
             return NO_ENERGY, NO_ENERGY
-        return self.encoded(shown - self._settings.clock_offset)
+        return self.encoded(shown - self.clock_offset)
 
     def encoded(self, at: datetime) -> tuple[bytes, bytes]:
         """Return the registers of both directions at a true time as they are sent."""
@@ -388,7 +390,7 @@ class MeterObject:
         }
 
     def _true_time(self) -> datetime:
-        return self.counters.time() - self._settings.clock_offset
+        return self.counters.time() - self.counters.clock_offset
 
     def _now(self) -> tuple[bytes, bytes]:
         return self.counters.encoded(self._true_time())

@@ -30,8 +30,8 @@ class Notices:
 
     def plan(self) -> None:
         """Make the appointment for the next half hour, by the meter's own clock."""
-        counters, meter = self._air.meter.counters, self._air.meter.settings
-        due = floor(counters.time(), HALF_HOUR) + HALF_HOUR - meter.clock_offset
+        counters = self._air.meter.counters
+        due = floor(counters.time(), HALF_HOUR) + HALF_HOUR - counters.clock_offset
         self._calendar.call_at(due + self._air.settings.announce_delay, self._announce_half_hour)
 
     def announce(self, service: Esv, *codes: int, to_all: bool = False) -> None:

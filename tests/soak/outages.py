@@ -17,6 +17,10 @@ from tests.simulator.meter import MeterSettings
 from .house import DAY, House
 
 MINUTE: Final = timedelta(minutes=1)
+HOUR: Final = 60 * MINUTE
+
+JUMPS: Final = (-DAY, -HOUR, HOUR, DAY)
+"""By which a meter's clock jumps."""
 
 IMPORTING: Final = (1.0, 240.0)
 """Seconds after a start in which Home Assistant imports."""
@@ -197,6 +201,19 @@ async def _refused(house: House) -> None:
         await house.last_with_restart(5, 12 * 3600)
 
 
+async def _clock_wrong(house: House) -> None:
+    """Let the meter's clock jump by an hour to a day, perhaps when it is asked for days, and be set right later."""
+    counters, right = house.sim.meter.counters, house.sim.meter.counters.clock_offset
+    if house.chance.random() < 0.4:
+        await house.home.stop()
+        await house.last(300, 20 * 86_400)
+        await house.home.start()
+        await house.last(*IMPORTING)
+    counters.clock_offset = right + house.chance.choice(JUMPS)
+    await house.last_with_restart(5, 86_400)
+    counters.clock_offset = right
+
+
 OUTAGES: Final[Mapping[str, Callable[[House], Awaitable[None]]]] = {
     "Home Assistant off": _off,
     "Home Assistant killed while importing": _killed,
@@ -211,6 +228,7 @@ OUTAGES: Final[Mapping[str, Callable[[House], Awaitable[None]]]] = {
     "sensor disabled": _disabled,
     "sensor renamed": _renamed,
     "properties refused": _refused,
+    "meter's clock wrong": _clock_wrong,
 }
 
 

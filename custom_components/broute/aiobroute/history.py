@@ -124,6 +124,10 @@ class _Calendar:
         """Return the latest time that the meter's clock may show."""
         return self.shown + timedelta(seconds=now - self.asked) + MINUTE
 
+    def agrees(self, shown: datetime, now: float) -> bool:
+        """Return whether the clock has gone on as clocks do: it shows minutes, and an answer takes its time."""
+        return -3 * MINUTE <= shown - self.now(now) <= MINUTE
+
 
 class History:
     """The three histories of a meter; one is read at a time, as their selectors belong to the meter."""
@@ -149,7 +153,11 @@ class History:
         day, at = values.read(CURRENT_DATE), values.read(CURRENT_TIME)
         if day is None or at is None:
             raise PropertyRefusedError("the meter does not tell the time")
-        return datetime.combine(day, at, JST)
+        shown = datetime.combine(day, at, JST)
+        if self._calendar is not None and not self._calendar.agrees(shown, asyncio.get_running_loop().time()):
+            _LOGGER.debug("The meter's clock has been set: it shows %s", shown)
+            self._calendar = None
+        return shown
 
     async def today(self) -> date:
         """Return the date of the day that the meter calls 0.

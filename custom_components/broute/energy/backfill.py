@@ -4,7 +4,7 @@ The one task that asks the meter for its history.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -174,16 +174,22 @@ class Backfill:
         async with self._lock:
             # What was corrected by hand until now is kept, but for these days.
             await self._async_reconcile_or_refuse(Changes())
+            self._known_scale()
+            answers: list[Day] = []
             for day in reversed(_days(first, last)):
                 for key in DIRECTIONS:
                     self.ledger.forget_none(key, day)
-                await self._async_ask_day(day, overrule=True)
-                for key, corrections in self.ledger.corrections.items():
-                    for hour in [hour for hour in corrections if hour in set(half_hours(day))]:
-                        self.ledger.correct(key, hour, None)
+                answers.append(await self._async_ask_day(day, is_clock_known=bool(answers)))
             # The last hour of the last day ends with the first counter of the next.
+            following = []
             if last < dt_util.utcnow().astimezone(JST).date():
-                await self._async_ask_day(last + timedelta(days=1))
+                following.append(await self._async_ask_day(last + timedelta(days=1)))
+            await self._async_take_days(answers, overrule=True)
+            await self._async_take_days(following)
+            overruled = {at for day in _days(first, last) for at in half_hours(day)}
+            for key, corrections in self.ledger.corrections.items():
+                for hour in overruled & corrections.keys():
+                    self.ledger.correct(key, hour, None)
             await self._async_reconcile_or_refuse(changes, overrule=True)
         read, asked = self._hours(first, last)
         return {
@@ -296,8 +302,9 @@ class Backfill:
         length = (end - begin) // HALF_HOUR + 1
         try:
             async with self._source.async_meter() as meter:
-                await self._async_check_clock(meter)
+                await self._async_check_clock(meter, is_known=False)
                 found = {counters.start: counters for counters in await meter.history.half_hours(end, length)}
+                await self._async_check_clock(meter, is_known=False)
         except PropertyRefusedError as err:
             _LOGGER.debug("Asking for the day instead: %s", err)
             return
@@ -311,6 +318,8 @@ class Backfill:
     async def _async_fill_days(self) -> None:
         """Ask for each day that has half-hours of which nothing is known."""
         refused = read = written = 0
+        answers: list[Day] = []
+        is_clock_known = False
         for day in _newest_days(dt_util.utcnow(), HISTORY_DAYS + 1):
             pause = self._pauses.get(day)
             if not self._holes(day, dt_util.utcnow()) or (pause is not None and pause.until > self._hass.loop.time()):
@@ -318,44 +327,41 @@ class Backfill:
             if refused == REFUSALS:
                 self._look_in(REST)
                 break
-            is_answered = await self._async_ask_day(day)
+            answers.append(await self._async_ask_day(day, is_clock_known=is_clock_known))
+            is_clock_known = True
+            is_answered = not answers[-1].failures
             refused = 0 if is_answered else refused + 1
             read += is_answered
             # Each time the sums of all later hours change: the fewer times, the better.
             if read >= 2 * written and is_answered:
                 written = read
+                await self._async_take_days(answers)
+                answers = []
                 self._tell_newest()
                 await self._async_reconcile_quietly()
                 self._tell_oldest(PROGRESS)
-        if read > written:
+        if answers:
+            await self._async_take_days(answers)
             await self._async_reconcile_quietly()
         if self._pauses:
             self._look_in(max(min(pause.until for pause in self._pauses.values()) - self._hass.loop.time(), REST))
 
-    async def _async_ask_day(self, day: date, *, overrule: bool = False) -> bool:
-        """Ask for a day; return whether the meter answered for all that it counts.
+    async def _async_ask_day(self, day: date, *, is_clock_known: bool = True) -> Day:
+        """Ask for a day; what is not answered is asked for again later.
 
         Raises:
             HistoryUnavailableError: there is no connection to the meter, or its clock is wrong.
             BRouteError: the meter did not answer.
 
         """
-        scale = Scale.of(self._source.profile)
-        if scale is None:
-            raise HistoryUnavailableError("the meter does not tell the unit of its counters", "history_no_connection")
         async with self._source.async_meter() as meter:
-            await self._async_check_clock(meter)
+            await self._async_check_clock(meter, is_known=is_clock_known)
             try:
                 answer = await meter.history.ask(day)
             except HistoryUnavailableError:
                 raise
             except (HistoryError, PropertyRefusedError) as err:
                 answer = Day(date=day, energies={}, failures=dict.fromkeys(KEYS, err))
-        for direction, counters in answer.energies.items():
-            key = KEYS[direction]
-            for at in half_hours(day):
-                start = datetime.fromtimestamp(at, JST)
-                self._take(key, start, counters.get(start), scale, overrule=overrule)
         for direction, reason in answer.failures.items():
             _LOGGER.debug("Nothing of %s, %s: %s", day, direction.value, reason)
         if answer.failures:
@@ -364,7 +370,36 @@ class Backfill:
             self._pauses[day] = Pause(self._hass.loop.time() + length, length)
         else:
             self._pauses.pop(day, None)
-        return not answer.failures
+        return answer
+
+    async def _async_take_days(self, answers: Iterable[Day], *, overrule: bool = False) -> None:
+        """Put days into the ledger, if the meter's clock, which dates them, is still right.
+
+        Raises:
+            HistoryUnavailableError: there is no connection to the meter, or its clock is wrong.
+            BRouteError: the meter did not answer.
+
+        """
+        scale = self._known_scale()
+        async with self._source.async_meter() as meter:
+            await self._async_check_clock(meter, is_known=False)
+        for answer in answers:
+            for direction, counters in answer.energies.items():
+                for at in half_hours(answer.date):
+                    start = datetime.fromtimestamp(at, JST)
+                    self._take(KEYS[direction], start, counters.get(start), scale, overrule=overrule)
+
+    def _known_scale(self) -> Scale:
+        """Return how the meter counts.
+
+        Raises:
+            HistoryUnavailableError: it has not told.
+
+        """
+        scale = Scale.of(self._source.profile)
+        if scale is None:
+            raise HistoryUnavailableError("the meter does not tell the unit of its counters", "history_no_connection")
+        return scale
 
     def _take(self, key: str, start: datetime, energy: Decimal | None, scale: Scale, *, overrule: bool = False) -> None:
         """Put what the meter's memory says of a half-hour into the ledger."""
@@ -375,14 +410,14 @@ class Backfill:
         elif start < now - ANSWERED_AFTER:
             self.ledger.put_none(key, start, scale)
 
-    async def _async_check_clock(self, meter: SmartMeter) -> None:
-        """Ask for no history while the meter's clock is wrong.
+    async def _async_check_clock(self, meter: SmartMeter, *, is_known: bool) -> None:
+        """Take no history while the meter's clock is wrong; it is asked for, unless what is known of it is enough.
 
         Raises:
-            HistoryUnavailableError: it is.
+            HistoryUnavailableError: it is wrong.
 
         """
-        drift = self._source.details.clock_drift
+        drift = self._source.details.clock_drift if is_known else None
         if drift is None:
             drift = await meter.history.clock() - dt_util.utcnow()
         if abs(drift) > CLOCK_TOLERANCE:
