@@ -219,6 +219,69 @@ def test_holes(source: Source, *, is_hole: bool) -> None:
     assert ledger.holes(ENERGY_IN, DAY + timedelta(days=1)) == list(half_hours(DAY + timedelta(days=1)))
 
 
+def test_the_first_of_equal_sources_stays_unless_somebody_says_otherwise() -> None:
+    ledger = ledger_of({BEGIN: 100})
+    assert not ledger.put(ENERGY_IN, moment(BEGIN), 101, Source.HISTORY, TENTH, now=NOW)
+    assert known(ledger, BEGIN)[0] == 100
+
+
+def lost(ledger: Ledger, until: int = BEGIN + 70 * 86_400, key: str = ENERGY_IN) -> list[tuple[str, int, int]]:
+    return [(each.tenure.meter, each.begin, each.end) for each in ledger.lost(key, until)]
+
+
+def test_a_month_that_is_lost() -> None:
+    november, december, january = (
+        month.begin for month in (Month(A, 2026, 11, TENTH), Month(A, 2026, 12, TENTH), Month(A, 2027, 1, TENTH))
+    )
+    ledger = ledger_of(series(BEGIN, 0, [1] * 48 * 40))
+    ledger.hear(moment(december + 9 * 86_400), {ENERGY_IN: 5000}, TENTH)
+    assert lost(ledger, december + 1) == []
+    ledger.begin(B)
+    since = ledger.tenures[-1].since
+    assert since is not None
+    assert lost(ledger) == [], "nobody knows how the new meter counts"
+    ledger.hear(moment(since + 600), {ENERGY_IN: 9}, TENTH)
+    assert lost(ledger) == [(B, since, january), (B, january, BEGIN + 70 * 86_400)]
+    fill(ledger, {since + HALF_HOUR_SECONDS: 10, january: 12})
+    assert lost(ledger) == []
+    assert lost(ledger, key=ENERGY_OUT)[1:3] == [(A, november, december), (A, december, since)]
+    for name, span in (
+        ("2026-10", (A, BEGIN, november)),
+        ("2026-11", (A, november, december)),
+        ("2026-12", (A, december, since)),
+    ):
+        month = ledger.months.pop((A, name))
+        first, ledger.tenures[0].first = ledger.tenures[0].first, Sample(BEGIN, {})
+        assert lost(ledger) == [span]
+        ledger.months[A, name], ledger.tenures[0].first = month, first
+    del ledger.months[A, "2026-10"]
+    assert lost(ledger) == [], "what was before everything that is known is not missed"
+
+
+def test_what_the_recorder_has_of_a_lost_month() -> None:
+    ledger = ledger_of(series(BEGIN, 100, [1] * 10))
+    ledger.begin(B)
+    fill(ledger, {BEGIN + 10 * HALF_HOUR_SECONDS: 7})
+    former, present = ledger.tenures
+    assert present.scale is None
+    ledger.recall(ENERGY_IN, present, BEGIN, 5 * TENTH.step)
+    former.scale = TENTH
+    ledger.changed.clear()
+    ledger.recall(ENERGY_IN, former, BEGIN, 5 * TENTH.step)
+    ledger.recall(ENERGY_IN, former, BEGIN + 1, 5 * TENTH.step)
+    ledger.recall(ENERGY_IN, former, BEGIN + 86_400, 5 * TENTH.step + 1)
+    assert not ledger.changed
+    at = BEGIN + 3 * 86_400
+    ledger.recall(ENERGY_IN, former, at, 120 * TENTH.step)
+    assert ledger.changed == {(A, "2026-11")}
+    month = ledger.months[A, "2026-11"]
+    slot = (at - month.begin) // HALF_HOUR_SECONDS
+    counts = month.counts[ENERGY_IN]
+    assert (counts.values[slot], counts.sources[slot], counts.answered[slot]) == (120, Source.POLL, 0)
+    ledger.recall(ENERGY_IN, former, at, 121 * TENTH.step)
+    assert counts.values[slot] == 120
+
+
 def test_the_half_hours_of_a_day() -> None:
     times = list(half_hours(DAY))
     assert (times[0], len(times)) == (BEGIN, 48)

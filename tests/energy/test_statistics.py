@@ -424,6 +424,25 @@ def test_the_half_hours(each: list[int], missing: set[int], first: int) -> None:
     assert list(found) == sorted(found)
 
 
+@pytest.mark.parametrize("off", [-HALF, 0, HALF])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_half_hours_around_the_border_of_two_chunks(off: int, number: int) -> None:
+    begin = chunk_of(BEGIN) + CHUNK + off
+    ledger = ledger_of(series(begin - 4 * HALF, 7, range(1, 10)))
+    found = energies(ledger, ENERGY_IN, begin, begin + number * HALF)
+    assert found == {begin + slot * HALF: (5 + slot) * STEP for slot in range(number)}
+
+
+def test_what_was_first_heard_right_at_the_border_of_two_chunks() -> None:
+    border = chunk_of(BEGIN) + CHUNK
+    ledger = Ledger()
+    ledger.begin(A)
+    ledger.hear(moment(border), {ENERGY_IN: 100}, TENTH)
+    fill(ledger, series(border + HOUR, 103, [1, 1]))
+    assert Wanted(derived(ledger), 0, border + 2 * HOUR).first == Point(border, 100 * STEP, 10**6 * STEP, STEP)
+    assert rows_of(derived(ledger))[border] == Row(border, 103 * STEP, 3 * STEP)
+
+
 def test_the_half_hours_of_two_meters() -> None:
     ledger = ledger_of(series(BEGIN, 100, [5] * 4))
     ledger.hear(moment(BEGIN + 2 * HOUR + 600), {ENERGY_IN: 121}, TENTH)
@@ -856,6 +875,14 @@ def test_the_recorder_counts_on_from_the_new_meter() -> None:
     assert running(wanted, [before, jumped], since, BEGIN + 7 * HOUR) == [
         Row(jumped.start, jumped.state, 53 * STEP + 70)
     ]
+
+
+def test_a_row_that_begins_with_the_new_meter_is_the_new_meters() -> None:
+    wanted, since = exchanged()
+    new = Row(since, 43_209 * STEP, 39 * STEP + 70)
+    assert running(wanted, [new], since, BEGIN + 7 * HOUR) == []
+    spoilt = replace(new, sum=new.sum + STEP)
+    assert running(wanted, [spoilt], since, BEGIN + 7 * HOUR) == [new]
 
 
 def test_a_state_that_no_meter_can_have_had() -> None:

@@ -103,3 +103,28 @@ def test_a_used_meter(kwh: str) -> None:
     result = exchange(old, at(23, 16, 10), at(23, 18, 40), kwh=kwh, used=20 * DAY)
     assert not result.failures
     assert result.hours > 24 * 27
+
+
+def test_a_month_of_a_meter_that_is_gone_is_damaged() -> None:
+    async def live(house: House, result: EnergyResult) -> None:
+        result.outages["ledger damaged"] += 1
+        begin = clock()
+        await until(at(23, 17, 20))
+        house.note(begin)
+        new = MeterSettings(seed=2, solar=True, history_days=14, serial="S26087654321", installed=clock())
+        house.exchange(new, (Decimal(0), Decimal(0)), clock())
+        await until(at(23, 18, 40))
+        await house.confirm_exchange()
+        await until(at(23, 23, 40))
+        await house.home.stop()
+        former = [file for file in house.home.stored() if house.services[0].mac in file.name]
+        assert former[-2].name.endswith("2026-10")
+        for file in former[-2:]:
+            file.write_bytes(file.read_bytes()[:1000])
+        house.warnings.are_expected = True
+        await house.home.start()
+        await heal(house, clock())
+
+    result = energy_story(MeterSettings(solar=True, history_days=30), live)
+    assert not result.failures
+    assert result.hours > 24 * 27

@@ -67,15 +67,17 @@ def _lost(service: Service, key: Direction, shown: Bars) -> Decimal:
 
 
 def _exchange(former: Service, service: Service, key: Direction, shown: Bars) -> Iterator[str]:
-    """Yield the hour of an exchange if it is not the sum of what can be known of both meters."""
+    """Yield the hours of an exchange if they are not the sum of what can be known of both meters."""
     if former.heard is None or not service.known:
         return
     hour = service.begin.replace(minute=0, second=0, microsecond=0)
     heard = former.heard - POLLS
     heard -= (heard - hour) % HALF_HOUR
     least = former.counted(key, hour, heard) if heard > hour else Decimal(0)
-    most = former.counted(key, hour - POLLS, service.begin + POLLS) + service.counted(key, hour, hour + HOUR + POLLS)
-    bar = shown.get(hour, Decimal(0))
+    # One, or both between which the clocks of the two meters do not agree.
+    end = min(hour + 2 * HOUR, max(hour + HOUR, min(service.known)))
+    most = former.counted(key, hour - POLLS, service.begin + POLLS) + service.counted(key, hour, end + POLLS)
+    bar = sum((bar for start, bar in shown.items() if hour <= start < end), Decimal(0))
     if not least <= bar <= most + COUNT:
         yield f"{hour:%Y-%m-%d %H} {key} {bar} at the exchange, in truth from {least} to {most}"
 

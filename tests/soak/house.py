@@ -62,6 +62,10 @@ EXPECTED: Final = (
 """Parts of what is rightly said of a meter out of reach, and after Home Assistant was killed."""
 
 
+SKEW: Final = timedelta(minutes=7)
+"""By how much the clocks of two meters may differ: which of them an hour belongs to is not known to the minute."""
+
+
 class Warnings(logging.Handler):
     """Collects what the recorder and the integration warn of."""
 
@@ -226,7 +230,7 @@ class House:
         # In the first minutes the history is read; a day older may be gone by then.
         oldest = begin.astimezone(JST).replace(hour=0, minute=0, second=0, microsecond=0)
         oldest -= DAY * (service.meter.settings.history_days - 2)
-        hour = max(oldest, service.begin.replace(minute=0, second=0, microsecond=0) + HOUR)
+        hour = max(oldest, (service.begin + SKEW).replace(minute=0, second=0, microsecond=0) + HOUR)
         while begin < clock() - HOUR and hour + HOUR < clock() - READ:
             service.known.add(hour)
             hour += HOUR

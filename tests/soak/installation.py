@@ -128,14 +128,33 @@ class Installation:
             if self.database is not None:
                 self.database.keep("killed")
             await self.stop()
-            for path in self._folder.iterdir():
-                if path.is_dir():
-                    shutil.rmtree(path)
-                elif ".db" not in path.name:
-                    path.unlink()
-            shutil.copytree(kept, self._folder, dirs_exist_ok=True)
+            self._replace_files(Path(kept))
             if self.database is not None:
                 self.database.put_back("killed")
+
+    def back_up(self, folder: Path) -> None:
+        """Copy what is on disk at this moment, as Home Assistant's own backup does."""
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.db*"))
+        if self.database is not None:
+            self.database.keep("backup")
+
+    def restore(self, folder: Path) -> None:
+        """Replace everything by what was copied; Home Assistant has to be off."""
+        self._replace_files(folder)
+        if self.database is not None:
+            self.database.put_back("backup")
+
+    def stored(self) -> list[Path]:
+        """Return the files of the integration in Home Assistant's storage."""
+        return sorted((self._folder / ".storage").glob(f"{DOMAIN}.*"))
+
+    def _replace_files(self, source: Path) -> None:
+        for path in self._folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif ".db" not in path.name:
+                path.unlink()
+        shutil.copytree(source, self._folder, dirs_exist_ok=True)
 
     async def look_for_sticks(self) -> None:
         """Let the platform notice that the dongle was plugged in or pulled out."""

@@ -4,17 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 import random
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from homeassistant.helpers import entity_registry as er
 
 from tests.aiobroute.virtual_time import clock
-from tests.databases import Sqlite
+from tests.databases import Sqlite, memory
 from tests.recorder import ask
 from tests.simulator.meter import MeterSettings
 
-from .house import DAY, House
+from .house import DAY, UNSAVED, House
 
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = 60 * MINUTE
@@ -214,6 +216,57 @@ async def _clock_wrong(house: House) -> None:
     counters.clock_offset = right
 
 
+async def _restored(house: House) -> None:
+    """Restore a backup of everything that is hours to days old."""
+    with TemporaryDirectory(dir=memory()) as folder:
+        house.home.back_up(Path(folder))
+        saved = clock() - UNSAVED
+        await house.last_with_restart(3600, 4 * 86_400)
+        await house.home.stop()
+        if saved > house.service.begin:
+            house.home.restore(Path(folder))
+        await house.last(5, 86_400)
+        await house.home.start()
+    await house.last_with_restart(5, 3600)
+
+
+async def _unit_changed(house: House) -> None:
+    """Let a person choose another unit for a sensor, and for its statistics."""
+    hass, entity_id = house.home.hass, house.entity_id(house.chance.choice(house.directions))
+    unit, statistics_unit = house.chance.choices(("kWh", "Wh", "MJ"), k=2)
+    er.async_get(hass).async_update_entity_options(entity_id, "sensor", {"unit_of_measurement": unit})
+    metadata = (await ask(hass, "recorder/get_statistics_metadata", statistic_ids=[entity_id]))[0]
+    if (before := metadata["statistics_unit_of_measurement"]) != statistics_unit:
+        units = {"old_unit_of_measurement": before, "new_unit_of_measurement": statistics_unit}
+        await ask(hass, "recorder/change_statistics_unit", statistic_id=entity_id, **units)
+    await house.last_with_restart(5, 3600)
+
+
+async def _purged(house: House) -> None:
+    """Let a person purge the database of what is older than a day or two."""
+    hass = house.home.hass
+    await hass.services.async_call("recorder", "purge", {"keep_days": house.chance.choice((1, 2))}, blocking=True)
+    await house.last_with_restart(5, 3600)
+
+
+async def _ledger_damaged(house: House) -> None:
+    """Damage a file in which the meter's counters are kept, or cut it off.
+
+    Which meters were there in between is in one file only: what is lost with it, nobody can know.
+    """
+    await house.home.stop()
+    await house.last(5, 86_400)
+    is_one_meter = len(house.services) == 1
+    files = [file for file in house.home.stored() if is_one_meter or not file.name.endswith(".ledger")]
+    file = house.chance.choice(files)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2] if house.chance.random() < 0.5 else b"\0" * len(content))
+    house.warnings.are_expected = True
+    await house.home.start()
+    await house.last(60, 120)
+    house.warnings.are_expected = False
+
+
 OUTAGES: Final[Mapping[str, Callable[[House], Awaitable[None]]]] = {
     "Home Assistant off": _off,
     "Home Assistant killed while importing": _killed,
@@ -229,6 +282,10 @@ OUTAGES: Final[Mapping[str, Callable[[House], Awaitable[None]]]] = {
     "sensor renamed": _renamed,
     "properties refused": _refused,
     "meter's clock wrong": _clock_wrong,
+    "backup restored": _restored,
+    "unit changed": _unit_changed,
+    "database purged": _purged,
+    "ledger damaged": _ledger_damaged,
 }
 
 

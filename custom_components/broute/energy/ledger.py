@@ -146,6 +146,15 @@ class Month:
         return self.counts[key]
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A part of a month in which a meter was in its place, and of which no counter is known; seconds since 1970."""
+
+    tenure: Tenure
+    begin: int
+    end: int
+
+
 @dataclass(slots=True)
 class Ledger:
     """All that was ever known of the meters of one place."""
@@ -260,6 +269,36 @@ class Ledger:
         slots = ((at, (at - month.begin) // HALF_HOUR_SECONDS) for at in times)
         return [at for at, slot in slots if counts.sources[slot] < Source.PUSH and not counts.answered[slot]]
 
+    def lost(self, key: str, until: int) -> list[Lost]:
+        """Return the parts of months in which a meter was in its place, and of which no counter is known at all."""
+        ends = [*(tenure.since or 0 for tenure in self.tenures[1:]), until]
+        return [
+            Lost(tenure, max(begin, since), min(following, end))
+            for tenure, end in zip(self.tenures, ends, strict=True)
+            if tenure.scale is not None and (since := self._began(tenure)) is not None
+            for begin, following, name in _calendar(since, end)
+            if (month := self.months.get((tenure.meter, name))) is None or key not in month.counts
+        ]
+
+    def recall(self, key: str, tenure: Tenure, at: int, energy: int) -> None:
+        """Take what the recorder has of a meter whose own counter is lost, in millionths of a kWh."""
+        scale = tenure.scale
+        if scale is None or at % HALF_HOUR_SECONDS or energy % scale.step:
+            return
+        day = datetime.fromtimestamp(at, JST)
+        place = (tenure.meter, f"{day:%Y-%m}")
+        month = self.months.setdefault(place, Month(tenure.meter, day.year, day.month, scale))
+        counts, slot = month.direction(key), _slot(day)
+        if counts.sources[slot] == Source.NOBODY:
+            counts.values[slot], counts.sources[slot] = energy // scale.step, Source.POLL
+            self._touch(month)
+
+    def _began(self, tenure: Tenure) -> int | None:
+        """Return from when on a meter is known to have been in its place."""
+        times = [month.begin for month in self.months.values() if month.meter == tenure.meter]
+        times += [] if tenure.first is None else [tenure.first.at]
+        return min(times, default=None) if tenure.since is None else tenure.since
+
     def energy(self, key: str, at: int) -> Decimal | None:
         """Return what the present meter counted at a half-hour, in kWh."""
         found = self._find(self.tenures[-1].meter, at)
@@ -328,6 +367,15 @@ def half_hours(day: date) -> Iterator[int]:
     """Yield the half-hours of a Japanese day, in seconds since 1970."""
     begin = int(datetime.combine(day, time(), JST).timestamp())
     yield from range(begin, begin + SLOTS * HALF_HOUR_SECONDS, HALF_HOUR_SECONDS)
+
+
+def _calendar(begin: int, end: int) -> Iterator[tuple[int, int, str]]:
+    """Yield begin, end and name of each Japanese month that some time has a part of."""
+    while begin < end:
+        day = datetime.fromtimestamp(begin, JST).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        following = (day + timedelta(days=31)).replace(day=1)
+        yield int(day.timestamp()), int(following.timestamp()), f"{day:%Y-%m}"
+        begin = int(following.timestamp())
 
 
 def _slot(at: datetime) -> int:

@@ -158,6 +158,8 @@ class Reconciler:
     _offset: int = 0
     """What the sums began with when they were looked at last."""
     _derivation: Derivation = field(init=False)
+    _recalled: set[tuple[str, int]] = field(default_factory=set)
+    """Of which meters, and from when on, the recorder was asked for what the ledger has not."""
     _settled: dict[int, tuple[Summary, Summary]] = field(default_factory=dict)
     """Chunks of which the recorder has more than the ledger: what was wanted, and what was there when it was right."""
     _past: Past = field(default_factory=Past)
@@ -182,6 +184,7 @@ class Reconciler:
         if not is_entity_recorded(self.hass, statistic_id):
             self.is_right = True
             return
+        await self._async_recall(ledger, statistic_id)
         since = 0
         for _ in range(ROUNDS):
             wanted, overview = await self._async_look(ledger, statistic_id, since)
@@ -203,6 +206,16 @@ class Reconciler:
             await self._async_write(statistic_id, overview.unit, rows, short)
             # Only what was written is read back: all else has just been compared.
             since = chunk_of(rows[0].start if rows else wanted.until)
+
+    async def _async_recall(self, ledger: Ledger, statistic_id: str) -> None:
+        """Take from the recorder what the ledger had and lost: a damaged month of a meter that is there no more."""
+        for lost in ledger.lost(self.key, int(dt_util.utcnow().timestamp())):
+            place = (lost.tenure.meter, lost.begin)
+            if place not in self._recalled:
+                rows = await _async_read(self.hass, _hours, statistic_id, lost.begin, lost.end - HOUR + 1)
+                self._recalled.add(place)
+                for row in rows:
+                    ledger.recall(self.key, lost.tenure, row.start + HOUR, row.state)
 
     async def async_check(self, ledger: Ledger, statistic_id: str) -> bool:
         """Return whether the recorder counts on from the truth, which is quickly seen.

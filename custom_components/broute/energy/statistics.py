@@ -280,7 +280,7 @@ def _derive(key: str, ledger: Ledger, begin: int, before: Carry) -> tuple[Chunk,
 def energies(ledger: Ledger, key: str, begin: int, end: int) -> dict[int, int]:
     """Return what flowed in each half-hour that begins within some time, as far as it is known."""
     found: dict[int, int] = {}
-    for chunk in range(chunk_of(begin - HALF_HOUR_SECONDS), end + 1, CHUNK):
+    for chunk in range(chunk_of(begin), end, CHUNK):
         months = _months(ledger, chunk)
         for number in range(len(ledger.tenures)):
             points = plausible(list(_points(key, ledger, months, number, chunk - 1, chunk + CHUNK)), None)
@@ -298,7 +298,8 @@ def _since(ledger: Ledger, number: int) -> int:
 def _points(key: str, ledger: Ledger, months: Sequence[Month], number: int, low: int, high: int) -> Iterator[Point]:
     """Yield the counters of a tenure after one time and up to another, in order of time."""
     tenure = ledger.tenures[number]
-    low = max(low, tenure.since or 0)
+    if tenure.since is not None:
+        low = max(low, tenure.since)
     if number + 1 < len(ledger.tenures):
         high = min(high, _since(ledger, number + 1))
     samples = [sample for sample in (tenure.first, _closing(ledger, number)) if sample is not None]
@@ -505,7 +506,7 @@ def running(wanted: Wanted, rows: Sequence[Row], since: int | None, slot: int) -
     if end.last is None:
         return []
     anchor = Row(rows[-1].start if rows else slot, end.last.energy, end.total + wanted.offset)
-    if not rows or (rows[-1].start < (since or 0) and end.last.at > (since or 0)):
+    if not rows or (since is not None and rows[-1].start < since):
         return [] if rows and rows[-1].is_like(anchor) else [anchor]
     latest = rows[-1]
     shift = shift_of(wanted, latest)
@@ -513,6 +514,6 @@ def running(wanted: Wanted, rows: Sequence[Row], since: int | None, slot: int) -
         return [anchor]
     if abs(shift) <= NOTHING:
         return []
-    shifts = ((row, shift_of(wanted, row)) for row in rows if row.start >= (since or 0))
+    shifts = ((row, shift_of(wanted, row)) for row in rows if since is None or row.start >= since)
     run = [row for row, off in shifts if off is not None and abs(off - shift) <= NOTHING]
     return [Row(row.start, row.state, row.sum - shift) for row in run]
