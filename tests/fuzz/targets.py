@@ -231,6 +231,8 @@ HAPPENINGS: Final[Mapping[str, Callable[[SimulatedPort], Any]]] = {
     "plug": lambda sim: sim.plug(),
     "silent": lambda sim: setattr(sim.air, "is_answering", False),
     "answering": lambda sim: setattr(sim.air, "is_answering", True),
+    "refusing": lambda sim: sim.meter.device.refuse(0xE7, 0xE0, 0xE2, 0xE5, answers=2),
+    "deaf": lambda sim: setattr(sim.air, "deaf_sessions", 1),
     "garble": lambda sim: sim.air.garble(),
     "once more": lambda sim: setattr(sim.module, "habits", ModuleSettings(repetition_rate=0.5)),
     "understood": lambda sim: setattr(sim.module, "habits", ModuleSettings()),

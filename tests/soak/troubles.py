@@ -143,6 +143,21 @@ async def _silent(site: Site) -> None:
     site.sim.air.is_answering = True
 
 
+async def _values_refused(site: Site) -> None:
+    """Let the meter refuse all of a reading, or what scales it, as one that has just started or is busy."""
+    codes = site.chance.choice(((0xE7, 0xE8, 0xE0, 0xE3), (0xE1, 0xD3, 0xD7, 0x9F), (0xE2, 0xE4, 0xE5)))
+    device = site.sim.meter.device
+    device.refuse(*codes)
+    await site.last(5, 600)
+    device.refusals.clear()
+
+
+async def _deaf(site: Site) -> None:
+    """Let the meter answer nothing in its next session."""
+    site.sim.air.deaf_sessions = 1
+    site.sim.air.end_session()
+
+
 def move(site: Site) -> None:
     """Put the meter on another channel; the session is gone."""
     air = site.sim.air
@@ -310,6 +325,8 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "airtime used up": _restricted,
     "meter out of reach": _unreachable,
     "meter silent": _silent,
+    "values refused": _values_refused,
+    "next session deaf": _deaf,
     "keys differ": _garbled,
     "commands wanted once more": _once_more,
     "scan unanswered": _scan_unanswered,
