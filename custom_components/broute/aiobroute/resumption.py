@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
-import os
+from random import randrange
 
 from .echonet.frame import SMART_METER, Esv, Frame
 from .echonet.properties import Values
@@ -42,7 +42,7 @@ async def resume(session: Session, credentials: Credentials, pan: Pan, codes: Co
     """
     loop = asyncio.get_running_loop()
     # By chance, so that late answers to a former program are not taken for ours.
-    request = Frame.get(int.from_bytes(os.urandom(2)), codes)
+    request = Frame.get(randrange(1, 0x10000), codes)  # noqa: S311  # it is no secret
     answer: asyncio.Future[Resumed] = loop.create_future()
 
     def received(datagram: Datagram) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 import logging
-import os
+from random import randrange
 from typing import override
 
 from .capacity import Capacity
@@ -142,7 +142,7 @@ class Transactions:
         self._on_notification = on_notification
         self._turn = asyncio.Lock()
         # By chance, so that late answers to a former program are not taken for ours.
-        self._tid = int.from_bytes(os.urandom(2))
+        self._tid = randrange(1, 0x10000)  # noqa: S311  # it is no secret
         self._is_heard = False
         """Whether the meter has answered anything in this session."""
         self._is_renewed = False
