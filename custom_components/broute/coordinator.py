@@ -12,6 +12,7 @@ from homeassistant.const import CONF_DEVICE
 from homeassistant.core import CoreState, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
 
 from .aiobroute import (
     AirtimeError,
@@ -120,6 +121,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         self._overdue = Overdue(hass, self._tell_overdue)
         self._details = DetailsReader(hass.loop.time)
         self._is_polling = False
+        self._read_at = dt_util.utcnow()
         self.history_start: datetime | None = None
         """The oldest hour that was imported into the recorder."""
         self.readings = 0
@@ -195,6 +197,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self._is_polling = False
             self._journal.give_up()
         self.readings += 1
+        self._read_at = dt_util.utcnow()
         self._issues.succeeded(reading)
         self._reauthentication.answered()
         return reading
@@ -319,7 +322,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             return
         self._details.details = self.details.told(notification.values, self.profile)
         if self.last_update_success and self.data is not None:
-            self.data = self.details.newest(self.data)
+            self.data = self.details.newest(self.data, self._read_at)
         self.async_update_listeners()
 
     @callback

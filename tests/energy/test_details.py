@@ -161,18 +161,42 @@ async def test_the_drift_of_the_meter_s_clock(hass: HomeAssistant, seconds: int)
 
 
 kwh = st.integers(0, 9_999_999).map(lambda count: f"{count:08X}")
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2099, 1, 1)).map(  # noqa: DTZ001  # as the meter shows it
-    lambda moment: f"{moment.year:04X}{moment.month:02X}{moment.day:02X}{moment.hour:02X}{moment.minute:02X}00"
-)
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2099, 1, 1))  # noqa: DTZ001  # as the meter shows it
 
 
-@given(kwh, kwh, moments)
-def test_a_pushed_counter_never_lowers_a_reading(read: str, pushed: str, at: str) -> None:
+@given(kwh, kwh, moments, st.integers(-86_400, 86_400))
+def test_a_pushed_counter_neither_lowers_a_reading_nor_replaces_a_later_one(
+    read: str, pushed: str, fixed: datetime, later: int
+) -> None:
+    at = f"{fixed.year:04X}{fixed.month:02X}{fixed.day:02X}{fixed.hour:02X}{fixed.minute:02X}00"
     values = Values({0xEA: bytes.fromhex(at + pushed), 0xEB: bytes.fromhex(f"{at}FFFFFFFE")})
     reading = replace(READING, energy_in=PROFILE.energy(int(read, 16)))
-    newest = Details().told(values, PROFILE).newest(reading)
-    assert newest.energy_in == max(int(read, 16), int(pushed, 16)) * Decimal("0.1")
+    read_at = fixed.replace(second=0, tzinfo=JST) + timedelta(seconds=later)
+    newest = Details().told(values, PROFILE).newest(reading, read_at)
+    assert newest.energy_in in {int(read, 16) * Decimal("0.1"), int(pushed, 16) * Decimal("0.1")}
+    assert newest.energy_in is not None
+    rise = newest.energy_in - int(read, 16) * Decimal("0.1")
+    # 50 kW, and a minute that the meter's clock does not show.
+    assert 0 <= rise <= Decimal(50) * max(0, abs(later) + 60) / 3600
+    assert rise == 0 or later < 60
     assert newest.energy_out is None
+
+
+@pytest.mark.parametrize("minutes", [-4, 0, 4])
+async def test_a_counter_from_before_it_began_again_is_not_shown_after_it(hass: HomeAssistant, minutes: int) -> None:
+    meter = replace(scenarios.NORMAL.meter, clock_offset=timedelta(minutes=minutes))
+    with dongle(replace(scenarios.NORMAL, meter=meter)) as sim:
+        sim.meter.counters.set(energy_in=Decimal("99999.0"))
+        await set_up(hass, entry := entry_of(sim))
+        half_hour = START.replace(minute=30, second=0)
+        await until(lambda: (fixed := entry.runtime_data.details.fixed_in) is not None and fixed.time == half_hour)
+        await elapse(hass, 70)
+        sim.meter.counters.set(energy_in=Decimal("0.3"))
+        # Only a second reading proves that it began again.
+        await until(lambda: state(hass, IMPORT) < "1")
+        sim.meter.device.set_faulty(faulty=True)
+        await until(lambda: state(hass, FAULT) == STATE_ON)
+        assert float(state(hass, IMPORT)) < 1
 
 
 @given(st.integers(-86_400, 86_400), st.integers(0, 86_400))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Self
 
@@ -23,10 +24,10 @@ from ..aiobroute import (
     Reading,
     Values,
 )
+from .statistics import FASTEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from decimal import Decimal
 
     from ..aiobroute import SmartMeter
 
@@ -45,6 +46,7 @@ DETAILS_INTERVAL: Final = 300.0
 
 MINUTE: Final = timedelta(minutes=1)
 HALF_HOUR: Final = timedelta(minutes=30)
+HOUR: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,13 @@ class Details:
         """Return what stays true without an answer: what has a time of its own."""
         return replace(self, is_faulty=None, clock_drift=None)
 
-    def newest(self, reading: Reading) -> Reading:
-        """Return a reading with the counters that were pushed since."""
+    def newest(self, reading: Reading, at: datetime) -> Reading:
+        """Return a reading of this time with the counters that were fixed since."""
+        at += self.clock_drift or timedelta(0)
         return replace(
             reading,
-            energy_in=_newest(reading.energy_in, self.fixed_in),
-            energy_out=_newest(reading.energy_out, self.fixed_out),
+            energy_in=_newest(reading.energy_in, self.fixed_in, at),
+            energy_out=_newest(reading.energy_out, self.fixed_out, at),
         )
 
 
@@ -146,11 +149,13 @@ def _newest_half_hour(counters: Sequence[Energy | None], known: Energy | None) -
     return known
 
 
-def _newest(read: Decimal | None, fixed: Energy | None) -> Decimal | None:
-    """Take the higher counter: what is pushed some minutes late may be older than the last reading."""
-    if read is None or fixed is None or fixed.energy is None:
+def _newest(read: Decimal | None, fixed: Energy | None, at: datetime) -> Decimal | None:
+    """Take the later counter; the higher one where the meter's clock cannot tell, as it shows no seconds."""
+    if read is None or fixed is None or fixed.energy is None or fixed.time <= at - MINUTE:
         return read
-    return max(read, fixed.energy)
+    # Far above the reading is a counter from before it began again.
+    most = read + FASTEST * Decimal((abs(fixed.time - at) + MINUTE) / HOUR)
+    return fixed.energy if read < fixed.energy <= most else read
 
 
 def _drift(shown: datetime, now: datetime) -> timedelta:
