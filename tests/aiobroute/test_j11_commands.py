@@ -1,6 +1,7 @@
 """The bytes of each command of a J11 module, and what counts as its answer."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from hypothesis import given, strategies as st
 import pytest
@@ -186,6 +187,14 @@ def test_a_response_that_got_lost() -> None:
 
 def test_an_authentication_without_an_end() -> None:
     assert answer(c.start_pana(), done(Code.START_PANA), None) is None
+
+
+def test_a_notification_of_an_end_that_got_lost() -> None:
+    told = ReceivedUdp(source=PAN.address, port=0x0E1A, encrypted=True, rssi=-60, data=b"")
+    begun = done(Code.START_PANA)
+    assert answer(c.start_pana(), begun, told, None) is JoinOutcome.JOINED
+    assert answer(c.start_pana(), begun, told, PanaEnded(JoinOutcome.REFUSED)) is JoinOutcome.REFUSED
+    assert answer(c.start_pana(), begun, replace(told, encrypted=False), None) is None
 
 
 def test_a_packet_that_cannot_be_read() -> None:

@@ -26,10 +26,20 @@ from custom_components.broute.aiobroute import (
 from custom_components.broute.aiobroute.module import JoinOutcome, SendOutcome
 from custom_components.broute.aiobroute.skstack import commands as c
 from custom_components.broute.aiobroute.skstack.dialects import TWO_SIDES
-from custom_components.broute.aiobroute.skstack.messages import Event, Fail, Line, Message, Ok, PanDescriptor
+from custom_components.broute.aiobroute.skstack.messages import (
+    ECHONET_PORT,
+    PANA_PORT,
+    Event,
+    Fail,
+    Line,
+    Message,
+    Ok,
+    PanDescriptor,
+    ReceivedUdp,
+)
 from tests.simulator import scenarios
 from tests.simulator.habits import ModuleSettings
-from tests.simulator.j11 import frame
+from tests.simulator.j11 import J11Module, frame
 from tests.simulator.radio import RadioSettings, Sending
 from tests.simulator.record import JOIN, LEAVE, SCAN
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
@@ -144,6 +154,24 @@ def answer[T](command: c.SkCommand[T], *messages: Message | None) -> T:
     raise AssertionError("it is not content")
 
 
+def test_a_join_whose_end_got_lost() -> None:
+    heard = ReceivedUdp(source=PAN.address, port=PANA_PORT, lqi=None, secured=False, data=b"")
+    told = ReceivedUdp(source=PAN.address, port=ECHONET_PORT, lqi=None, secured=True, data=b"")
+    join, alive = c.skjoin(PAN.address), Line("EVER 1.2.10")
+    assert answer(join, Ok(), heard, told, None) is JoinOutcome.JOINED
+    assert answer(join, Ok(), heard, told, Event(0x24, PAN.address)) is JoinOutcome.REFUSED
+    assert answer(join, Ok(), heard, alive, Ok(), alive) is None
+    still = Event(0x21, PAN.address, 1)
+    assert answer(join, Ok(), heard, alive, still, alive, heard, alive, still, alive, alive) is None
+    with pytest.raises(AssertionError):
+        answer(join, Ok(), heard, alive, still, alive, heard, alive)
+    # Who is not heard yet may take his time; what is of the session before, or of others, proves nothing.
+    other = replace(told, source=PAN.address.replace("A1B7", "FFFF"))
+    assert answer(join, Ok(), told, alive, alive, alive, other, Event(0x24, PAN.address)) is JoinOutcome.UNHEARD
+    assert answer(join, Ok(), told, heard, replace(told, secured=False), other, None) is None
+    assert answer(join, heard, told, None) is JoinOutcome.JOINED
+
+
 def test_an_ok_that_got_lost() -> None:
     found = PanDescriptor(channel=49, pan_id=1, mac=PAN.mac, lqi=9, pair_id=None)
     scan = c.skscan(TWO_SIDES, {49}, 6)
@@ -227,6 +255,43 @@ def test_a_join_that_never_ends_is_ended() -> None:
                 await connect(sim.url, CREDENTIALS, pan=PAN)
             assert asyncio.get_running_loop().time() - began < 2 * 800 + 60
             assert sim.record.count(LEAVE) == 2
+
+    run(main())
+
+
+@both
+@pytest.mark.parametrize(("muted", "at_most"), [(0.4, 13), (3.5, 280)], ids=["only the event", "what follows, too"])
+@pytest.mark.parametrize("refused", [0, 1])
+def test_a_join_whose_end_got_lost_on_the_line(muted: float, at_most: float, refused: int) -> None:
+    """The meter's own datagram proves a session; if that is lost as well, or there is none, a question does."""
+
+    async def main() -> None:
+        radio = RadioSettings(refused_joins=refused, rejoin_pause=10)
+        with dongle(Scenario(summary="", radio=radio)) as sim:
+            loop = asyncio.get_running_loop()
+
+            async def lose() -> None:
+                while not sim.record.count(JOIN):  # noqa: ASYNC110  # the simulator has no event for it
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(3.8)
+                sim.line.is_mute = True
+                await asyncio.sleep(muted)
+                sim.line.is_mute = False
+
+            losing = loop.create_task(lose())
+            began = loop.time()
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                assert loop.time() - began < (280 if refused else at_most)
+                assert (await meter.read()).power is not None
+                # The module's own view of the session is right, too: a J11 module renews what the meter ended.
+                sim.air.end_session()
+                if isinstance(sim.module, J11Module):
+                    assert (await meter.read()).power is not None
+                else:
+                    with pytest.raises(SessionLostError):
+                        await meter.read()
+            await losing
+            assert sim.record.opens == 1
 
     run(main())
 

@@ -239,9 +239,14 @@ class Session:
     async def _join_once(self, pan: Pan, on_slow: Callable[[], None]) -> JoinOutcome:
         slow = asyncio.get_running_loop().call_later(SLOW_JOIN, on_slow)
         try:
-            return await self._module.join(pan)
+            outcome = await self._module.join(pan)
         finally:
             slow.cancel()
+        if outcome is JoinOutcome.JOINED and self.state is State.JOINING:
+            # What told so got lost; the meter's own datagram proves it.
+            self._module.resumed()
+            self._event_received(ModuleEvent.JOINED)
+        return outcome
 
     async def renew(self) -> None:
         """Authenticate anew with the meter that was joined; what is to be sent meanwhile fails.

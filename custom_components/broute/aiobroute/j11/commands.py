@@ -14,6 +14,7 @@ from .messages import (
     Message,
     NotUnderstood,
     PanaEnded,
+    ReceivedUdp,
     Response,
     Scanned,
     Started,
@@ -210,14 +211,14 @@ def open_udp_port() -> J11Command[None]:
     return _simple(Code.OPEN_UDP_PORT, ECHONET_PORT.to_bytes(2), Result.PORT_IS_OPEN)
 
 
-def start_pana() -> J11Command[JoinOutcome | None]:
-    """Authenticate with the meter; `None` if it has not come to an end after all its time (UARTIF 3.4.3.2)."""
+def start_pana(limit: float = 0.0) -> J11Command[JoinOutcome | None]:
+    """Authenticate with the meter; `None` if that has not come to an end within the limit (UARTIF 3.4.3.2)."""
 
     def replies() -> Replies[JoinOutcome | None]:
-        outcome, accepted = None, False
+        outcome, accepted, proved = None, False, False
         while not accepted or outcome is None:
-            match (yield GRACE if outcome else None if accepted else QUICK):
-                case Response(Code.START_PANA) as response:
+            match (yield GRACE if outcome or proved else None if accepted else QUICK):
+                case Response(Code.START_PANA) as response if not accepted:
                     # The module may have begun by itself, when it lost the session.
                     _check(response, Result.PANA_IS_RUNNING)
                     accepted = True
@@ -225,13 +226,15 @@ def start_pana() -> J11Command[JoinOutcome | None]:
                     raise _not_understood(Code.START_PANA)
                 case PanaEnded(ended):
                     outcome = ended
-                case None if not accepted and outcome is None:
+                case ReceivedUdp(encrypted=True):
+                    proved = True  # The notification got lost, or is about to come.
+                case None if not (accepted or outcome or proved):
                     raise TimeoutError
                 case None:
                     break
-        return outcome
+        return outcome or (JoinOutcome.JOINED if proved else None)
 
-    return _command(Code.START_PANA, b"", replies, PANA_PATIENCE, alive=get_version(QUICK), limit=PANA_LIMIT)
+    return _command(Code.START_PANA, b"", replies, PANA_PATIENCE, alive=get_version(QUICK), limit=limit)
 
 
 GRACE = 1.0
@@ -240,8 +243,11 @@ GRACE = 1.0
 PANA_PATIENCE = 60.0
 """Seconds; most authentications end within ten, and of a meter that is not heard within forty."""
 
-PANA_LIMIT = 720.0
-"""Seconds; with all its repetitions PANA may take 706 (RFC 5191)."""
+PANA_LIMITS = (240.0, 480.0)
+"""Seconds; with all its repetitions PANA may take 706 (RFC 5191).
+
+In between the module is told once more: if it has come to an end long ago, and what told so got lost, it begins anew.
+"""
 
 
 def end_pana() -> J11Command[None]:

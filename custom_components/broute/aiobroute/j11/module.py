@@ -22,6 +22,7 @@ from ..module import (
 from ..port import Port
 from .commands import (
     NO_SESSION,
+    PANA_LIMITS,
     QUICK,
     dwell_of,
     end_pana,
@@ -132,11 +133,12 @@ class J11Module:
         if (found := await self._associate(pan)) is None or found.pan.mac != pan.mac:
             return JoinOutcome.UNHEARD
         await self._link.run(open_udp_port())
-        outcome = await self._link.run(start_pana())
-        if outcome is None:
-            _LOGGER.debug("the authentication has not come to an end; it is given up")
-            await self._link.run(end_pana())
-        return outcome or JoinOutcome.UNHEARD
+        for limit in PANA_LIMITS:
+            if (outcome := await self._link.run(start_pana(limit))) is not None:
+                return outcome
+        _LOGGER.debug("the authentication has not come to an end; it is given up")
+        await self._link.run(end_pana())
+        return JoinOutcome.UNHEARD
 
     async def send(self, address: str, data: bytes) -> SendOutcome:
         """Send a datagram (UARTIF 3.2.3.3)."""

@@ -1,6 +1,7 @@
 """One function per SK command: its bytes, and what its answer looks like (see `command.py`)."""
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from ..command import Command, OnceMoreError, Script
 from ..errors import ModuleError
@@ -113,32 +114,69 @@ def skjoin(address: str) -> SkCommand[JoinOutcome | None]:
     """Authenticate with the meter; `None` if it has not come to an end after all the time that it may take (SK 3.4)."""
 
     def replies() -> Replies[JoinOutcome | None]:
-        outcome, accepted, heard = None, False, False
-        while not accepted or outcome is None:
-            match (yield OK_GRACE if outcome else None if accepted else ACCEPTANCE):
+        course, accepted = _Authentication(address), False
+        while not (accepted and course.is_over):
+            match (yield OK_GRACE if course.result else None if accepted else ACCEPTANCE):
                 case Ok():
                     accepted = True
                 case Fail() as fail if not accepted:  # Later, it is another command's.
                     raise _error("SKJOIN", fail)
-                case None if not accepted and outcome is None:
+                case None if not (accepted or course.result):
                     raise TimeoutError
                 case None:
                     break
-                case ReceivedUdp(port=port, source=source) if port == PANA_PORT and source == address:
-                    heard = True
-                case Event(EventNumber.JOINED, sender) if sender == address:
-                    outcome = JoinOutcome.JOINED
-                case Event(EventNumber.JOIN_FAILED, sender) if sender == address:
-                    # The event is the same for a wrong password and for silence: only a meter that is heard refuses.
-                    outcome = JoinOutcome.REFUSED if heard else JoinOutcome.UNHEARD
-        return outcome
+                case message:
+                    course.take(message)
+        return course.result
 
     line = f"SKJOIN {address}"
     return Command("SKJOIN", line.encode() + CRLF, replies, JOIN_PATIENCE, alive=skver(QUICK), limit=JOIN_LIMIT)
 
 
+@dataclass(slots=True)
+class _Authentication:
+    """What is known of an authentication that goes on."""
+
+    address: str
+    outcome: JoinOutcome | None = None
+    """What the module said."""
+    is_heard: bool = False
+    is_proved: bool = False
+    """Whether the meter sends what only a session makes possible: the event got lost, or is about to come."""
+    questions: int = 0
+    """How often the module has answered what it was asked meanwhile, since it last said anything else."""
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing more is to be expected; of an authentication that went on, what told so got lost."""
+        return self.outcome is not None or (self.is_heard and self.questions >= JOIN_QUESTIONS)
+
+    @property
+    def result(self) -> JoinOutcome | None:
+        return self.outcome or (JoinOutcome.JOINED if self.is_proved else None)
+
+    def take(self, message: Message) -> None:
+        match message:
+            case ReceivedUdp(port=port, source=source) if port == PANA_PORT and source == self.address:
+                self.is_heard, self.questions = True, 0
+            case ReceivedUdp(source=source, secured=True) if self.is_heard and source == self.address:
+                self.is_proved = True
+            case Event(EventNumber.JOINED, sender) if sender == self.address:
+                self.outcome = JoinOutcome.JOINED
+            case Event(EventNumber.JOIN_FAILED, sender) if sender == self.address:
+                # The event is the same for a wrong password and for silence: only a meter that is heard refuses.
+                self.outcome = JoinOutcome.REFUSED if self.is_heard else JoinOutcome.UNHEARD
+            case Event():
+                self.questions = 0
+            case Line(text) if text.startswith("EVER "):
+                self.questions += 1
+
+
 JOIN_PATIENCE = 60.0
 """Seconds; most authentications end within ten, and of a meter that is not heard within forty."""
+
+JOIN_QUESTIONS = 2
+"""Answers in a row to what is asked every minute; PANA itself repeats at least every half minute (RFC 5191)."""
 
 JOIN_LIMIT = 720.0
 """Seconds; with all its repetitions PANA may take 706 (RFC 5191)."""
