@@ -1,5 +1,6 @@
 """The bench measures everything that it promises, and would notice a figure that went wrong."""
 
+from dataclasses import replace
 import json
 
 import pytest
@@ -32,7 +33,7 @@ def test_a_quick_run_measures_everything(capsys: pytest.CaptureFixture[str]) -> 
     result = json.loads(capsys.readouterr().out)
     assert result["machine"]["versions"]["momonga"] == "0.7.0"
     measured = result["figures"]
-    for key in figures().keys() - {"history_late"}:  # Two days are over before a poll is due.
+    for key in figures():
         assert {"ours", *PEERS.get(key, ())} <= measured[key].keys(), key
     # What depends on no machine.
     assert measured["datagrams"] == {"ours": [2], "built_in": [6], "best": [2]}
@@ -44,13 +45,30 @@ def figure(ours: float, peer: float) -> Figure:
     return Figure(title="time", unit="s", limit=2, ratios={"momonga": 0.5}, samples={"ours": [ours], "momonga": [peer]})
 
 
-def test_only_a_ratio_that_is_missed_by_far_is_a_failure() -> None:
+def test_only_what_is_missed_by_far_is_a_failure() -> None:
     assert not list(figure(1, 2).misses())
     assert list(figure(1.1, 2).misses()) == ["momonga"]
     assert not list(figure(1.1, 2).failures())
-    assert list(figure(3, 6).misses()) == ["limit"]
-    assert not list(figure(3, 6).failures())
+    assert list(figure(2.1, 6).misses()) == ["limit"]
+    assert not list(figure(2.1, 6).failures())
+    assert list(figure(3, 6).failures()) == ["time: 3.00, at most 2 s wanted"]
     assert list(figure(1.3, 2).failures()) == ["time: 0.65 of momonga, at most 0.50 wanted"]
+
+
+def test_what_is_not_measured_is_a_failure() -> None:
+    nothing = replace(figure(1, 2), samples={})
+    assert list(nothing.misses()) == ["momonga", "limit"]
+    assert list(nothing.failures()) == ["time: momonga not measured", "time: limit not measured"]
+    alone = replace(figure(1, 2), samples={"ours": [1.0], "momonga": []})
+    assert list(alone.failures()) == ["time: momonga not measured"]
+    for each in figures().values():
+        assert any(each.failures()) == bool(each.ratios or each.limit is not None), each.title
+
+
+def test_half_a_datagram_a_poll_is_a_failure() -> None:
+    datagrams = replace(figures()["datagrams"], samples={"ours": [2.5]})
+    assert list(datagrams.failures()) == ["datagrams a poll, out and in: 2.50, at most 2 wanted"]
+    assert not list(replace(datagrams, samples={"ours": [2.005]}).failures())
 
 
 def test_ratios_are_those_of_the_same_round() -> None:

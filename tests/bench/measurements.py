@@ -57,7 +57,7 @@ class Extent:
 
 
 FULL = Extent(rounds=5, pace=1, polls=200, days=99, growth=10, block=1000, meters=50, interval=10)
-QUICK = Extent(rounds=1, pace=50, polls=10, days=2, growth=2, block=20, meters=5, interval=0.5)
+QUICK = Extent(rounds=1, pace=50, polls=10, days=4, growth=2, block=20, meters=5, interval=0.5)
 
 HISTORY_PACE = 40.0
 """The history takes ten minutes at the radio's own pace; ratios stay, and are rather too bad than too good."""
@@ -107,8 +107,8 @@ async def polling(extent: Extent, number: int) -> Samples:
         if stack is FLOOR:
             continue
         datagrams = len(record["datagrams_from_client"]) + len(record["datagrams_to_client"])
-        samples["datagrams"][stack.key] = round(datagrams / extent.polls)
-        samples["bytes"][stack.key] = round((record["bytes_from_host"] + record["bytes_to_host"]) / extent.polls)
+        samples["datagrams"][stack.key] = datagrams / extent.polls
+        samples["bytes"][stack.key] = (record["bytes_from_host"] + record["bytes_to_host"]) / extent.polls
         for figure in ("threads", "descriptors", "memory"):
             samples[figure][stack.key] = result[figure]
     return samples
