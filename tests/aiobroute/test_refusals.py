@@ -29,6 +29,7 @@ from custom_components.broute.aiobroute import (
 from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
 from tests.simulator.echonet import Excess
+from tests.simulator.faults import Fault
 from tests.simulator.meter import MeterSettings, Refusal
 from tests.simulator.record import JOIN
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
@@ -372,6 +373,26 @@ def test_a_property_at_which_the_meter_falls_silent(code: int) -> None:
                 await asyncio.sleep(60)
                 await meter.read()
             assert len(asked(sim)) <= 60 + 4 * 6
+
+    run(main())
+
+
+@once
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reading_that_is_pieced_together_tells_of_one_time(seed: int) -> None:
+    async def main() -> None:
+        radio = replace(scenarios.SOLAR.radio, faults=(Fault.LOST,), fault_rate=0.5, seed=seed)
+        pieces = 0
+        async with connected(replace(scenarios.SOLAR, radio=radio)) as (meter, sim):
+            for _ in range(300):
+                before = len(sim.record.datagrams_to_client)
+                with suppress(MeterTimeoutError):
+                    power = (await meter.read()).power
+                    last = [sim.meter.power(clock() - timedelta(seconds=age)) for age in range(51)]
+                    assert power is None or power in last
+                    pieces += len(sim.record.datagrams_to_client) - before > 1
+                await asyncio.sleep(60)
+        assert pieces > 10
 
     run(main())
 

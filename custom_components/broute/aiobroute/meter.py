@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import Enum, auto
 from functools import partial
 import logging
+import math
 from typing import Self
 
 from .capacity import MOST, Capacity
@@ -46,6 +47,9 @@ _LOGGER = logging.getLogger(__name__)
 
 READING: tuple[AnyProperty, ...] = (POWER, CURRENTS, ENERGY_IN, ENERGY_OUT)
 """What one poll asks for, in one datagram."""
+
+FRESH = 40.0
+"""Seconds that a reading may take from its first answer on, where it takes several exchanges: it tells of one time."""
 
 NEEDED = (*SCALING, GET_MAP)
 """Constants without which a reading may lack its energies: where they are not known yet, it asks for them, too."""
@@ -167,7 +171,7 @@ class SmartMeter:
 
         """
         rows = [row for row in READING if self._profile.has(row)]
-        values = self._told() or await self._get([row.code for row in rows], NEEDED)
+        values = self._told() or await self._get([row.code for row in rows], NEEDED, fresh=FRESH)
         refused = {row.code for row in rows if row.code not in values.data}
         if len(refused) == len(rows):
             raise MeterRefusedError("the meter answers, but refuses to tell anything at present")
@@ -226,11 +230,13 @@ class SmartMeter:
         """
         return await self._get(codes, LEARNT)
 
-    async def _get(self, codes: Collection[int], besides: Collection[AnyProperty] = ()) -> Values:
+    async def _get(
+        self, codes: Collection[int], besides: Collection[AnyProperty] = (), *, fresh: float = math.inf
+    ) -> Values:
         """Ask for these and, where there is room in the request, for constants that are not known yet."""
         extra = [row.code for row in self._lacking if row in besides and row.code not in codes]
         room = max(self._transactions.capacity.most - len(codes), 1)
-        values = await self._transactions.get(codes, besides=extra[:room])
+        values = await self._transactions.get(codes, besides=extra[:room], fresh=fresh)
         if not values.data.keys().isdisjoint(LEARNT_CODES) or extra:
             self._take_constants(values)
         return values

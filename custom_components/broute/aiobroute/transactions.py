@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 import logging
+import math
 from random import randrange
 from typing import override
 
@@ -87,10 +88,16 @@ class _Inquiry:
     pending: list[int]
     found: dict[int, bytes] = field(default_factory=dict)
     repeated: set[int] = field(default_factory=set)
+    missed: dict[int, int] = field(default_factory=dict)
+    """How often each one alone met silence, although others were answered."""
     is_silent: bool = False
     """Whether a group was not answered although it is not too large, but one of it was."""
     hint: tuple[int, frozenset[int]] | None = None
     """How many an answer may have had room for, and what it left out: it tells if that is answered next time."""
+    fresh: float = math.inf
+    """Seconds that all of it may take from the first answer on."""
+    until: float = math.inf
+    """By the event loop's clock."""
 
     def take(self, group: Sequence[int], answered: Mapping[int, bytes], capacity: Capacity) -> None:
         """Take an answer to a group; what it left out is asked for again where that is worth it."""
@@ -101,6 +108,8 @@ class _Inquiry:
         is_cut = 0 < len(places) == last + 1 < len(group)
         self.hint = (len(places), frozenset(group[last + 1 :])) if is_cut else None
         capacity.prove(last + 1)
+        if answered and not self.found:
+            self.until = asyncio.get_running_loop().time() + self.fresh
         self.found |= answered
         if GET_MAP.code in answered:
             self.refusals.gettable = map_of(Values(answered))
@@ -152,12 +161,18 @@ class Transactions:
         self._confirmations: set[asyncio.Task[None]] = set()
 
     async def get(
-        self, codes: Collection[int], *, besides: Collection[int] = (), capacity: Capacity | None = None
+        self,
+        codes: Collection[int],
+        *,
+        besides: Collection[int] = (),
+        capacity: Capacity | None = None,
+        fresh: float = math.inf,
     ) -> Values:
         """Ask for properties, as many in one datagram as the meter can answer.
 
         What the property map does not name is left out; what was refused lately, too, unless it is all that is asked
-        for. What is asked for besides is never worth a request of its own before its time.
+        for. What is asked for besides is never worth a request of its own before its time. No value gets older than
+        `fresh` seconds while others are asked for: what is still missing by then is left out.
 
         Raises:
             MeterTimeoutError: no answer.
@@ -169,30 +184,51 @@ class Transactions:
         wanted = [code for code in named if self.refusals.admits(code)] or named
         wanted += [code for code in besides if self.refusals.names(code) and self.refusals.admits(code)]
         silent = [code for code in wanted if self.refusals.is_silent(code)]
-        inquiry = _Inquiry(self.refusals, [code for code in wanted if code not in silent])
-        while inquiry.pending:
+        inquiry = _Inquiry(self.refusals, [code for code in wanted if code not in silent], fresh=fresh)
+        while inquiry.pending and self._tries(inquiry):
             # Once a group met silence, one by one: it may be one of it at which the meter falls silent.
             number = 1 if inquiry.is_silent else capacity.most
             group, inquiry.pending = inquiry.pending[:number], inquiry.pending[number:]
             await self._inquire(inquiry, group, capacity)
         for code in silent:  # After the others, which it would keep from being answered.
-            await self._inquire(inquiry, [code], capacity)
+            if self._tries(inquiry):
+                await self._inquire(inquiry, [code], capacity)
         return Values(inquiry.found)
+
+    def _tries(self, inquiry: _Inquiry) -> int:
+        """Return how often a group may be asked for before what was found is too old."""
+        left = (inquiry.until - asyncio.get_running_loop().time()) / self._timing.answer
+        return int(min(left, self._timing.tries))
+
+    def _missed(self, inquiry: _Inquiry, group: Sequence[int], tries: int) -> None:
+        """Take note of what met silence, although something else was answered."""
+        if len(group) > 1:
+            return
+        (code,) = group
+        missed = inquiry.missed[code] = inquiry.missed.get(code, 0) + tries
+        if missed > 1:
+            self.refusals.refused(code, is_silent=True)
+        else:
+            inquiry.pending.append(code)
 
     async def _inquire(self, inquiry: _Inquiry, group: Sequence[int], capacity: Capacity) -> None:
         """Ask for a group; for one of it alone, if it is refused as a whole or meets silence."""
+        tries = self._tries(inquiry)
+        if len(group) == 1 and inquiry.found:
+            # The others first, which are answered at once if only this one meets silence.
+            tries = min(1 if inquiry.pending else tries, self._timing.tries - inquiry.missed.get(group[0], 0))
         try:
-            asked, answered = await self._ask(self._plan(group, capacity))
+            asked, answered = await self._ask(self._plan(group, capacity)[:tries])
         except MeterTimeoutError:
-            if not inquiry.found or len(group) > 1:
+            if not inquiry.found or (len(group) > 1 and tries == self._timing.tries):
                 raise
-            self.refusals.refused(group[0], is_silent=True)  # It has just answered something else.
+            self._missed(inquiry, group, tries)
             return
         if len(asked) < len(group):
             inquiry.is_silent = capacity.proved >= len(group)
             capacity.fall_silent(len(group))
         elif not answered and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
-            asked, answered = await self._ask([self._one_of(group)] * self._timing.tries)
+            asked, answered = await self._ask([self._one_of(group)] * max(self._tries(inquiry), 1))
             if answered:
                 capacity.limit(len(group) // 2)
             else:

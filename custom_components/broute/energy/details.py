@@ -75,14 +75,14 @@ class Details:
     """What flowed in the last half-hour that is over, and when that began."""
     half_hour_out: Energy | None = None
 
-    def asked(self, values: Values, profile: MeterProfile, now: datetime) -> Self:
-        """Return what is known after an answer, which came now."""
+    def asked(self, values: Values, profile: MeterProfile, now: datetime, took: timedelta = timedelta(0)) -> Self:
+        """Return what is known after an answer, which came now or, in parts, within the time that it took."""
         day, time = values.read(CURRENT_DATE), values.read(CURRENT_TIME)
         minute = values.read(MINUTE_ENERGY)
         return replace(
             self.told(values, profile),
             is_faulty=values.read(FAULT_STATUS),
-            clock_drift=None if day is None or time is None else _drift(datetime.combine(day, time, JST), now),
+            clock_drift=None if day is None or time is None else _drift(datetime.combine(day, time, JST), now, took),
             minute_in=None if minute is None else Energy(minute.time, profile.energy(minute.counts.energy_in)),
             minute_out=None if minute is None else Energy(minute.time, profile.energy(minute.counts.energy_out)),
         )
@@ -158,8 +158,8 @@ def _newest(read: Decimal | None, fixed: Energy | None, at: datetime) -> Decimal
     return fixed.energy if read < fixed.energy <= most else read
 
 
-def _drift(shown: datetime, now: datetime) -> timedelta:
-    return max(shown - now, min(shown + MINUTE - now, timedelta(0)))
+def _drift(shown: datetime, now: datetime, took: timedelta) -> timedelta:
+    return max(shown - now, min(shown + MINUTE + took - now, timedelta(0)))
 
 
 class DetailsReader:
@@ -185,5 +185,7 @@ class DetailsReader:
             BRouteError: it did not answer.
 
         """
+        begun = dt_util.utcnow()
         values = await meter.get(*(row for row in DETAILS if meter.profile.has(row)))
-        self.details = self.details.asked(values, meter.profile, dt_util.utcnow())
+        now = dt_util.utcnow()
+        self.details = self.details.asked(values, meter.profile, now, now - begun)
