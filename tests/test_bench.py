@@ -5,8 +5,11 @@ import json
 
 import pytest
 
+from custom_components.broute.aiobroute import MeterProfile
+
 from .bench.__main__ import main
 from .bench.figures import Figure, figures
+from .bench.measurements import PROFILE
 from .bench.report import bars, markdown, picture, table
 
 PEERS = {
@@ -39,6 +42,10 @@ def test_a_quick_run_measures_everything(capsys: pytest.CaptureFixture[str]) -> 
     assert measured["datagrams"] == {"ours": [2], "built_in": [6], "best": [2]}
     assert measured["descriptors"]["ours"] == [1]
     assert measured["bytes"]["ours"] < measured["bytes"]["best"] < measured["bytes"]["built_in"]
+
+
+def test_the_meter_is_known_as_this_version_keeps_it() -> None:
+    assert MeterProfile.from_raw(PROFILE).is_complete
 
 
 def figure(ours: float, peer: float) -> Figure:

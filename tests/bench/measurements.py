@@ -24,6 +24,8 @@ PROFILE = {
     "9E": "0381E5ED",
     "9F": "1C41414161404001624301414040430202",
     "D3": "00000001",
+    "get": "7",
+    "days": "2",
 }
 """Of the simulated meter of SOLAR, as the integration keeps it from its first connect on."""
 
