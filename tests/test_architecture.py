@@ -123,7 +123,7 @@ HOME = {
         "energy.store",
     },
     "energy.source": {"aiobroute", "energy.details"},
-    "energy.details": {"aiobroute"},
+    "energy.details": {"aiobroute", "energy.statistics"},
     "energy.recorder": {"energy.ledger", "energy.statistics"},
     "energy.plausibility": {"aiobroute", "energy.statistics"},
     "energy.statistics": {"aiobroute", "energy.ledger"},
