@@ -13,7 +13,7 @@ INTEGRATION = ROOT / "custom_components" / "broute"
 STACK = INTEGRATION / "aiobroute"
 
 BELOW = {
-    "__init__": {"echonet", "errors", "history", "meter", "module", "profile", "session", "transactions"},
+    "__init__": {"address", "echonet", "errors", "history", "meter", "module", "profile", "session", "transactions"},
     "__main__": {""},
     "meter": {
         "capacity",
@@ -36,12 +36,14 @@ BELOW = {
     "capacity": set(),
     "profile": {"echonet", "errors"},
     "session": {"errors", "listeners", "module"},
-    "probe": {"errors", "j11", "module", "port", "skstack"},
+    "probe": {"address", "errors", "j11", "module", "port", "skstack"},
     "module": set(),
     "link": {"command", "errors", "listeners", "port"},
     "command": {"errors"},
     "listeners": set(),
-    "port": {"errors", "listeners"},
+    "port": {"address", "errors", "listeners", "outage"},
+    "outage": {"address", "errors"},
+    "address": set(),
     "errors": set(),
     "skstack": {"command", "errors", "module"},
     "skstack.module": {"errors", "link", "listeners", "module", "port", "skstack"},

@@ -750,3 +750,15 @@ async def test_a_browser_that_opens_late_misses_nothing(
     assert list(dict.fromkeys(action for action, _ in browser.shown)) == shown
     assert browser.last is not None
     assert browser.last["step_id"] == ("finish" if is_plugged else "user")
+
+
+async def test_an_address_without_a_scheme_is_completed(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        flow = await submit(hass, await start(hass), typed(sim, device="192.168.1.20:4000"))
+        assert flow["errors"] == {CONF_DEVICE: "port_scheme"}
+        assert suggested(flow)[CONF_DEVICE] == "socket://192.168.1.20:4000"
+        placeholders = flow["description_placeholders"]
+        assert placeholders is not None
+        assert placeholders["proposal"] == "socket://192.168.1.20:4000"
+        flow = await submit(hass, flow, typed(sim))
+    assert flow["type"] is FlowResultType.CREATE_ENTRY

@@ -11,7 +11,19 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er, 
 from homeassistant.setup import async_setup_component
 import pytest
 
-from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, set_up, state, state_of, without_history
+from .home import (
+    CREDENTIALS,
+    DOMAIN,
+    MAC,
+    dongle,
+    elapse,
+    entries_of,
+    entry_of,
+    set_up,
+    state,
+    state_of,
+    without_history,
+)
 from .simulator import scenarios
 from .simulator.radio import RadioSettings
 from .simulator.record import JOIN
@@ -351,4 +363,59 @@ async def test_an_old_meter_that_is_back_needs_no_answer(hass: HomeAssistant) ->
         _, _ = await exchange(hass, sim)
         sim.exchange_meter(scenarios.NORMAL.meter, mac=MAC)
         await elapse(hass, 300)
+        assert not issues(hass)
+
+
+async def test_a_dongle_with_two_meters_makes_one_repair_that_names_both(hass: HomeAssistant) -> None:
+    with dongle(scenarios.TWO_METERS) as sim:
+        for entry in entries_of(sim):
+            await set_up(hass, entry)
+        sim.unplug()
+        await elapse(hass, 120)
+        assert set(issues(hass)) == {"port_missing"}
+        found = [issue for issue in ir.async_get(hass).issues.values() if issue.domain == DOMAIN]
+        assert len(found) == 1
+        assert (found[0].translation_placeholders or {})["title"] == "Smart meter 1, Smart meter 2"
+        sim.plug()
+        await elapse(hass, 180)
+        assert not issues(hass)
+
+
+async def test_a_refusal_opens_the_form(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "repairs", {})
+    with dongle() as sim:
+        entry = entry_of(sim, password="OLD456789ABC")
+        await set_up(hass, entry)
+        issue = issues(hass)["join_refused"]
+        assert issue.is_fixable
+        manager = hass.data["repairs"]["flow_manager"]
+        flow = await manager.async_init(DOMAIN, context={"issue_id": issue.issue_id})
+        assert flow["step_id"] == "confirm"
+        flow = await manager.async_configure(flow["flow_id"], {})
+        kind, flow_id = flow["next_flow"]
+        assert kind == "config_flow"
+        form = hass.config_entries.flow.async_get(flow_id)
+        assert form["step_id"] == "reconfigure"
+        assert form["context"]["entry_id"] == entry.entry_id
+        hass.config_entries.flow.async_abort(flow_id)
+        # Later Home Assistant asks by itself: that form is opened, not another one.
+        await elapse(hass, 60)
+        (asked,) = reauth_flows(hass)
+        flow = await manager.async_init(DOMAIN, context={"issue_id": issue.issue_id})
+        flow = await manager.async_configure(flow["flow_id"], {})
+        assert flow["next_flow"] == ("config_flow", asked)
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_network_port_that_refuses_is_told_at_once(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim, device="socket://127.0.0.1:1?key=secret")
+        await set_up(hass, entry)
+        issue = issues(hass)["port_refused"]
+        assert (issue.translation_placeholders or {})["port"] == "socket://127.0.0.1:1?key=***"
+        assert entry.reason == (
+            "socket://127.0.0.1:1?key=***: connection refused. The serial server is not running there"
+        )
+        hass.config_entries.async_update_entry(entry, data={**entry.data, "device": sim.url})
+        await elapse(hass, 120)
         assert not issues(hass)

@@ -14,12 +14,13 @@ from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.dongle.credentials import FORMS
 from custom_components.broute.options_flow import schema
-from custom_components.broute.repairs import ISSUES
+from custom_components.broute.repairs import FAILURES as TOLD, ISSUES
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = SENSORS + ENERGIES + HALF_HOURS
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
+OF_A_PORT = [issue for issue, _ in TOLD.values() if issue.startswith("port_")]
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
 OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 
@@ -93,7 +94,8 @@ def test_every_failure_has_its_texts_and_no_other() -> None:
     )
     assert below("exceptions") == FAILURES | ONLY_WHILE_RUNNING | keys
     assert below("config.error") == FAILURES - ONLY_WHILE_RUNNING | OF_A_TAKEOVER | {
-        f"invalid_{field}" for field in FORMS
+        "port_scheme",
+        *(f"invalid_{field}" for field in FORMS),
     }
     assert all(error_key(kind("")) in FAILURES for kind in ERROR_KEYS)
 
@@ -107,8 +109,9 @@ def test_placeholders_of_failures_are_filled() -> None:
 
 
 def test_every_issue_has_its_texts_and_no_other() -> None:
-    assert below("issues") == set(ISSUES)
-    for issue in ISSUES:
+    assert set(OF_A_PORT) == {key for key in ERROR_KEYS.values() if key.startswith("port_")}
+    assert below("issues") == {*ISSUES, *OF_A_PORT}
+    for issue in (*ISSUES, *OF_A_PORT):
         assert below(f"issues.{issue}") in ({"title", "description"}, {"title", "fix_flow"})
 
 
@@ -129,7 +132,8 @@ def test_every_step_has_its_texts_and_no_other() -> None:
 
 
 def test_every_reason_has_its_text_and_no_other() -> None:
-    reasons = below("config.abort") | below("issues.meter_exchanged.fix_flow.abort")
+    fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in ("meter_exchanged", "join_refused"))
+    reasons = below("config.abort").union(*fixes)
     assert reasons == {"already_configured", *keywords("reason")}
 
 

@@ -27,7 +27,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.translation import async_get_translations
 import probatio
 
-from .aiobroute import ENERGY_UNIT, BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect
+from .aiobroute import ENERGY_UNIT, BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect, proposed
 from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 from .dongle.credentials import alike, checked
@@ -63,9 +63,6 @@ SCHEMA = PORT_SCHEMA.extend(CREDENTIALS_SCHEMA.schema)
 TAKEOVER_SCHEMA = PORT_SCHEMA.extend({probatio.Required(CONF_PASSWORD): PASSWORD_FIELD})
 
 FIELDS = {
-    "port_missing": CONF_DEVICE,
-    "port_busy": CONF_DEVICE,
-    "port_error": CONF_DEVICE,
     "no_module": CONF_DEVICE,
     "no_meter": CONF_ROUTE_B_ID,
     "join_refused": CONF_PASSWORD,
@@ -180,6 +177,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input is not None:
             self._typed = user_input
             self._data, self._errors = checked(user_input)
+            if (meant := proposed(self._data.get(CONF_DEVICE, ""))) is not None:
+                self._typed = {**user_input, CONF_DEVICE: meant}
+                self._errors[CONF_DEVICE] = "port_scheme"
             if not self._errors:
                 if CONF_DEVICE in self._data:
                     device = await self.hass.async_add_executor_job(
@@ -322,7 +322,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                     self._data[CONF_PROFILE] = dict(profile.raw)
         except BRouteError as err:
             key = error_key(err)
-            return {FIELDS.get(key, "base"): key}
+            return {CONF_DEVICE if key.startswith("port_") else FIELDS.get(key, "base"): key}
         except ConfigEntryNotReady:  # A serial proxy whose own integration is not there yet.
             return {CONF_DEVICE: "port_error"}
         except Exception:
@@ -375,7 +375,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             "stick": self._stick,
             "alike": alike(self._data.get(CONF_PASSWORD, "")),
             "used_by": ", ".join(self._used_by) or "-",
-        }
+        } | ({"proposal": self._typed[CONF_DEVICE]} if self._errors.get(CONF_DEVICE) == "port_scheme" else {})
 
     @property
     def _known(self) -> Mapping[str, Any]:

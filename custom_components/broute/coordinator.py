@@ -27,11 +27,20 @@ from .aiobroute import (
     ModuleError,
     ModuleTimeoutError,
     Notification,
+    PortAddressError,
     PortBusyError,
+    PortClosedError,
     PortError,
+    PortHostError,
     PortMissingError,
+    PortNotTelnetError,
+    PortPermissionError,
+    PortRefusedError,
+    PortTelnetError,
+    PortUnreachableError,
     Reading,
     SessionLostError,
+    shown,
 )
 from .const import CONF_NOTIFICATIONS, DOMAIN
 from .dongle.connection import Connection, MeterExchangedError
@@ -70,6 +79,14 @@ OVERDUE: Final = 40
 ERROR_KEYS: Mapping[type[BRouteError], str] = {
     PortMissingError: "port_missing",
     PortBusyError: "port_busy",
+    PortPermissionError: "port_permission",
+    PortAddressError: "port_address",
+    PortHostError: "port_host",
+    PortRefusedError: "port_refused",
+    PortUnreachableError: "port_unreachable",
+    PortClosedError: "port_closed",
+    PortTelnetError: "port_telnet",
+    PortNotTelnetError: "port_not_telnet",
     PortError: "port_error",
     ModuleTimeoutError: "module_error",
     ModuleError: "no_module",
@@ -204,11 +221,12 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     async def _async_failed(self, err: Exception, key: str, pause: float | None) -> UpdateFailed:
         """Do what a failed poll makes necessary; return what to tell."""
-        self._journal.fail(f"failed: {key}", str(err))
-        self._issues.failed(key)
+        detail = err.reason if isinstance(err, PortError) else str(err)
+        self._journal.fail(f"failed: {key}", detail)
+        self._issues.failed(key, detail)
         if isinstance(err, MeterRefusedError):
             # The connection is good. What a meter refuses now it may tell at the next poll.
-            return self._update_failed(key, str(err), None)
+            return self._update_failed(key, detail, None)
         if self.meter is not None:
             # Where nothing may be sent, nothing can be joined either.
             self._connection.must_join = not self.meter.restricted
@@ -221,13 +239,13 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 pause = wait + 1
         else:
             self._reauthentication.failed()
-        return self._update_failed(key, str(err), pause)
+        return self._update_failed(key, detail, pause)
 
     def _update_failed(self, key: str, error: str, pause: float | None) -> UpdateFailed:
         return UpdateFailed(
             translation_domain=DOMAIN,
             translation_key=key,
-            translation_placeholders={"port": self.config_entry.data[CONF_DEVICE], "error": error},
+            translation_placeholders={"port": shown(self.config_entry.data[CONF_DEVICE]), "error": error},
             retry_after=pause,
         )
 

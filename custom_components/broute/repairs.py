@@ -2,19 +2,26 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final, override
+from typing import TYPE_CHECKING, Any, Final, cast, override
 
-from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED, ConfigEntryState
+from homeassistant.components.repairs import ConfirmRepairFlow, FlowType, RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import (
+    SIGNAL_CONFIG_ENTRY_CHANGED,
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    ConfigEntryState,
+)
 from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.util.hass_dict import HassKey
 
+from .aiobroute import shown
 from .const import CONF_PAN, CONF_PROFILE, DOMAIN
 from .dongle.reauth import async_forget_refusals
 
@@ -35,6 +42,15 @@ UNHEARD: Final = 3600
 FAILURES: Final[Mapping[str, tuple[str, int]]] = {
     "port_missing": ("port_missing", 0),
     "port_busy": ("port_busy", 0),
+    "port_permission": ("port_permission", 0),
+    "port_address": ("port_address", 0),
+    "port_refused": ("port_refused", 0),
+    "port_closed": ("port_closed", 0),
+    "port_telnet": ("port_telnet", 0),
+    "port_not_telnet": ("port_not_telnet", UNHEARD),
+    "port_host": ("port_host", UNHEARD),
+    "port_unreachable": ("port_unreachable", UNHEARD),
+    "port_error": ("port_error", UNHEARD),
     "join_refused": ("join_refused", 0),
     "no_meter": ("no_meter", UNHEARD),
     "join_unanswered": ("no_meter", UNHEARD),
@@ -50,8 +66,21 @@ READINGS: Final = 10
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
-ISSUES: Final = ("port_missing", "port_busy", "join_refused", "no_meter", "weak_radio", "meter_exchanged", "clock")
+ISSUES: Final = ("join_refused", "no_meter", "weak_radio", "meter_exchanged", "clock")
+"""Those of a meter; the others are of a port, which several meters may share."""
 
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Why a port does not work; meters that share it have the same."""
+
+    issue: str
+    device: str
+    reason: str = field(compare=False)
+
+
+OUTAGES: Final[HassKey[dict[str, Outage]]] = HassKey(f"{DOMAIN}_outages")
+"""By entry."""
 
 TROUBLES: Final[HassKey[dict[str, float]]] = HassKey(f"{DOMAIN}_troubles")
 """Since when an entry has been failing; each try to set it up begins with a new coordinator."""
@@ -67,19 +96,27 @@ class Issues:
         self._rssis: deque[float] = deque(maxlen=READINGS)
 
     @callback
-    def failed(self, key: str) -> None:
+    def failed(self, key: str, reason: str = "") -> None:
         """Tell what a person can put right."""
         now = self._hass.loop.time()
         since = self._hass.data.setdefault(TROUBLES, {}).setdefault(self._entry.entry_id, now)
         issue, patience = FAILURES.get(key, (None, 0))
+        if now - since < patience:
+            issue = None
         self._clear({name for name, _ in FAILURES.values() if name != issue})
-        if issue is not None and now - since >= patience:
-            self._raise(issue, port=self._entry.data[CONF_DEVICE])
+        is_of_port = issue is not None and issue not in ISSUES
+        outage = Outage(issue, self._entry.data[CONF_DEVICE], reason) if issue is not None and is_of_port else None
+        _change_outage(self._hass, self._entry, outage)
+        if issue == "join_refused":
+            self._raise(issue, data={"entry_id": self._entry.entry_id})
+        elif issue is not None and outage is None:
+            self._raise(issue)
 
     @callback
     def succeeded(self, reading: Reading) -> None:
         """Take back what is over, and look at the radio."""
         self._hass.data.get(TROUBLES, {}).pop(self._entry.entry_id, None)
+        _change_outage(self._hass, self._entry, None)
         self._clear({"meter_exchanged", *(name for name, _ in FAILURES.values())})
         if reading.rssi is None:
             return
@@ -108,17 +145,49 @@ class Issues:
             ir.async_delete_issue(self._hass, DOMAIN, f"{issue}_{self._entry.entry_id}")
 
     def _raise(self, issue: str, data: dict[str, Any] | None = None, **placeholders: str) -> None:
-        ir.async_create_issue(
-            self._hass,
-            DOMAIN,
-            f"{issue}_{self._entry.entry_id}",
-            data=data,
-            is_fixable=data is not None,
-            learn_more_url=HELP_URLS.get(self._hass.config.language, HELP_URL),
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=issue,
-            translation_placeholders={"title": self._entry.title, **placeholders},
-        )
+        issue_id = f"{issue}_{self._entry.entry_id}"
+        _create_issue(self._hass, issue_id, issue, data, {"title": self._entry.title, **placeholders})
+
+
+def _create_issue(
+    hass: HomeAssistant, issue_id: str, key: str, data: dict[str, Any] | None, placeholders: dict[str, str]
+) -> None:
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        issue_id,
+        data=data,
+        is_fixable=data is not None,
+        learn_more_url=HELP_URLS.get(hass.config.language, HELP_URL),
+        severity=ir.IssueSeverity.WARNING,
+        translation_key=key,
+        translation_placeholders=placeholders,
+    )
+
+
+@callback
+def _change_outage(hass: HomeAssistant, entry: ConfigEntry, outage: Outage | None) -> None:
+    """Show one issue for each port that does not work, with the names of all its meters."""
+    outages = hass.data.setdefault(OUTAGES, {})
+    changed = {outages.pop(entry.entry_id, None), outage}
+    if outage is not None:
+        outages[entry.entry_id] = outage
+    for one in changed - {None}:
+        _show_outage(hass, cast("Outage", one))
+
+
+@callback
+def _show_outage(hass: HomeAssistant, outage: Outage) -> None:
+    # An address may have a key in it, and nobody needs to read the identity of an issue.
+    issue_id = f"{outage.issue}_{sha256(outage.device.encode()).hexdigest()[:16]}"
+    concerned = [entry_id for entry_id, other in hass.data[OUTAGES].items() if other == outage]
+    entries = [entry for entry_id in concerned if (entry := hass.config_entries.async_get_entry(entry_id))]
+    if not entries:
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        return
+    titles = ", ".join(sorted(entry.title for entry in entries))
+    placeholders = {"title": titles, "port": shown(outage.device), "error": outage.reason}
+    _create_issue(hass, issue_id, outage.issue, None, placeholders)
 
 
 @callback
@@ -126,6 +195,7 @@ def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Take back everything about an entry that is no more."""
     hass.data.get(TROUBLES, {}).pop(entry.entry_id, None)
     async_forget_refusals(hass, entry)
+    _change_outage(hass, entry, None)
     for issue in ISSUES:
         ir.async_delete_issue(hass, DOMAIN, f"{issue}_{entry.entry_id}")
 
@@ -175,7 +245,28 @@ class MeterExchangedFlow(ConfirmRepairFlow):
         return self.async_create_entry(data={})
 
 
+class JoinRefusedFlow(ConfirmRepairFlow):
+    """Opens the form in which the credentials can be corrected."""
+
+    @override
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Open the form that is waiting for them, or another."""
+        if user_input is None:
+            return await super().async_step_confirm()
+        entry_id = str((self.data or {})["entry_id"])
+        asking = [
+            flow["flow_id"]
+            for flow in self.hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+            if flow["context"].get("entry_id") == entry_id and flow["context"]["source"] == SOURCE_REAUTH
+        ]
+        if asking:
+            return self.async_abort(reason="opened", next_flow=(FlowType.CONFIG_FLOW, asking[0]))
+        flow = await self.hass.config_entries.flow.async_init(
+            DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry_id}
+        )
+        return self.async_abort(reason="opened", next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]))
+
+
 async def async_create_fix_flow(_: HomeAssistant, issue_id: str, __: Mapping[str, Any] | None) -> RepairsFlow:
-    """Return the flow of the one issue that can be fixed from here."""
-    assert issue_id.startswith("meter_exchanged")  # noqa: S101  # no other is fixable
-    return MeterExchangedFlow()
+    """Return the flow of an issue that can be fixed from here."""
+    return JoinRefusedFlow() if issue_id.startswith("join_refused") else MeterExchangedFlow()

@@ -1,5 +1,6 @@
 """Read Japanese smart meters over Route B, natively async."""
 
+from .address import proposed, shown
 from .echonet.properties import (
     COEFFICIENT,
     CURRENT_DATE,
@@ -58,9 +59,17 @@ from .errors import (
     ModuleError,
     ModuleTimeoutError,
     NoHistoryError,
+    PortAddressError,
     PortBusyError,
+    PortClosedError,
     PortError,
+    PortHostError,
     PortMissingError,
+    PortNotTelnetError,
+    PortPermissionError,
+    PortRefusedError,
+    PortTelnetError,
+    PortUnreachableError,
     PropertyRefusedError,
     SessionLostError,
 )
@@ -136,9 +145,17 @@ __all__ = [
     "NoHistoryError",
     "Notification",
     "Pan",
+    "PortAddressError",
     "PortBusyError",
+    "PortClosedError",
     "PortError",
+    "PortHostError",
     "PortMissingError",
+    "PortNotTelnetError",
+    "PortPermissionError",
+    "PortRefusedError",
+    "PortTelnetError",
+    "PortUnreachableError",
     "Progress",
     "Property",
     "PropertyRefusedError",
@@ -151,4 +168,6 @@ __all__ = [
     "Values",
     "connect",
     "find",
+    "proposed",
+    "shown",
 ]

@@ -8,6 +8,12 @@ class BRouteError(Exception):
 class PortError(BRouteError):
     """The serial port cannot be opened, or went away."""
 
+    def __init__(self, reason: str, url: str = "") -> None:
+        """Say which port it is; the URL must not have a secret in it any more."""
+        super().__init__(f"{url}: {reason}" if url else reason)
+        self.reason = reason
+        """What happened, without the name of the port."""
+
 
 class PortMissingError(PortError):
     """There is no such serial port."""
@@ -15,6 +21,38 @@ class PortMissingError(PortError):
 
 class PortBusyError(PortError):
     """Another program holds the serial port."""
+
+
+class PortPermissionError(PortError):
+    """This user may not open the serial port."""
+
+
+class PortAddressError(PortError):
+    """What should be a serial URL is none."""
+
+
+class PortHostError(PortError):
+    """Nobody knows the host of a network port by this name."""
+
+
+class PortRefusedError(PortError):
+    """The host is there, but nothing listens on the network port."""
+
+
+class PortUnreachableError(PortError):
+    """The host of a network port does not answer."""
+
+
+class PortClosedError(PortError):
+    """The server closed the connection before it had passed anything on."""
+
+
+class PortTelnetError(PortError):
+    """The server speaks telnet where raw bytes were expected."""
+
+
+class PortNotTelnetError(PortError):
+    """The server does not answer as RFC 2217 wants it."""
 
 
 class ModuleError(BRouteError):

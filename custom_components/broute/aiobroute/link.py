@@ -137,7 +137,7 @@ class Link[M]:
         self.on_message, self.on_lost = nobody, _nothing
         self._end_silence()
         self._port.close()
-        self._fail(PortError(f"{self._port.url} was closed"))
+        self._fail(PortError("was closed", self._port.url))
 
     async def wait_closed(self) -> None:
         """Return when the port can be opened again."""

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import logging
 from typing import Protocol
 
+from .address import shown
 from .errors import ModuleError, PortError
 from .j11.commands import get_version
 from .j11.frame import Decoder as J11Decoder
@@ -62,10 +63,10 @@ async def probe(url: str, *, patience: float, family: str | None = None) -> WiSu
             else:
                 module = await _find_sk(port, patience / 2)
             if module is not None:
-                _LOGGER.debug("%s has a %s", url, module.info)
+                _LOGGER.debug("%s has a %s", port.url, module.info)
                 stack.pop_all()
                 return module
-    raise ModuleError(f"no Wi-SUN module answers on {url}")
+    raise ModuleError(f"no Wi-SUN module answers on {shown(url)}")
 
 
 async def _find(port: Port, questions: Sequence[bytes], patience: float) -> WiSunModule | None:
