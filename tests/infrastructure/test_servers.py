@@ -1,0 +1,88 @@
+"""Each real server: a reading, a second client, a freeze, and a kill after which all is well again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+import signal
+
+import pytest
+
+from custom_components.broute.aiobroute import BRouteError, Credentials, PortError, SmartMeter, connect
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+
+from .servers import SERVERS, Server
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+CREDENTIALS = Credentials(ROUTE_B_ID, PASSWORD)
+
+BACK = 15.0
+"""Seconds within which a reading comes again after a server is back."""
+
+FREEZE = 3.0
+
+SECOND = {
+    "ser2net raw": "is in use by another client",
+    "ser2net RFC 2217": "is in use by another client",
+    # It takes the next client when the first has gone.
+    "pyserial": "does not answer as RFC 2217 wants it",
+    "socat": "is in use by another program",
+}
+"""What somebody is told who comes second."""
+
+
+@pytest.fixture(params=SERVERS)
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[str, Server]]:
+    async with SERVERS[request.param](tmp_path) as running:
+        yield request.param, running
+
+
+async def back(url: str) -> SmartMeter:
+    """Connect as soon as it can be done."""
+    async with asyncio.timeout(BACK):
+        while True:
+            try:
+                meter = await connect(url, CREDENTIALS)
+                await meter.read()
+            except BRouteError:
+                await asyncio.sleep(0.5)
+            else:
+                return meter
+
+
+async def test_a_server_that_people_have(server: tuple[str, Server]) -> None:
+    kind, running = server
+    meter = await connect(running.url, CREDENTIALS)
+    assert (await meter.read()).energy_in is not None
+    # A second client is told so, and does no harm to the first.
+    with pytest.raises(PortError) as caught:
+        await connect(running.url, CREDENTIALS)
+    assert SECOND[kind] in str(caught.value)
+    assert (await meter.read()).energy_in is not None
+    # What was asked of a frozen server is answered when it goes on.
+    running.signal(signal.SIGSTOP)
+    asking = asyncio.ensure_future(meter.read())
+    await asyncio.sleep(FREEZE)
+    running.signal(signal.SIGCONT)
+    await asyncio.wait({asking}, timeout=BACK)
+    if asking.exception() is not None:
+        await meter.close()
+        meter = await back(running.url)
+    await running.kill()
+    with pytest.raises(BRouteError):
+        await meter.read()
+    with pytest.raises(PortError):
+        await connect(running.url, CREDENTIALS)
+    await meter.close()
+    await running.start()
+    meter = await back(running.url)
+    await meter.close()
+
+
+async def test_a_port_is_closed_in_time_though_its_server_is_frozen(server: tuple[str, Server]) -> None:
+    _, running = server
+    meter = await connect(running.url, CREDENTIALS)
+    running.signal(signal.SIGSTOP)
+    async with asyncio.timeout(3):
+        await meter.close()
+    running.signal(signal.SIGCONT)
