@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 ECHONET_PORT = 0x0E1A
 PANA_PORT = 0x02CC
 
+ANNOUNCED = frozenset({0x80, 0x81, 0x88, 0xEA, 0xEB})
+"""What a meter tells unasked (APPX 3.3.25)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Datagram:
@@ -52,6 +55,13 @@ def _untrue(frame: Frame) -> Frame:
     return replace(frame, properties=lies)
 
 
+def _told(frame: Frame) -> Frame:
+    """Return a notification; what a meter really announces is true, as nobody but the meter could know better."""
+    lies = dict(_untrue(frame).properties)
+    properties = tuple((epc, edt if epc in ANNOUNCED else lies[epc]) for epc, edt in frame.properties)
+    return replace(frame, service=Esv.INF, properties=properties)
+
+
 def _short(frame: Frame) -> Frame:
     return replace(frame, properties=tuple((epc, edt[:-1]) for epc, edt in frame.properties))
 
@@ -78,7 +88,7 @@ EFFECTS: Mapping[Fault, Callable[[Datagram], list[Datagram]]] = {
     Fault.FOREIGN_SENDER: lambda true: [replace(_lie(true), mac="001C6400FFFFFFFF"), true],
     Fault.FOREIGN_OBJECT: _ahead(lambda frame: replace(_untrue(frame), source=bytes.fromhex("027901"))),
     Fault.UNENCRYPTED: lambda true: [replace(_lie(true), is_secured=False), true],
-    Fault.NOTIFICATION: _ahead(lambda frame: replace(_untrue(frame), service=Esv.INF)),
+    Fault.NOTIFICATION: _ahead(_told),
     Fault.TRUNCATED: lambda true: [replace(true, data=true.data[:-2]), true],
     Fault.WRONG_LENGTH: _ahead(_short),
     Fault.TRAILING: lambda true: [replace(true, data=_lie(true).data + b"\0\0"), true],
