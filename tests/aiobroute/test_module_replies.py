@@ -165,7 +165,8 @@ def test_a_join_whose_end_got_lost() -> None:
     assert answer(join, Ok(), heard, alive, still, alive, heard, alive, still, alive, alive) is None
     with pytest.raises(AssertionError):
         answer(join, Ok(), heard, alive, still, alive, heard, alive)
-    # Who is not heard yet may take his time; what is of the session before, or of others, proves nothing.
+    assert answer(join, Ok(), still, alive, alive) is None
+    # A module that tells nothing of it may take its time; what is of the session before, or of others, proves nothing.
     other = replace(told, source=PAN.address.replace("A1B7", "FFFF"))
     assert answer(join, Ok(), told, alive, alive, alive, other, Event(0x24, PAN.address)) is JoinOutcome.UNHEARD
     assert answer(join, Ok(), told, heard, replace(told, secured=False), other, None) is None

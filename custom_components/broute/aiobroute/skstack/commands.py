@@ -141,6 +141,8 @@ class _Authentication:
     outcome: JoinOutcome | None = None
     """What the module said."""
     is_heard: bool = False
+    is_shown: bool = False
+    """Whether the module tells what it sends."""
     is_proved: bool = False
     """Whether the meter sends what only a session makes possible: the event got lost, or is about to come."""
     questions: int = 0
@@ -148,8 +150,8 @@ class _Authentication:
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing more is to be expected; of an authentication that went on, what told so got lost."""
-        return self.outcome is not None or (self.is_heard and self.questions >= JOIN_QUESTIONS)
+        """Return whether nothing more is to be expected; what fell silent has ended, and what told so got lost."""
+        return self.outcome is not None or (self.is_shown and self.questions >= JOIN_QUESTIONS)
 
     @property
     def result(self) -> JoinOutcome | None:
@@ -158,7 +160,7 @@ class _Authentication:
     def take(self, message: Message) -> None:
         match message:
             case ReceivedUdp(port=port, source=source) if port == PANA_PORT and source == self.address:
-                self.is_heard, self.questions = True, 0
+                self.is_heard, self.is_shown, self.questions = True, True, 0
             case ReceivedUdp(source=source, secured=True) if self.is_heard and source == self.address:
                 self.is_proved = True
             case Event(EventNumber.JOINED, sender) if sender == self.address:
@@ -166,8 +168,8 @@ class _Authentication:
             case Event(EventNumber.JOIN_FAILED, sender) if sender == self.address:
                 # The event is the same for a wrong password and for silence: only a meter that is heard refuses.
                 self.outcome = JoinOutcome.REFUSED if self.is_heard else JoinOutcome.UNHEARD
-            case Event():
-                self.questions = 0
+            case Event(EventNumber.UDP_SENT):
+                self.is_shown, self.questions = True, 0
             case Line(text) if text.startswith("EVER "):
                 self.questions += 1
 
