@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from tests.aiobroute.virtual_time import clock, run
 from tests.simulator import scenarios
 from tests.simulator.faults import Fault
 from tests.simulator.habits import ModuleSettings
-from tests.simulator.j11 import frame as j11_frame
+from tests.simulator.j11 import J11Module, frame as j11_frame
 from tests.simulator.radio import Sending
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 from tests.simulator.transport import SimulatedPort, simulated_port
@@ -36,6 +37,12 @@ PROFILE: Final = MeterProfile.from_raw({"E1": "01", "D3": "00000001", "D7": "06"
 
 PATIENCE: Final = 4 * 3600.0
 """Seconds of simulated time after which a connection hangs; a restriction, of which there may be some, is an hour."""
+
+CONNECTIONS: Final = 5
+"""One after the other, if something ends them."""
+
+PAUSE: Final = 2.0
+"""Seconds between two readings, or two connections."""
 
 _numbers = st.integers(0, 255).map(lambda number: f"{number:02X}")
 cuts = st.sampled_from([0] * 9 + [-1, -5, 13, 20])
@@ -71,6 +78,22 @@ def _received(payload: bytes) -> bytes:
     """Return what tells of a datagram (UARTIF 3.2.5.1)."""
     head = bytes.fromhex(METER.replace(":", "") + "0E1A0E1A8A3C0002C4")
     return head + len(payload).to_bytes(2) + payload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Something with the transaction ID of the request that is open, so that it may be taken for its answer."""
+
+    esv: int
+    properties: list[tuple[int, bytes]]
+    lie: int
+    cut: int
+    secured: int
+
+    def told(self, tid: int, *, is_j11: bool) -> bytes:
+        """Return what the module prints."""
+        payload = _echonet(tid, self.esv, self.properties, self.lie, self.cut)
+        return _j11(0x6018, _received(payload), 0, 0) if is_j11 else _erxudp(payload, self.secured, 0, 0)
 
 
 services = st.sampled_from([0x50, 0x51, 0x52, 0x53, 0x61, 0x62, 0x71, 0x72, 0x73, 0x74, 0x7A]) | st.integers(0, 255)
@@ -119,27 +142,36 @@ _j11_data = st.binary(max_size=40) | st.builds(bytes, st.tuples(st.integers(0, 4
 j11_messages = st.builds(_j11, _j11_codes | st.integers(0, 0xFFFF), _j11_data, cuts, _lies)
 """The same of a module that speaks frames, some of which break off."""
 
-happenings = st.sampled_from(
-    [
-        "end_session",
-        "drop_session",
-        "expire",
-        "restrict",
-        "release",
-        "mute",
-        "heard",
-        "unplug",
-        "plug",
-        "silent",
-        "answering",
-        "garble",
-        "once more",
-        "understood",
-        *Sending,
-        *Fault,
-    ]
+HAPPENINGS: Final[Mapping[str, Callable[[SimulatedPort], Any]]] = {
+    "end_session": lambda sim: sim.air.end_session(),
+    "drop_session": lambda sim: sim.air.drop_session(),
+    "expire": lambda sim: sim.air.expire(),
+    "restrict": lambda sim: sim.air.restrict(),
+    "release": lambda sim: sim.air.restrict(False),
+    "mute": lambda sim: setattr(sim.line, "is_mute", True),
+    "heard": lambda sim: setattr(sim.line, "is_mute", False),
+    "unplug": lambda sim: sim.unplug(),
+    "plug": lambda sim: sim.plug(),
+    "silent": lambda sim: setattr(sim.air, "is_answering", False),
+    "answering": lambda sim: setattr(sim.air, "is_answering", True),
+    "refusing": lambda sim: sim.meter.device.refuse(0xE7, 0xE0, 0xE2, 0xE5, answers=2),
+    "deaf": lambda sim: setattr(sim.air, "deaf_sessions", 1),
+    "garble": lambda sim: sim.air.garble(),
+    "once more": lambda sim: setattr(sim.module, "habits", ModuleSettings(repetition_rate=0.5)),
+    "understood": lambda sim: setattr(sim.module, "habits", ModuleSettings()),
+}
+
+happenings = st.sampled_from([*HAPPENINGS, *Sending, *Fault])
+
+_asked = st.sampled_from((0xE7, 0xE8, 0xE0, 0xE3, 0xE1, 0xD3, 0x9F, 0xE2, 0xE4, 0xE5, 0x97, 0x98))
+_told = st.lists(st.tuples(_asked, st.binary(max_size=6)) | _counters | _plausible, max_size=5)
+_answering = st.sampled_from([*[0x72] * 6, *[0x52] * 3, 0x71, 0x51, 0x73, 0x74, 0x62, 0x7A, 0x00])
+answers = st.builds(
+    Answer, esv=_answering, properties=_told, lie=_lies, cut=cuts, secured=st.sampled_from([1, 1, 1, 0])
 )
-steps = st.lists(st.tuples(st.floats(0, 30), messages | j11_messages | happenings), max_size=12)
+# One of the three first, so that each is drawn as often as the others.
+_happening = st.sampled_from((messages | j11_messages, happenings, answers)).flatmap(lambda kind: kind)
+steps = st.lists(st.tuples(st.floats(0, 30), _happening), max_size=12)
 
 
 def serial_input(chunks: Sequence[bytes]) -> None:
@@ -174,17 +206,21 @@ def frame(data: bytes) -> None:
             assert 0 <= energy < 10_000_000
 
 
-def conversation(module: str, planned: Sequence[tuple[float, bytes | str | Sending | Fault]]) -> None:
-    """Let something happen at any point of a connection: it ends in an answer or in an error of ours, never hangs."""
+type Step = bytes | str | Sending | Fault | Answer
+
+
+def conversation(module: str, planned: Sequence[tuple[float, Step]]) -> None:
+    """Let something happen at any point: each connection ends in answers or in an error of ours, and none hangs."""
 
     async def main() -> None:
         with simulated_port(scenarios.SOLAR, module=module, speed=1, clock=clock) as sim:
             meddling = asyncio.ensure_future(_meddle(sim, planned))
             try:
-                async with asyncio.timeout(PATIENCE):
-                    await _use(sim)
-            except BRouteError:
-                pass
+                for _ in range(CONNECTIONS):
+                    async with asyncio.timeout(PATIENCE):
+                        await _use(sim, meddling)
+                    if meddling.done():
+                        break
             finally:
                 meddling.cancel()
                 (meddled,) = await asyncio.gather(meddling, return_exceptions=True)
@@ -195,45 +231,46 @@ def conversation(module: str, planned: Sequence[tuple[float, bytes | str | Sendi
     run(main())
 
 
-async def _use(sim: SimulatedPort) -> None:
+async def _use(sim: SimulatedPort, meddling: asyncio.Future[None]) -> None:
+    """Do everything once, then read for as long as something happens."""
     credentials = Credentials(ROUTE_B_ID, PASSWORD)
-    async with await connect(sim.url, credentials, pan=PAN, profile=PROFILE) as meter:
-        await meter.read()
-        async for _ in meter.history.days([1]):
-            pass
-        await meter.read()
-        await meter.leave()
+    try:
+        async with await connect(sim.url, credentials, pan=PAN, profile=PROFILE) as meter:
+            await meter.read()
+            async for _ in meter.history.days([1]):
+                pass
+            while not meddling.done():
+                await meter.read()
+                await asyncio.sleep(PAUSE)
+            await meter.read()
+            await meter.leave()
+    except BRouteError:
+        await asyncio.sleep(PAUSE)
 
 
-async def _meddle(sim: SimulatedPort, planned: Sequence[tuple[float, bytes | str | Sending | Fault]]) -> None:
+async def _next_request(sim: SimulatedPort) -> bytes:
+    """Return the next datagram of ours, which nobody has answered yet; after a minute without one, the last."""
+    sent = sim.record.datagrams_from_client
+    before = len(sent)
+    for _ in range(600):
+        if len(sent) > before:
+            break
+        await asyncio.sleep(0.1)
+    return sent[-1] if sent else bytes(4)
+
+
+async def _meddle(sim: SimulatedPort, planned: Sequence[tuple[float, Step]]) -> None:
     for pause, what in planned:
         await asyncio.sleep(pause)
         match what:
             case bytes():
                 sim.inject(what)
+            case Answer():
+                request = await _next_request(sim)
+                sim.inject(what.told(int.from_bytes(request[2:4]), is_j11=isinstance(sim.module, J11Module)))
             case Sending():
                 sim.air.sendings.append(what)
             case Fault():
                 sim.air.faults.append(what)
             case _:
                 HAPPENINGS[what](sim)
-
-
-HAPPENINGS: Final[Mapping[str, Callable[[SimulatedPort], Any]]] = {
-    "end_session": lambda sim: sim.air.end_session(),
-    "drop_session": lambda sim: sim.air.drop_session(),
-    "expire": lambda sim: sim.air.expire(),
-    "restrict": lambda sim: sim.air.restrict(),
-    "release": lambda sim: sim.air.restrict(False),
-    "mute": lambda sim: setattr(sim.line, "is_mute", True),
-    "heard": lambda sim: setattr(sim.line, "is_mute", False),
-    "unplug": lambda sim: sim.unplug(),
-    "plug": lambda sim: sim.plug(),
-    "silent": lambda sim: setattr(sim.air, "is_answering", False),
-    "answering": lambda sim: setattr(sim.air, "is_answering", True),
-    "refusing": lambda sim: sim.meter.device.refuse(0xE7, 0xE0, 0xE2, 0xE5, answers=2),
-    "deaf": lambda sim: setattr(sim.air, "deaf_sessions", 1),
-    "garble": lambda sim: sim.air.garble(),
-    "once more": lambda sim: setattr(sim.module, "habits", ModuleSettings(repetition_rate=0.5)),
-    "understood": lambda sim: setattr(sim.module, "habits", ModuleSettings()),
-}
