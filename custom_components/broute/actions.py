@@ -9,7 +9,7 @@ from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import async_get_config_entry
+from homeassistant.helpers.service import async_get_config_entry, async_register_admin_service
 from homeassistant.util import dt as dt_util
 import probatio
 
@@ -53,7 +53,10 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             return {**await history.async_import(first, last)}
 
     hass.services.async_register(DOMAIN, "get_history", get_history, SCHEMA, SupportsResponse.ONLY)
-    hass.services.async_register(DOMAIN, "import_history", import_history, SCHEMA, SupportsResponse.OPTIONAL)
+    # It overrules statistics and what was corrected by hand.
+    async_register_admin_service(
+        hass, DOMAIN, "import_history", import_history, SCHEMA, supports_response=SupportsResponse.OPTIONAL
+    )
 
 
 def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[Backfill, date, date]:

@@ -10,8 +10,8 @@ from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.const import EVENT_STATE_CHANGED
-from homeassistant.core import callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.core import Context, callback
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
 from homeassistant.setup import async_setup_component
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from homeassistant.core import HomeAssistant
+    from pytest_homeassistant_custom_component.common import MockUser
 
 IMPORT = "sensor.smart_meter_energy_import"
 EXPORT = "sensor.smart_meter_energy_export"
@@ -454,6 +455,29 @@ async def test_the_action_without_a_recorder(hass: HomeAssistant) -> None:
         days = {"first_day": "2026-11-20", "last_day": "2026-11-21"}
         with pytest.raises(HomeAssistantError, match="without its recorder"):
             await hass.services.async_call("broute", "import_history", days, blocking=True)
+
+
+async def test_only_administrators_overrule_statistics(
+    hass: HomeAssistant, hass_admin_user: MockUser, hass_read_only_user: MockUser
+) -> None:
+    async def call_as(action: str, user: MockUser | None) -> None:
+        await hass.services.async_call(
+            "broute",
+            action,
+            {"first_day": "2026-11-20", "last_day": "2026-11-21"},
+            blocking=True,
+            return_response=True,
+            context=Context(user_id=user and user.id),
+        )
+
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        with pytest.raises(Unauthorized):
+            await call_as("import_history", hass_read_only_user)
+        for user in (hass_admin_user, None):  # Nobody: an automation.
+            with pytest.raises(HomeAssistantError, match="without its recorder"):
+                await call_as("import_history", user)
+        await call_as("get_history", hass_read_only_user)
 
 
 def test_the_actions(tmp_path: Path) -> None:
