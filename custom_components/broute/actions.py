@@ -79,7 +79,7 @@ def _told_to_a_person() -> Iterator[None]:
         yield
     except HistoryUnavailableError as err:
         raise HomeAssistantError(translation_domain=DOMAIN, translation_key=err.key) from err
-    except BRouteError as err:
+    except (BRouteError, OSError) as err:  # A disk can fail as well as a meter.
         raise HomeAssistantError(
             translation_domain=DOMAIN, translation_key="history_failed", translation_placeholders={"error": str(err)}
         ) from err

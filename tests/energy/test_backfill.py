@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+import logging
 from pathlib import Path
 from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
@@ -385,6 +386,43 @@ def test_a_database_that_cannot_be_read_for_a_while(tmp_path: Path, caplog: pyte
             await assert_true(home, sim, hours=24 * 2 + 15)
 
     live(story)
+
+
+@pytest.mark.parametrize("import_history", [True, False])
+def test_a_ledger_that_cannot_be_read_for_a_while(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, import_history: bool
+) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))
+        async with house(tmp_path, scenario, import_history=import_history) as (home, sim):
+            await home.start()
+            await asyncio.sleep(10 * MINUTE)
+            await home.stop()
+            caplog.clear()
+            # It cannot be set aside either: with what is put behind it, the name would be too long.
+            damaged = tmp_path / ".storage" / f"broute.{home_entry_id(tmp_path)}.{'0' * 210}.2026-11"
+            damaged.write_text("{")
+            await home.start()
+            with pytest.raises(HomeAssistantError, match=r"could not be read: .*File name too long"):
+                await call(home, "get_history", START, START)
+            await asyncio.sleep(130 * MINUTE)
+            (message,) = {text for text in messages(caplog) if "The history waits" in text}
+            assert "OSError" in message
+            assert len([text for text in messages(caplog) if text == message]) == 1
+            assert not [record for record in caplog.records if record.exc_info and record.levelno > logging.DEBUG]
+            damaged.unlink()
+            await asyncio.sleep(70 * MINUTE)
+            assert home.entry.runtime_data.history.as_dict()["is_loaded"]
+            if import_history:
+                await assert_true(home, sim, hours=24 * 2 + 16)
+
+    live(story)
+
+
+def home_entry_id(folder: Path) -> str:
+    """Return the entry of the only meter of which something is kept."""
+    (name,) = {path.name.split(".")[1] for path in (folder / ".storage").glob("broute.*.ledger")}
+    return name
 
 
 def test_the_option_switches_it_off(tmp_path: Path) -> None:

@@ -232,14 +232,12 @@ class Backfill:
         }
 
     async def _async_run(self) -> None:
-        await self.async_load()
-        if not self._is_enabled:
-            return
-        self._wanted.set()
         while True:
-            await self._wanted.wait()
             self._wanted.clear()
             try:
+                await self.async_load()
+                if not self._is_enabled:
+                    return
                 await self._async_round()
             except RecorderUnavailableError as err:
                 self._say(err)
@@ -247,11 +245,12 @@ class Backfill:
                 _LOGGER.debug("The history waits: %s", err)
                 self._error = str(err)
                 self._look_in(REST)
-            except Exception as err:
-                _LOGGER.exception("The history waits for its next look")
-                self._error = repr(err)
+            except Exception as err:  # noqa: BLE001  # whatever it is, it must not be the end of the history
+                self._say(err)
+                self._look_in(REST)
             else:
                 self._error = None
+            await self._wanted.wait()
 
     async def _async_round(self) -> None:
         """Look at everything if that is due, otherwise only at what the recorder counts on from."""
@@ -553,11 +552,13 @@ class Backfill:
     async def _async_final_write(self, _: Event[Any]) -> None:
         await self._async_save()
 
-    def _say(self, err: RecorderUnavailableError) -> None:
-        """Warn once of what lasts."""
-        if self._error != str(err):
-            _LOGGER.warning("The history waits: %s", err)
-        self._error = str(err)
+    def _say(self, err: Exception) -> None:
+        """Warn once of what lasts, in one line."""
+        error = str(err) if isinstance(err, RecorderUnavailableError) else repr(err)
+        if self._error != error:
+            _LOGGER.warning("The history waits for its next look: %s", error)
+            _LOGGER.debug("It happened here", exc_info=err)
+        self._error = error
 
     def _tell_oldest(self, step: timedelta = timedelta(0)) -> None:
         """Show how far the history goes back, if that has changed by some time."""
