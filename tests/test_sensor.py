@@ -4,12 +4,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.const import CONF_DEVICE, STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.helpers import device_registry as dr, entity_registry as er, translation
+from homeassistant.setup import async_setup_component
 import pytest
 
 from .aiobroute.virtual_time import clock
-from .home import DOMAIN, MAC, dongle, elapse, entry_of, set_up, state
+from .home import DOMAIN, MAC, dongle, elapse, entries_of, entry_of, set_up, state
 from .simulator import scenarios
 from .simulator.meter import MeterSettings
 from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
@@ -105,13 +106,65 @@ async def test_the_device(hass: HomeAssistant) -> None:
         assert device.name == "Smart meter"
         assert device.manufacturer == "Toshiba"
         assert device.model == "Low-voltage smart electric energy meter"
+        assert device.model_id == "0x0288"
         assert device.serial_number == "S18012345678"
+        assert device.sw_version == "F.0"
+        assert device.hw_version == "BP35C2 1.5.2"
+
+
+async def test_the_device_shows_the_dongle_that_reads_now(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        sim.unplug()
+        await elapse(hass, 60)
+    with dongle(module="j11") as other:
+        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_DEVICE: other.url})
+        await elapse(hass, 120)
+        assert (only_device(hass, entry).hw_version or "").startswith("J11 ")
+
+
+async def test_a_device_is_named_after_its_entry(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        entry.add_to_hass(hass)
+        # As version 1.0 made it.
+        er.async_get(hass).async_get_or_create(
+            "sensor", DOMAIN, f"{MAC}_power", object_id_base="smart_meter_power", config_entry=entry
+        )
+        hass.config_entries.async_update_entry(entry, title="Annex")
+        await set_up(hass, entry)
+        assert only_device(hass, entry).name == "Annex"
+        assert {entity.entity_id for entity in hass.states.async_all("sensor")} >= {
+            "sensor.smart_meter_power",
+            "sensor.annex_energy_import",
+        }
+        hass.config_entries.async_update_entry(entry, title="Shed")
+        await hass.async_block_till_done()
+        assert only_device(hass, entry).name == "Shed"
+        for name in ("sensor.smart_meter_power", "sensor.annex_energy_import"):
+            found = hass.states.get(name)
+            assert found is not None
+            assert found.attributes["friendly_name"].startswith("Shed ")
+
+
+async def test_two_meters_can_be_told_apart(hass: HomeAssistant) -> None:
+    with dongle(scenarios.TWO_METERS) as sim:
+        for entry in entries_of(sim):
+            entry.add_to_hass(hass)
+        assert await async_setup_component(hass, DOMAIN, {})
+        await elapse(hass, 60)
+        assert {device.name for device in dr.async_get(hass).devices} == {"Smart meter 1", "Smart meter 2"}
+        names = {found.attributes["friendly_name"] for found in hass.states.async_all("sensor")}
+        assert {"Smart meter 1 Power", "Smart meter 2 Power"} <= names
 
 
 async def test_a_japanese_home(hass: HomeAssistant) -> None:
     hass.config.language = "ja"
     with dongle(scenarios.SOLAR) as sim:
         entry = entry_of(sim)
+        entry.add_to_hass(hass)
+        hass.config_entries.async_update_entry(entry, title="スマートメーター")
         await set_up(hass, entry)
         assert only_device(hass, entry).name == "スマートメーター"
         assert only_device(hass, entry).model == "低圧スマート電力量メーター"

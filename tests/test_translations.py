@@ -141,7 +141,7 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity") == {"binary_sensor", "sensor"}
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
-    assert below("device") == {"meter"}
+    assert below("common") == {"meter", "model"}
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 

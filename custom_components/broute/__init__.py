@@ -59,6 +59,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     await async_take_over(hass, entry, measured)
     coordinator.history = Backfill(hass, entry, coordinator)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    coordinator.async_show_device()
     await async_add_if_requested(hass, entry)
     entry.async_on_unload(coordinator.async_add_listener(_adding_later(hass, entry)))
     coordinator.history.async_start(is_enabled=entry.options.get(CONF_IMPORT_HISTORY, True))

@@ -238,8 +238,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_title(self) -> str:
         """Return what a meter is called in the language of the installation; the second one gets a number."""
-        texts = await async_get_translations(self.hass, self.hass.config.language, "device", {DOMAIN})
-        name = texts[f"component.{DOMAIN}.device.meter.name"]
+        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+        name = texts[f"component.{DOMAIN}.common.meter"]
         taken = {entry.title for entry in self._async_current_entries()}
         return name if name not in taken else next(t for n in count(2) if (t := f"{name} {n}") not in taken)
 

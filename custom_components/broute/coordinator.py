@@ -288,6 +288,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 await self._connection.close()
         meter = await self._connection.open()
         self.profile, self.module = meter.profile, meter.module
+        self.async_show_device()
         return await self._async_ask(meter)
 
     async def _async_ask(self, meter: SmartMeter) -> Reading:
@@ -306,10 +307,20 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         if not self._connection.keep_profile():
             return
         self.profile = meter.profile
-        devices = dr.async_get(self.hass)
+        self.async_show_device()
+
+    @callback
+    def async_show_device(self) -> None:
+        """Show on the page of the device what meter and dongle say of themselves; what is not known stays as it was."""
+        profile, devices = self.profile, dr.async_get(self.hass)
         for device in dr.async_entries_for_config_entry(devices, self.config_entry.entry_id):
             devices.async_update_device(
-                device.id, manufacturer=self.profile.manufacturer, serial_number=self.profile.serial_number
+                device.id,
+                manufacturer=profile.manufacturer or device.manufacturer,
+                serial_number=profile.serial_number or device.serial_number,
+                # The release of ECHONET Lite's appendix that the meter keeps to.
+                sw_version=profile.version or device.sw_version,
+                hw_version=f"{self.module.family} {self.module.firmware}",
             )
 
     @callback

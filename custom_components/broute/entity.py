@@ -1,6 +1,6 @@
 """What all entities of a meter share."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.translation import async_get_cached_translations
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity import EntityDescription
 
     from .coordinator import MeterConfigEntry
+
+
+MODEL_ID: Final = "0x0288"
+"""ECHONET Lite's class of low-voltage smart electric energy meters: a meter does not tell its maker's name of it."""
 
 
 class MeterEntity(CoordinatorEntity[MeterCoordinator]):
@@ -30,10 +34,9 @@ class MeterEntity(CoordinatorEntity[MeterCoordinator]):
         texts = async_get_cached_translations(hass, hass.config.language, "common", DOMAIN)
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, str(coordinator.config_entry.unique_id))},
-            translation_key="meter",
-            manufacturer=coordinator.profile.manufacturer,
+            name=coordinator.config_entry.title,
             model=texts[f"component.{DOMAIN}.common.model"],
-            serial_number=coordinator.profile.serial_number,
+            model_id=MODEL_ID,
         )
 
 

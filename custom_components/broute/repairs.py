@@ -202,12 +202,18 @@ def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 @callback
 def async_watch_entries(hass: HomeAssistant) -> None:
-    """Forget about entries that are disabled or set up anew: one that could not be set up is not unloaded."""
+    """Name devices after their entries, and forget about entries that are disabled or set up anew.
+
+    One that could not be set up is not unloaded.
+    """
 
     @callback
     def changed(_: ConfigEntryChange, entry: ConfigEntry) -> None:
         if entry.domain != DOMAIN:
             return
+        devices = dr.async_get(hass)
+        for device in dr.async_entries_for_config_entry(devices, entry.entry_id):
+            devices.async_update_device(device.id, name=entry.title)
         if entry.disabled_by:
             async_forget(hass, entry)
         elif entry.state is ConfigEntryState.NOT_LOADED:  # Somebody wants it to be tried at once.
@@ -238,7 +244,10 @@ class MeterExchangedFlow(ConfirmRepairFlow):
         await er.async_migrate_entries(self.hass, entry.entry_id, moved)
         devices = dr.async_get(self.hass)
         for device in dr.async_entries_for_config_entry(devices, entry.entry_id):
-            devices.async_update_device(device.id, new_identifiers={(DOMAIN, mac)})
+            # The new meter will tell of itself.
+            devices.async_update_device(
+                device.id, new_identifiers={(DOMAIN, mac)}, manufacturer=None, serial_number=None, sw_version=None
+            )
         data = {key: value for key, value in entry.data.items() if key != CONF_PROFILE}
         self.hass.config_entries.async_update_entry(entry, unique_id=mac, data={**data, CONF_PAN: pan})
         self.hass.config_entries.async_schedule_reload(entry.entry_id)

@@ -64,7 +64,7 @@ async def test_a_dongle_that_was_pulled_out(person: Person, meter: Simulator) ->
     words, page = person.words, person.page
     await meter.order("unplug")
     await page.goto("/config/repairs")
-    issue = page.get_by_text(words.ours("issues.port_missing.title", title=words.ours("device.meter.name")))
+    issue = page.get_by_text(words.ours("issues.port_missing.title", title=words.ours("common.meter")))
     await issue.click()
     told = words.ours("issues.port_missing.description", port=meter.port).split("\n")[0]
     await expect(page.get_by_text(told)).to_be_visible()
@@ -77,7 +77,7 @@ async def test_a_dongle_that_was_pulled_out(person: Person, meter: Simulator) ->
 
 async def test_another_meter_is_confirmed(person: Person, meter: Simulator) -> None:
     """The utility has exchanged the meter; one click, and everything goes on."""
-    words, page, title = person.words, person.page, person.words.ours("device.meter.name")
+    words, page, title = person.words, person.page, person.words.ours("common.meter")
     await meter.order("exchange")
     await person.reload()
     await expect(page.get_by_text(words.ours("exceptions.other_meter.message"))).to_be_visible()

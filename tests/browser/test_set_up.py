@@ -72,11 +72,11 @@ async def test_the_first_ten_minutes(person: Person, tmp_path: Path) -> None:
         assert_progress(person, await dialog.watch_progress())
         await assert_first_reading(person, meter)
         await dialog.submit()
-        await expect(dialog.created.get_by_role("textbox").first).to_have_value(words.ours("device.meter.name"))
+        await expect(dialog.created.get_by_role("textbox").first).to_have_value(words.ours("common.meter"))
         await dialog.finish()
 
         await page.get_by_role("link", name=words.ours("title")).click()
-        await page.locator("ha-config-entry-device-row").get_by_text(words.ours("device.meter.name")).click()
+        await page.locator("ha-config-entry-device-row").get_by_text(words.ours("common.meter")).click()
         await assert_device(person, meter)
         await assert_bars(person, meter)
         assert complaints(parse_log(person.home.hass.log[start:])) == []

@@ -190,7 +190,7 @@ class Installation:
             version=1,
             minor_version=1,
             domain=DOMAIN,
-            title="B-Route Smart Meter",
+            title="Smart meter",
             data={CONF_DEVICE: self._sim.url, **credentials, "pan": pan},
             options=self._options,
             source=SOURCE_USER,

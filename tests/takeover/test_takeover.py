@@ -314,6 +314,7 @@ async def test_everything_goes_on(hass: HomeAssistant, tmp_path: Path) -> None:
         (device,) = dr.async_get(hass).devices
         assert (device.id, device.name, device.identifiers) == (old_device.id, "Smart meter", {(DOMAIN, MAC)})
         assert device.area_id == "entrance"
+        assert device.sw_version == old_device.sw_version == "F.0"
         assert float(state(hass, NEW)) > 33000
         assert not [name for name in (*entities.entities, *hass.states.async_entity_ids()) if CREDENTIAL in name]
         names = await get_instance(hass).async_add_executor_job(recorded, hass)

@@ -80,7 +80,6 @@ def _move_entities(
             device.id,
             new_config_entry_id=entry.entry_id,
             new_identifiers={(DOMAIN, str(entry.unique_id))},
-            sw_version=None,
         )
     return renamed
 
