@@ -94,6 +94,19 @@ def test_a_difference_of_two_meters(kwh: Decimal) -> None:
     assert lost == 0
 
 
+@pytest.mark.parametrize("hour", [3, 4])
+def test_a_difference_of_two_meters_whose_clocks_do_not_agree(hour: int) -> None:
+    services, shown = exchange()
+    services[1].begin = services[0].end = services[0].heard = EXCHANGE - HOUR / 5
+    services[0].known = {known for known in services[0].known if known < NOON + 3 * HOUR}
+    shown[NOON + 3 * HOUR] = services[0].counted("energy_in", NOON + 3 * HOUR, EXCHANGE - HOUR / 5)
+    shown[NOON + 4 * HOUR] = services[1].counted("energy_in", NOON + 4 * HOUR, NOON + 5 * HOUR)
+    assert not differences(*arguments(services, shown))[0]
+    shown[NOON + hour * HOUR] += 5
+    wrong, _ = differences(*arguments(services, shown))
+    assert "at the exchange" in wrong[0]
+
+
 def test_what_the_old_meter_counted_last_is_missing() -> None:
     services, shown = exchange()
     services[1].begin = services[0].end = services[0].heard = EXCHANGE + HOUR / 1.5
@@ -148,6 +161,13 @@ def test_a_row_that_nobody_changed() -> None:
         await heal(house, clock())
 
     assert not energy_story(MeterSettings(history_days=14), live).failures
+
+
+def test_nothing_was_compared() -> None:
+    async def live(_: House, __: EnergyResult) -> None:
+        pass
+
+    assert energy_story(MeterSettings(history_days=14), live).failures == ["no hour was compared"]
 
 
 def test_a_warning() -> None:

@@ -72,6 +72,7 @@ class EnergyResult:
     def failures(self) -> list[str]:
         """What must not be, in words."""
         return [
+            *([] if self.hours else ["no hour was compared"]),
             *(f"wrong: {text}" for text in self.wrong),
             *([f"energy lost: {self.lost} kWh"] if self.lost else []),
             *(f"warned, {count} times: {text}" for text, count in self.warnings.items()),
