@@ -30,7 +30,11 @@ def shown(hass: HomeAssistant) -> dict[str, str]:
     """Return what each sensor shows, by its key."""
     entities = er.async_get(hass)
     found = {key: entities.async_get_entity_id("sensor", DOMAIN, f"{MAC}_{key}") for key in KEYS}
-    return {key: state(hass, entity_id) for key, entity_id in found.items() if entity_id is not None}
+    return {
+        key: state(hass, entity_id)
+        for key, entity_id in found.items()
+        if entity_id is not None and not entities.entities[entity_id].disabled
+    }
 
 
 @pytest.mark.parametrize("module", ["bp35c2", "bp35a1", "rl7023", "rl7023dss"])
@@ -39,7 +43,7 @@ def shown(hass: HomeAssistant) -> dict[str, str]:
     [
         (scenarios.NORMAL, "power current current_r current_t energy_in"),
         (scenarios.SOLAR, "power current current_r current_t energy_in energy_out"),
-        (scenarios.ONE_PHASE, "power current current_r energy_in"),
+        (scenarios.ONE_PHASE, "power current energy_in"),
         (scenarios.COEFFICIENT, "power current current_r current_t energy_in"),
         (scenarios.SECOND_GENERATION, "power current current_r current_t energy_in"),
         (scenarios.NO_EXPORT_DATA, "power current current_r current_t energy_in"),
@@ -64,10 +68,10 @@ def assert_true(sim: SimulatedPort, values: dict[str, str]) -> None:
     """Compare with the meter's own registers, as they are a few seconds later."""
     power = int(values["power"])
     assert abs(power - sim.meter.power(clock())) <= max(120, abs(power) // 4)
-    currents = Decimal(values["current_r"]) + Decimal(values.get("current_t", "0"))
+    currents = Decimal(values.get("current_r", values["current"])) + Decimal(values.get("current_t", "0"))
     assert abs(power - 100 * currents) < 40
     phases = [Decimal(values[key]) for key in ("current_r", "current_t") if key in values]
-    assert Decimal(values["current"]) == max(phases, key=abs)
+    assert Decimal(values["current"]) == max(phases, key=abs, default=Decimal(values["current"]))
     step = Decimal("0.2") * (sim.meter.settings.coefficient or 1)
     if "energy_in" in values:
         assert 0 <= sim.meter.energy_in(clock()) - Decimal(values["energy_in"]) <= step
@@ -210,6 +214,23 @@ async def test_what_the_meter_does_not_know_is_unknown(hass: HomeAssistant, scen
     with dongle(scenario) as sim:
         await set_up(hass, entry_of(sim))
         assert shown(hass) == dict.fromkeys(("power", "current", "current_r", "energy_in"), STATE_UNKNOWN)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_one_phase_has_one_current(hass: HomeAssistant, *, is_there: bool) -> None:
+    entities = er.async_get(hass)
+    with dongle(scenarios.ONE_PHASE) as sim:
+        entry = entry_of(sim)
+        entry.add_to_hass(hass)
+        if is_there:  # As a takeover leaves it.
+            entities.async_get_or_create("sensor", DOMAIN, f"{MAC}_current_r", config_entry=entry)
+        await set_up(hass, entry)
+        enabled = {
+            entity.unique_id.removeprefix(f"{MAC}_")
+            for entity in er.async_entries_for_config_entry(entities, entry.entry_id)
+            if not entity.disabled
+        }
+        assert {key for key in enabled if key.startswith("current")} == {"current_r" if is_there else "current"}
 
 
 def swap(sim: SimulatedPort, **settings: Any) -> None:

@@ -49,6 +49,8 @@ class MeterSensorDescription(SensorEntityDescription):
     last_reset_fn: Callable[[MeterCoordinator], datetime | None] = lambda _: None
     is_optional: bool = False
     """Whether there are meters without it."""
+    is_kept: bool = False
+    """Whether it is known without a connection, too."""
 
 
 def _larger(*currents: Decimal | None) -> Decimal | None:
@@ -131,8 +133,11 @@ SENSORS: tuple[MeterSensorDescription, ...] = (
         translation_key="history_start",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
+        # Each step of the import is a line under Activity.
+        entity_registry_enabled_default=False,
         value_fn=lambda meter: meter.history_start,
         is_optional=True,
+        is_kept=True,
     ),
 )
 
@@ -242,6 +247,19 @@ async def async_setup_entry(
     entry.async_on_unload(coordinator.async_add_listener(add_new))
 
 
+def _is_shown_by_other(coordinator: MeterCoordinator, description: MeterSensorDescription) -> bool:
+    """Return whether another sensor shows the same: a meter of one phase has only the current of R."""
+    reading = coordinator.data
+    if reading.current_r is None or reading.current_t is not None:
+        return False
+    entry, registry = coordinator.config_entry, er.async_get(coordinator.hass)
+    phase = registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, f"{entry.unique_id}_current_r")
+    found = None if phase is None else registry.async_get(phase)
+    if description.key == "current":
+        return found is not None and not found.disabled  # Taken over, for instance.
+    return description.key == "current_r"
+
+
 class MeterSensor(MeterEntity, SensorEntity):
     """Something that the meter measures."""
 
@@ -253,6 +271,13 @@ class MeterSensor(MeterEntity, SensorEntity):
         unit = coordinator.profile.unit
         if description.device_class is SensorDeviceClass.ENERGY and unit is not None:
             self._attr_suggested_display_precision = max(0, -int(unit.as_tuple().exponent))
+        if _is_shown_by_other(coordinator, description):
+            self._attr_entity_registry_enabled_default = False
+
+    @property
+    @override
+    def available(self) -> bool:
+        return self.entity_description.is_kept or super().available
 
     @property
     @override

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.const import EVENT_STATE_CHANGED
+from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
 from homeassistant.core import Context, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
 from homeassistant.helpers import entity_registry as er
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 IMPORT = "sensor.smart_meter_energy_import"
 EXPORT = "sensor.smart_meter_energy_export"
+SINCE = "sensor.smart_meter_history_since"
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 MINUTE = 60.0
@@ -348,6 +349,31 @@ def test_another_database(tmp_path: Path) -> None:
             await home.start()
             await asyncio.sleep(20 * MINUTE)
             await assert_true(home, sim, hours=24 * 4 + 15)
+
+    live(story)
+
+
+def test_how_far_the_history_goes_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            registry = er.async_get(home.hass)
+            assert home.hass.states.get(SINCE) is None
+            registry.async_update_entity(SINCE, disabled_by=None)
+            await home.hass.config_entries.async_reload(home.entry.entry_id)
+            await asyncio.sleep(MINUTE)
+            shown = home.hass.states.get(SINCE)
+            assert shown is not None
+            assert shown.state.startswith("2026-11-")
+            # It is nothing that the meter is asked for.
+            sim.unplug()
+            await asyncio.sleep(2 * MINUTE)
+            power = home.hass.states.get("sensor.smart_meter_power")
+            assert power is not None
+            assert power.state == STATE_UNAVAILABLE
+            assert home.hass.states.get(SINCE) == shown
 
     live(story)
 

@@ -254,9 +254,9 @@ def today() -> datetime:
 
 
 def history_start(hass: HomeAssistant) -> datetime | None:
-    name = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"{MAC}_history_start")
-    shown = None if name is None else hass.states.get(name)
-    return None if shown is None else datetime.fromisoformat(shown.state)
+    (entry,) = hass.config_entries.async_loaded_entries(DOMAIN)
+    found: datetime | None = entry.runtime_data.history_start
+    return found
 
 
 async def assert_true(hass: HomeAssistant, sim: Dongle, statistic_id: str, *, hours: int) -> None:
