@@ -31,7 +31,7 @@ from .aiobroute import ENERGY_UNIT, BRouteError, Credentials, ModuleEvent, Pan, 
 from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 from .dongle.credentials import alike, checked
-from .dongle.ports import name_of
+from .dongle.ports import async_stick_on, name_of
 from .dongle.progress import Connecting
 from .dongle.sharing import async_lease
 from .energy.dashboard import async_has_grid, has_dashboard
@@ -320,6 +320,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._data |= {CONF_MODULE: meter.module.family, CONF_PAN: asdict(meter.pan)}
                 if profile.is_complete:
                     self._data[CONF_PROFILE] = dict(profile.raw)
+            # It may be put in elsewhere before the platform sees it appear.
+            self._data |= await async_stick_on(self.hass, data[CONF_DEVICE])
         except BRouteError as err:
             key = error_key(err)
             return {CONF_DEVICE if key.startswith("port_") else FIELDS.get(key, "base"): key}

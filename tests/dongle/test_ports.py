@@ -3,13 +3,27 @@
 from typing import TYPE_CHECKING
 
 from homeassistant.components import usb
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.const import CONF_DEVICE, STATE_UNAVAILABLE
+from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.broute.dongle.ports import name_of
 
-from ..home import dongle, elapse, entry_of, look_for_sticks, now, set_up, state, state_of, stick, until
+from ..home import (
+    CREDENTIALS,
+    DOMAIN,
+    dongle,
+    elapse,
+    entry_of,
+    look_for_sticks,
+    now,
+    set_up,
+    state,
+    state_of,
+    stick,
+    until,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,6 +113,25 @@ async def test_a_stick_that_moved_while_home_assistant_was_off(hass: HomeAssista
         assert state_of(entry) is ConfigEntryState.SETUP_RETRY
         await look_for_sticks(hass, stick(after.url))
         await until(lambda: state_of(entry) is ConfigEntryState.LOADED)
+        assert entry.data[CONF_DEVICE] == after.url
+
+
+async def test_a_stick_that_moves_right_after_the_set_up(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    with dongle() as before, dongle() as after:
+        await look_for_sticks(hass, stick(before.url))
+        remove = usb.async_register_serial_port_scanner(hass, lambda _: [stick(before.url)])
+        flow = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: before.url, **CREDENTIALS})
+        await hass.async_block_till_done()
+        await hass.config_entries.flow.async_configure(flow["flow_id"])
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+        await hass.async_block_till_done()
+        remove()
+        entry = flow["result"]
+        assert entry.state is ConfigEntryState.LOADED
+        await move(hass, before, stick(after.url))
+        await until(lambda: state(hass, POWER) != STATE_UNAVAILABLE)
         assert entry.data[CONF_DEVICE] == after.url
 
 

@@ -69,6 +69,15 @@ async def _async_moved(
     return same[0]
 
 
+async def async_stick_on(hass: HomeAssistant, port: str) -> dict[str, object]:
+    """Return what an entry keeps of the USB stick on its port, or nothing if there is none."""
+    path = await hass.async_add_executor_job(os.path.realpath, port)
+    for device in await usb.async_scan_serial_ports(hass):
+        if isinstance(device, usb.USBDevice) and {port, path} & {device.device, device.resolved_device}:
+            return {CONF_STICK: {CONF_DEVICE: port, "identity": _identity(device)}}
+    return {}
+
+
 def name_of(port: str, in_use: Collection[str]) -> str:
     """Return the name of a port that stays; entries that share a dongle know it by one name (blocking).
 
