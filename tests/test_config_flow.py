@@ -43,7 +43,7 @@ from .simulator.dongle import STRANGERS
 from .simulator.meter import MeterSettings
 from .simulator.radio import Network, RadioSettings
 from .simulator.record import JOIN, SCAN
-from .simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
+from .simulator.scenarios import PASSWORD, PASSWORD_2, ROUTE_B_ID, ROUTE_B_ID_2, Scenario
 
 if TYPE_CHECKING:
     from homeassistant.core import Event, HomeAssistant
@@ -594,30 +594,44 @@ async def test_a_stick_that_may_be_a_dongle_is_recommended_in_the_list_of_ports(
 
 async def test_the_same_meter_is_not_set_up_twice(hass: HomeAssistant) -> None:
     with dongle() as first, dongle() as second:
-        await set_up(hass, entry_of(first))
+        # The utility may have sent another ID for it.
+        entry_of(first, route_b_id=ROUTE_B_ID_2).add_to_hass(hass)
         flow = await submit(hass, await start(hass), typed(second))
         assert flow["type"] is FlowResultType.ABORT
         assert flow["reason"] == "already_configured"
         assert second.record.opens == second.record.closes == 1
 
 
+async def test_the_same_meter_is_told_without_a_look_at_it(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        sim.record.clear()
+        flow = await start(hass)
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        assert flow["type"] is FlowResultType.ABORT
+        assert flow["reason"] == "already_configured"
+        assert not sim.record.commands
+
+
 async def test_an_entry_lends_its_port_to_a_flow(hass: HomeAssistant) -> None:
     with dongle(scenarios.REJOIN_PAUSE) as sim:
         entry = entry_of(sim)
         await set_up(hass, entry)
-        flow = await submit(hass, await start(hass), typed(sim))
-        assert (flow["type"], flow["reason"]) == (FlowResultType.ABORT, "already_configured")
-        assert sim.record.opens == sim.record.closes == 2
+        flow = await submit(hass, await start(hass), typed(sim, route_b_id=ROUTE_B_ID_2))
+        assert flow["errors"] == {"route_b_id": "no_meter"}
+        # The flow had it between the entry's first time and the second.
+        assert sim.record.closes == 2
         await elapse(hass, 70)
         assert sim.record.opens == 3
         assert entry.runtime_data.last_update_success
 
 
 async def test_two_meters_on_two_dongles(hass: HomeAssistant) -> None:
-    other = Scenario(summary="", radio=RadioSettings(network=Network(mac="001C640003D2FFFF", channel=0x2F)))
-    with dongle() as first, dongle(other) as second:
+    network = Network(mac="001C640003D2FFFF", channel=0x2F, pairing_id=ROUTE_B_ID_2[-8:])
+    radio = RadioSettings(network=network, route_b_id=ROUTE_B_ID_2, password=PASSWORD_2)
+    with dongle() as first, dongle(Scenario(summary="", radio=radio)) as second:
         await submit(hass, await start(hass), typed(first))
-        flow = await submit(hass, await start(hass), typed(second))
+        flow = await submit(hass, await start(hass), typed(second, route_b_id=ROUTE_B_ID_2, password=PASSWORD_2))
         assert flow["type"] is FlowResultType.CREATE_ENTRY
         entries = hass.config_entries.async_entries(DOMAIN)
         assert [entry.state for entry in entries] == [ConfigEntryState.LOADED] * 2

@@ -181,6 +181,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._typed = {**user_input, CONF_DEVICE: meant}
                 self._errors[CONF_DEVICE] = "port_scheme"
             if not self._errors:
+                if self.source not in (SOURCE_REAUTH, SOURCE_RECONFIGURE):
+                    # The meter that runs need not be stopped to find out that it is the same.
+                    self._async_abort_entries_match({CONF_ROUTE_B_ID: self._data[CONF_ROUTE_B_ID]})
                 if CONF_DEVICE in self._data:
                     device = await self.hass.async_add_executor_job(
                         name_of, self._data[CONF_DEVICE], self._ports_of_others
