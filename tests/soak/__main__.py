@@ -16,7 +16,7 @@ from tests.simulator.meter import UNITS, MeterSettings
 
 from .energy import EnergyResult, energy_soak
 from .many import Order, databases, run, seeds_of
-from .run import LIMIT, Result, soak
+from .run import AIRTIME, LIMIT, Result, soak
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -127,7 +127,7 @@ def _report(result: Result) -> list[str]:
         f"recoveries        {result.recoveries}; the slowest {result.slowest.get(slowest, 0):.1f} s after: {slowest}",
         f"values compared   {result.comparisons}, wrong {len(result.wrong)}",
         f"energy lost       {result.energy_lost} kWh",
-        f"airtime           {result.airtime:.1f} s in the worst hour, of 360",
+        f"airtime           {result.airtime:.1f} s in the worst hour, of {AIRTIME:g}",
         f"leaked            {leaks}",
         f"unexpected errors {result.unexpected.total()}",
     ]
