@@ -63,7 +63,7 @@ class Decoder:
         while True:
             try:
                 yield from self._read_one()
-            except (_DamagedError, ValueError) as err:
+            except _DamagedError as err:
                 # Damaged bytes may hold a credential: only the reason is told.
                 _LOGGER.debug("skipped: %s", err)
 
