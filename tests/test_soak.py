@@ -48,7 +48,7 @@ def test_everything_that_must_not_be_is_a_failure() -> None:
     result = Result(
         limit=10, slowest={"noise": 11, "silence": 9}, wrong=["power"], energy_lost=Decimal("0.01"), airtime=37
     )
-    result.leaks |= {"tasks": 1, "timers": 0}
+    result.leaks |= {"tasks": 1, "timers": 0, "descriptors": -1}
     result.unexpected["Traceback"] += 2
     kinds = [failure.split(":")[0].split(",")[0] for failure in result.failures]
     assert kinds == ["nothing compared", "airtime", "slow", "wrong", "energy lost", "leaked", "unexpected"]

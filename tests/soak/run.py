@@ -83,7 +83,7 @@ class Result:
             *(f"slow: {seconds:.1f} s after {name}" for name, seconds in self.slowest.items() if seconds > self.limit),
             *(f"wrong: {text}" for text in self.wrong),
             *([f"energy lost: {self.energy_lost} kWh"] if self.energy_lost else []),
-            *(f"leaked: {count} {kind}" for kind, count in self.leaks.items() if count),
+            *(f"leaked: {count} {kind}" for kind, count in self.leaks.items() if count > 0),
             *(f"unexpected, {count} times: {text}" for text, count in self.unexpected.items()),
         ]
 
