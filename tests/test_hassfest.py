@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from awesomeversion import AwesomeVersion, AwesomeVersionStrategy
 import hass_frontend
+import homeassistant.components
 from homeassistant.const import Platform
 from homeassistant.helpers import config_validation as cv, service
 from homeassistant.setup import async_setup_component
@@ -41,8 +42,29 @@ REQUIRED = {
     "name",
     "version",
 }
-KNOWN = REQUIRED | {"after_dependencies", "config_flow", "dependencies", "loggers", "requirements", "usb"}
-"""hassfest refuses a key that it does not know."""
+KNOWN = REQUIRED | {
+    "after_dependencies",
+    "bluetooth",
+    "categories",
+    "config_flow",
+    "connectivity",
+    "dependencies",
+    "dhcp",
+    "disabled",
+    "homekit",
+    "iot_standards",
+    "loggers",
+    "lorawan",
+    "mqtt",
+    "preview_features",
+    "quality_scale",
+    "requirements",
+    "single_config_entry",
+    "ssdp",
+    "usb",
+    "zeroconf",
+}
+"""hassfest refuses a key that it does not know. "categories" and "connectivity" are new in Home Assistant 2026.11."""
 
 WITHOUT_DEPENDENCY = {"diagnostics", "repairs", *Platform}
 """Components whose files are imported without a dependency: they find ours."""
@@ -118,6 +140,21 @@ def imported_components() -> set[str]:
 
 def test_the_manifest_has_known_keys_only() -> None:
     assert REQUIRED <= MANIFEST.keys() <= KNOWN
+
+
+def test_the_manifest_is_in_order() -> None:
+    assert list(MANIFEST) == ["domain", "name", *sorted(MANIFEST.keys() - {"domain", "name"})]
+
+
+def test_the_manifest_has_the_words_that_others_have() -> None:
+    """A word that no integration of a newer Home Assistant has is one that hassfest does not know, either."""
+    folder = Path(homeassistant.components.__path__[0])
+    others = [json.loads(path.read_text()) for path in folder.glob("*/manifest.json")]
+    assert len(others) > 1000
+    for key in ("categories", "connectivity"):
+        # The oldest Home Assistant that we support has neither.
+        if known := {word for manifest in others for word in manifest.get(key, ())}:
+            assert set(MANIFEST[key]) <= known
 
 
 def test_the_manifest_has_values_of_the_right_form() -> None:

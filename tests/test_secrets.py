@@ -13,8 +13,12 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.json import JSONEncoder
 from homeassistant.setup import async_setup_component
+import probatio
+from probatio.humanize import humanize_error
 import pytest
 
+from custom_components.broute.config_flow import CREDENTIALS_SCHEMA, SCHEMA, TAKEOVER_SCHEMA
+from custom_components.broute.const import CONF_ROUTE_B_ID
 from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
 from .home import DOMAIN, dongle, elapse, entry_of, until
@@ -212,3 +216,13 @@ async def test_no_object_tells_while_a_connection_is_made(hass: HomeAssistant, m
             looks += 1
         assert looks >= 10
     assert not leaks("\n".join(seen))
+
+
+@pytest.mark.parametrize("schema", [CREDENTIALS_SCHEMA, SCHEMA, TAKEOVER_SCHEMA])
+def test_what_a_form_refuses_is_not_repeated(schema: probatio.Schema) -> None:
+    typed = {str(key): {"typed": PASSWORD} for key in schema.schema if key in {CONF_ROUTE_B_ID, CONF_PASSWORD}}
+    with pytest.raises(probatio.MultipleInvalid) as caught:
+        schema(typed)
+    told = humanize_error(typed, caught.value)
+    assert CONF_PASSWORD in told
+    assert not any(part in told.lower() for part in parts())

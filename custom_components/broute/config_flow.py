@@ -54,13 +54,13 @@ _LOGGER = logging.getLogger(__name__)
 PASSWORD_FIELD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 CREDENTIALS_SCHEMA = probatio.Schema(
     {
-        probatio.Required(CONF_ROUTE_B_ID): TextSelector(TextSelectorConfig(autocomplete="off")),
-        probatio.Required(CONF_PASSWORD): PASSWORD_FIELD,
+        probatio.Required(probatio.Secret(CONF_ROUTE_B_ID)): TextSelector(TextSelectorConfig(autocomplete="off")),
+        probatio.Required(probatio.Secret(CONF_PASSWORD)): PASSWORD_FIELD,
     }
 )
 PORT_SCHEMA = probatio.Schema({probatio.Required(CONF_DEVICE): SerialPortSelector()})
 SCHEMA = PORT_SCHEMA.extend(CREDENTIALS_SCHEMA.schema)
-TAKEOVER_SCHEMA = PORT_SCHEMA.extend({probatio.Required(CONF_PASSWORD): PASSWORD_FIELD})
+TAKEOVER_SCHEMA = PORT_SCHEMA.extend({probatio.Required(probatio.Secret(CONF_PASSWORD)): PASSWORD_FIELD})
 
 FIELDS = {
     "no_module": CONF_DEVICE,
