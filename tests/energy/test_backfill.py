@@ -10,8 +10,8 @@ from pathlib import Path
 from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
-from homeassistant.core import Context, callback
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
@@ -105,10 +105,9 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         async with house(tmp_path) as (home, sim):
             caplog.set_level("INFO", "custom_components.broute")
             await home.start()
-            changed: list[str] = []
-            home.hass.bus.async_listen(
-                EVENT_STATE_CHANGED, callback(lambda event: changed.append(event.data["entity_id"]))
-            )
+            coordinator = home.entry.runtime_data
+            oldest: set[datetime | None] = set()
+            coordinator.async_add_listener(lambda: oldest.add(coordinator.history_start))
             await asyncio.sleep(25)
             # Yesterday is there within seconds.
             shown = await bars(home.hass, IMPORT, START - 120 * DAY)
@@ -118,11 +117,8 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             await assert_true(home, sim, hours=24 * 98 + 14)
             told = messages(caplog)
             assert [text.split()[0] for text in told] == ["Reading", "Read"]
-            oldest = home.hass.states.get("sensor.smart_meter_history_since")
-            assert oldest is not None
-            midnight = START.replace(hour=0, minute=0, second=0)
-            assert datetime.fromisoformat(oldest.state) == midnight - 98 * DAY
-            assert changed.count(oldest.entity_id) <= 98 // 7, "each change is a line under Activity"
+            assert coordinator.history_start == START.replace(hour=0, minute=0, second=0) - 98 * DAY
+            assert 2 < len(oldest) <= 98 // 7 + 1, "each change is a line under Activity"
             # And every hour from now on, as soon as it is over.
             await asyncio.sleep(180 * MINUTE)
             await assert_true(home, sim, hours=24 * 98 + 17)

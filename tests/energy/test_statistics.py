@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import example, given, settings, strategies as st
 import pytest
 
 from custom_components.broute.energy.ledger import (
@@ -353,6 +353,7 @@ operations = st.lists(
 
 @settings(max_examples=30, deadline=None)
 @given(operations)
+@example([("begin", B), ("hear", 900, 0), ("scale",)])
 def test_what_is_kept_is_what_would_be_derived_anew(story: list[tuple[object, ...]]) -> None:
     ledger = ledger_of(series(BEGIN, 0, [100] * 900))
     kept = Derivation(ENERGY_IN)

@@ -200,11 +200,8 @@ class Transactions:
         left = (inquiry.until - asyncio.get_running_loop().time()) / self._timing.answer
         return int(min(left, self._timing.tries))
 
-    def _missed(self, inquiry: _Inquiry, group: Sequence[int], tries: int) -> None:
+    def _missed(self, inquiry: _Inquiry, code: int, tries: int) -> None:
         """Take note of what met silence, although something else was answered."""
-        if len(group) > 1:
-            return
-        (code,) = group
         missed = inquiry.missed[code] = inquiry.missed.get(code, 0) + tries
         if missed > 1:
             self.refusals.refused(code, is_silent=True)
@@ -220,9 +217,9 @@ class Transactions:
         try:
             asked, answered = await self._ask(self._plan(group, capacity)[:tries])
         except MeterTimeoutError:
-            if not inquiry.found or (len(group) > 1 and tries == self._timing.tries):
+            if not inquiry.found or len(group) > 1:
                 raise
-            self._missed(inquiry, group, tries)
+            self._missed(inquiry, group[0], tries)
             return
         if len(asked) < len(group):
             inquiry.is_silent = capacity.proved >= len(group)

@@ -217,7 +217,10 @@ class Derivation:
         return (
             carry,
             [(month.meter, month.name, month.version) for month in _months(ledger, begin)],
-            [(each.meter, each.since, each.first, _closing(ledger, i)) for i, each in enumerate(ledger.tenures)],
+            [
+                (each.meter, each.scale, each.since, each.first, _closing(ledger, i))
+                for i, each in enumerate(ledger.tenures)
+            ],
             _corrections(ledger, self.key, begin),
         )
 
