@@ -119,6 +119,8 @@ class Backfill:
         self._readings = 0
         self._polled: _Polled | None = None
         self._pauses: dict[date, Pause] = {}
+        self._unconfirmed: list[Day] = []
+        """Days that were answered since the meter's clock was seen to be right."""
         self._saved: float | None = None
         self._error: str | None = None
         self._cancel_look: CALLBACK_TYPE = _nothing
@@ -174,7 +176,7 @@ class Backfill:
         async with self._lock:
             # What was corrected by hand until now is kept, but for these days.
             await self._async_reconcile_or_refuse(Changes())
-            self._known_scale()
+            scale = self._known_scale()
             answers: list[Day] = []
             for day in reversed(_days(first, last)):
                 for key in DIRECTIONS:
@@ -184,8 +186,10 @@ class Backfill:
             following = []
             if last < dt_util.utcnow().astimezone(JST).date():
                 following.append(await self._async_ask_day(last + timedelta(days=1)))
-            await self._async_take_days(answers, overrule=True)
-            await self._async_take_days(following)
+            async with self._source.async_meter() as meter:
+                await self._async_check_clock(meter, is_known=False)
+            self._take_days(answers, scale, overrule=True)
+            self._take_days(following, scale)
             overruled = {at for day in _days(first, last) for at in half_hours(day)}
             for key, corrections in self.ledger.corrections.items():
                 for hour in overruled & corrections.keys():
@@ -283,6 +287,7 @@ class Backfill:
             await self._async_fill_newest(scale)
             await self._async_fill_days()
         finally:
+            self._keep_unconfirmed()
             self._tell_newest()
             self._tell_oldest()
         self._is_behind = False
@@ -317,7 +322,6 @@ class Backfill:
     async def _async_fill_days(self) -> None:
         """Ask for each day that has half-hours of which nothing is known."""
         refused = read = written = 0
-        answers: list[Day] = []
         is_clock_known = False
         for day in _newest_days(dt_util.utcnow(), HISTORY_DAYS + 1):
             pause = self._pauses.get(day)
@@ -326,21 +330,21 @@ class Backfill:
             if refused == REFUSALS:
                 self._look_in(REST)
                 break
-            answers.append(await self._async_ask_day(day, is_clock_known=is_clock_known))
+            answer = await self._async_ask_day(day, is_clock_known=is_clock_known)
+            self._unconfirmed.append(answer)
             is_clock_known = True
-            is_answered = not answers[-1].failures
+            is_answered = not answer.failures
             refused = 0 if is_answered else refused + 1
             read += is_answered
             # Each time the sums of all later hours change: the fewer times, the better.
             if read >= 2 * written and is_answered:
                 written = read
-                await self._async_take_days(answers)
-                answers = []
+                await self._async_confirm()
                 self._tell_newest()
                 await self._async_reconcile_quietly()
                 self._tell_oldest(PROGRESS)
-        if answers:
-            await self._async_take_days(answers)
+        if self._unconfirmed:
+            await self._async_confirm()
             await self._async_reconcile_quietly()
         if self._pauses:
             self._look_in(max(min(pause.until for pause in self._pauses.values()) - self._hass.loop.time(), REST))
@@ -371,17 +375,27 @@ class Backfill:
             self._pauses.pop(day, None)
         return answer
 
-    async def _async_take_days(self, answers: Iterable[Day], *, overrule: bool = False) -> None:
-        """Put days into the ledger, if the meter's clock, which dates them, is still right.
+    async def _async_confirm(self) -> None:
+        """Put the days that were answered into the ledger, if the meter's clock, which dates them, is still right.
 
         Raises:
             HistoryUnavailableError: there is no connection to the meter, or its clock is wrong.
             BRouteError: the meter did not answer.
 
         """
-        scale = self._known_scale()
         async with self._source.async_meter() as meter:
             await self._async_check_clock(meter, is_known=False)
+        self._take_days(self._unconfirmed, self._known_scale())
+        self._unconfirmed.clear()
+
+    def _keep_unconfirmed(self) -> None:
+        """Put the days that were answered into the ledger by what is known of the clock: nothing more can be asked."""
+        drift, scale = self._source.details.clock_drift, Scale.of(self._source.profile)
+        if scale is not None and drift is not None and abs(drift) <= CLOCK_TOLERANCE:
+            self._take_days(self._unconfirmed, scale)
+        self._unconfirmed.clear()
+
+    def _take_days(self, answers: Iterable[Day], scale: Scale, *, overrule: bool = False) -> None:
         for answer in answers:
             for direction, counters in answer.energies.items():
                 for at in half_hours(answer.date):
@@ -420,6 +434,7 @@ class Backfill:
         if drift is None:
             drift = await meter.history.clock() - dt_util.utcnow()
         if abs(drift) > CLOCK_TOLERANCE:
+            self._unconfirmed.clear()
             raise HistoryUnavailableError(f"the meter's clock is off by {drift}", "history_wrong_clock")
 
     async def _async_reconcile(self, changes: Changes, *, overrule: bool = False) -> None:
@@ -547,6 +562,7 @@ class Backfill:
         self._cancel_look()
         self._cancel_hours()
         if self._is_loaded:
+            self._keep_unconfirmed()
             await self._store.async_save()
 
     async def _async_final_write(self, _: Event[Any]) -> None:
