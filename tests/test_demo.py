@@ -6,7 +6,7 @@ from decimal import Decimal
 import json
 from pathlib import Path
 
-import homeassistant
+import homeassistant.const
 import pytest
 
 from .demo.check import days_asked_for, days_told, difference, lose_database, wrong_bar
@@ -100,7 +100,10 @@ def test_tail_of_a_log(tmp_path: Path) -> None:
 def test_requirements_are_those_of_the_home_assistant_that_is_installed() -> None:
     found = dict(text.split("==") for text in requirements(Path(homeassistant.__file__).parent))
     assert found.keys() >= {"serialx", "home-assistant-frontend", "hassil"}
-    for line in (PROJECT / "requirements_test.txt").read_text().splitlines():
+    pins = (PROJECT / "requirements_test.txt").read_text()
+    if f"# Home Assistant {homeassistant.const.__version__}," not in pins:
+        pytest.skip("another version is tried than the one that is pinned")
+    for line in pins.splitlines():
         name, _, version = line.partition("==")
         if name in found:
             assert found[name] == version, "the pins of the test environment are not Home Assistant's"
