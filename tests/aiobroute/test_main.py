@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 import getpass
 import json
+import logging
 import os
 import signal
 import sys
@@ -75,6 +76,21 @@ def test_read(sim: SimulatedPort, capsys: pytest.CaptureFixture[str]) -> None:
     assert reading["unit"] == 0.1
     assert f'"energy_in": {reading["energy_in"]:.1f},' in out
     assert sim.record.opens == sim.record.closes == 1
+
+
+@once
+def test_what_a_library_logs_is_not_printed(
+    sim: SimulatedPort,
+    at: dict[float, Callable[[], object]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    at[1.0] = lambda: logging.getLogger("serialx").error("something of its own")
+    sim.air.is_reachable = False
+    assert run(sim, "read") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "something of its own" not in line
 
 
 def test_read_for_a_person(sim: SimulatedPort, capsys: pytest.CaptureFixture[str]) -> None:

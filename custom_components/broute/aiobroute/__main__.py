@@ -69,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.debug:
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
+    else:
+        # Otherwise Python prints what a library warns of, beside the one line in which we say it ourselves.
+        logging.basicConfig(handlers=[logging.NullHandler()])
     try:
         status = asyncio.run(_until_signal(options.command(options)))
         sys.stdout.flush()
