@@ -11,6 +11,8 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er, 
 from homeassistant.setup import async_setup_component
 import pytest
 
+from custom_components.broute.repairs import Issues
+
 from .home import (
     CREDENTIALS,
     DOMAIN,
@@ -348,6 +350,17 @@ async def test_an_exchanged_meter_takes_over_entities_and_device(hass: HomeAssis
         assert float(state(hass, "sensor.smart_meter_energy_import")) < 1
 
 
+async def test_a_new_meter_that_tells_nothing_of_itself_is_not_shown_as_the_old_one(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry, issue_id = await exchange(hass, sim)
+        (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        assert None not in (device.manufacturer, device.serial_number, device.sw_version)
+        sim.meter.device.values |= dict.fromkeys((0x82, 0x8A, 0x8D), b"")
+        assert await confirm(hass, issue_id) is FlowResultType.CREATE_ENTRY
+        (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        assert (device.manufacturer, device.serial_number, device.sw_version) == (None, None, None)
+
+
 async def test_a_new_meter_that_was_added_by_itself_takes_nothing_over(hass: HomeAssistant) -> None:
     with dongle() as sim:
         entry, issue_id = await exchange(hass, sim)
@@ -379,6 +392,17 @@ async def test_a_dongle_with_two_meters_makes_one_repair_that_names_both(hass: H
         sim.plug()
         await elapse(hass, 180)
         assert not issues(hass)
+
+
+async def test_the_last_reason_is_the_one_that_is_told(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        entry.add_to_hass(hass)
+        told = Issues(hass, entry)
+        for reason in ("is closed", "closed at once", "is closed"):
+            told.failed("port_closed", reason)
+            (issue,) = ir.async_get(hass).issues.values()
+            assert (issue.translation_placeholders or {})["error"] == reason
 
 
 async def test_a_refusal_opens_the_form(hass: HomeAssistant) -> None:

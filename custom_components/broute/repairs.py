@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final, cast, override
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, FlowType, RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import (
@@ -169,11 +169,12 @@ def _create_issue(
 def _change_outage(hass: HomeAssistant, entry: ConfigEntry, outage: Outage | None) -> None:
     """Show one issue for each port that does not work, with the names of all its meters."""
     outages = hass.data.setdefault(OUTAGES, {})
-    changed = {outages.pop(entry.entry_id, None), outage}
+    before = outages.pop(entry.entry_id, None)
     if outage is not None:
         outages[entry.entry_id] = outage
-    for one in changed - {None}:
-        _show_outage(hass, cast("Outage", one))
+    for changed in (before, outage):  # The reason of the later one is shown if it is the same outage.
+        if changed is not None:
+            _show_outage(hass, changed)
 
 
 @callback

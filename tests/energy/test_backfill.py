@@ -584,6 +584,23 @@ def test_the_actions(tmp_path: Path) -> None:
     live(story)
 
 
+def test_what_was_answered_stays_though_an_action_fails(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, import_history=False) as (home, sim):
+            await home.start()
+            await asyncio.sleep(MINUTE)
+            days = START - 9 * DAY, START - DAY
+            assert (await call(home, "get_history", *days))["half_hours"] == []
+            importing = asyncio.ensure_future(call(home, "import_history", *days))
+            await asyncio.sleep(30)
+            sim.unplug()
+            with pytest.raises(HomeAssistantError):
+                await importing
+            assert len((await call(home, "get_history", *days))["half_hours"]) >= 2 * 48
+
+    live(story)
+
+
 def test_the_last_half_hour(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path) as (home, sim):

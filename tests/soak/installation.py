@@ -124,37 +124,30 @@ class Installation:
     async def kill(self) -> None:
         """End without a word: what is not on disk at this moment is lost."""
         with TemporaryDirectory(dir=memory()) as kept:
-            shutil.copytree(self._folder, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.db*"))
-            if self.database is not None:
-                self.database.keep("killed")
+            self.back_up(Path(kept), "killed")
             await self.stop()
-            self._replace_files(Path(kept))
-            if self.database is not None:
-                self.database.put_back("killed")
+            self.restore(Path(kept), "killed")
 
-    def back_up(self, folder: Path) -> None:
-        """Copy what is on disk at this moment, as Home Assistant's own backup does."""
+    def back_up(self, folder: Path, name: str) -> None:
+        """Copy what is on disk at this moment, as Home Assistant's own backup does; the database under a name."""
         shutil.copytree(self._folder, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.db*"))
         if self.database is not None:
-            self.database.keep("backup")
+            self.database.keep(name)
 
-    def restore(self, folder: Path) -> None:
+    def restore(self, folder: Path, name: str) -> None:
         """Replace everything by what was copied; Home Assistant has to be off."""
-        self._replace_files(folder)
-        if self.database is not None:
-            self.database.put_back("backup")
-
-    def stored(self) -> list[Path]:
-        """Return the files of the integration in Home Assistant's storage."""
-        return sorted((self._folder / ".storage").glob(f"{DOMAIN}.*"))
-
-    def _replace_files(self, source: Path) -> None:
         for path in self._folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
             elif ".db" not in path.name:
                 path.unlink()
-        shutil.copytree(source, self._folder, dirs_exist_ok=True)
+        shutil.copytree(folder, self._folder, dirs_exist_ok=True)
+        if self.database is not None:
+            self.database.put_back(name)
+
+    def stored(self) -> list[Path]:
+        """Return the files of the integration in Home Assistant's storage."""
+        return sorted((self._folder / ".storage").glob(f"{DOMAIN}.*"))
 
     async def look_for_sticks(self) -> None:
         """Let the platform notice that the dongle was plugged in or pulled out."""

@@ -192,13 +192,18 @@ async def _renamed(house: House) -> None:
     await house.last_with_restart(5, 3600)
 
 
-async def _refused(house: House) -> None:
-    """Let the meter refuse some of its properties, perhaps when they are needed most."""
+async def _perhaps_importing(house: House, off: float) -> None:
+    """Let Home Assistant, now and then, be off for up to some seconds, and then begin to import."""
     if house.chance.random() < 0.4:
         await house.home.stop()
-        await house.last(300, 5 * 86_400)
+        await house.last(300, off)
         await house.home.start()
         await house.last(*IMPORTING)
+
+
+async def _refused(house: House) -> None:
+    """Let the meter refuse some of its properties, perhaps when they are needed most."""
+    await _perhaps_importing(house, 5 * 86_400)
     with house.refusal(house.chance.choice(REFUSED)):
         await house.last_with_restart(5, 12 * 3600)
 
@@ -206,11 +211,7 @@ async def _refused(house: House) -> None:
 async def _clock_wrong(house: House) -> None:
     """Let the meter's clock jump by an hour to a day, perhaps when it is asked for days, and be set right later."""
     counters, right = house.sim.meter.counters, house.sim.meter.counters.clock_offset
-    if house.chance.random() < 0.4:
-        await house.home.stop()
-        await house.last(300, 20 * 86_400)
-        await house.home.start()
-        await house.last(*IMPORTING)
+    await _perhaps_importing(house, 20 * 86_400)
     counters.clock_offset = right + house.chance.choice(JUMPS)
     await house.last_with_restart(5, 86_400)
     counters.clock_offset = right
@@ -219,12 +220,12 @@ async def _clock_wrong(house: House) -> None:
 async def _restored(house: House) -> None:
     """Restore a backup of everything that is hours to days old."""
     with TemporaryDirectory(dir=memory()) as folder:
-        house.home.back_up(Path(folder))
+        house.home.back_up(Path(folder), "backup")
         saved = clock() - UNSAVED
         await house.last_with_restart(3600, 4 * 86_400)
         await house.home.stop()
         if saved > house.service.begin:
-            house.home.restore(Path(folder))
+            house.home.restore(Path(folder), "backup")
         await house.last(5, 86_400)
         await house.home.start()
     await house.last_with_restart(5, 3600)

@@ -177,23 +177,17 @@ class Backfill:
             # What was corrected by hand until now is kept, but for these days.
             await self._async_reconcile_or_refuse(Changes())
             scale = self._known_scale()
-            answers: list[Day] = []
+            await self._async_see_clock()
             for day in reversed(_days(first, last)):
                 for key in DIRECTIONS:
                     self.ledger.forget_none(key, day)
-                answers.append(await self._async_ask_day(day, is_clock_known=bool(answers)))
+                await self._async_take_day(day, scale, overrule=True)
+                for key, corrections in self.ledger.corrections.items():
+                    for hour in [hour for hour in corrections if hour in set(half_hours(day))]:
+                        self.ledger.correct(key, hour, None)
             # The last hour of the last day ends with the first counter of the next.
-            following = []
             if last < dt_util.utcnow().astimezone(JST).date():
-                following.append(await self._async_ask_day(last + timedelta(days=1)))
-            async with self._source.async_meter() as meter:
-                await self._async_check_clock(meter, is_known=False)
-            self._take_days(answers, scale, overrule=True)
-            self._take_days(following, scale)
-            overruled = {at for day in _days(first, last) for at in half_hours(day)}
-            for key, corrections in self.ledger.corrections.items():
-                for hour in overruled & corrections.keys():
-                    self.ledger.correct(key, hour, None)
+                await self._async_take_day(last + timedelta(days=1), scale)
             await self._async_reconcile_or_refuse(changes, overrule=True)
         read, asked = self._hours(first, last)
         return {
@@ -349,7 +343,7 @@ class Backfill:
         if self._pauses:
             self._look_in(max(min(pause.until for pause in self._pauses.values()) - self._hass.loop.time(), REST))
 
-    async def _async_ask_day(self, day: date, *, is_clock_known: bool = True) -> Day:
+    async def _async_ask_day(self, day: date, *, is_clock_known: bool) -> Day:
         """Ask for a day; what is not answered is asked for again later.
 
         Raises:
@@ -375,6 +369,18 @@ class Backfill:
             self._pauses.pop(day, None)
         return answer
 
+    async def _async_take_day(self, day: date, scale: Scale, *, overrule: bool = False) -> None:
+        """Ask for a day, and put it into the ledger at once: what comes after it may fail.
+
+        Raises:
+            HistoryUnavailableError: there is no connection to the meter, or its clock is wrong.
+            BRouteError: the meter did not answer.
+
+        """
+        answer = await self._async_ask_day(day, is_clock_known=True)
+        await self._async_see_clock()
+        self._take_days([answer], scale, overrule=overrule)
+
     async def _async_confirm(self) -> None:
         """Put the days that were answered into the ledger, if the meter's clock, which dates them, is still right.
 
@@ -383,8 +389,7 @@ class Backfill:
             BRouteError: the meter did not answer.
 
         """
-        async with self._source.async_meter() as meter:
-            await self._async_check_clock(meter, is_known=False)
+        await self._async_see_clock()
         self._take_days(self._unconfirmed, self._known_scale())
         self._unconfirmed.clear()
 
@@ -422,6 +427,10 @@ class Backfill:
             self.ledger.put(key, start, count, Source.HISTORY, scale, now=now, overrule=overrule)
         elif start < now - ANSWERED_AFTER:
             self.ledger.put_none(key, start, scale)
+
+    async def _async_see_clock(self) -> None:
+        async with self._source.async_meter() as meter:
+            await self._async_check_clock(meter, is_known=False)
 
     async def _async_check_clock(self, meter: SmartMeter, *, is_known: bool) -> None:
         """Take no history while the meter's clock is wrong; it is asked for, unless what is known of it is enough.

@@ -229,7 +229,7 @@ class Ledger:
         if start > now + FUTURE or (source is Source.PUSH and start < now - LATE):
             _LOGGER.debug("Left out a counter of another time: %s", start)
             return False
-        month, slot = self._place(at, scale)
+        month, slot = self._place(self.tenures[-1].meter, at, scale)
         counts = month.direction(key)
         known = Source(counts.sources[slot])
         if known > source or (known == source and not overrule):
@@ -244,7 +244,7 @@ class Ledger:
 
     def put_none(self, key: str, start: datetime, scale: Scale) -> None:
         """Take note that the present meter's memory has no value of a half-hour."""
-        month, slot = self._place(int(start.timestamp()), scale)
+        month, slot = self._place(self.tenures[-1].meter, int(start.timestamp()), scale)
         counts = month.direction(key)
         if counts.sources[slot] < Source.HISTORY and not counts.answered[slot]:
             counts.answered[slot] = 1
@@ -285,10 +285,8 @@ class Ledger:
         scale = tenure.scale
         if scale is None or at % HALF_HOUR_SECONDS or energy % scale.step:
             return
-        day = datetime.fromtimestamp(at, JST)
-        place = (tenure.meter, f"{day:%Y-%m}")
-        month = self.months.setdefault(place, Month(tenure.meter, day.year, day.month, scale))
-        counts, slot = month.direction(key), _slot(day)
+        month, slot = self._place(tenure.meter, at, scale)
+        counts = month.direction(key)
         if counts.sources[slot] == Source.NOBODY:
             counts.values[slot], counts.sources[slot] = energy // scale.step, Source.POLL
             self._touch(month)
@@ -349,9 +347,8 @@ class Ledger:
         month.version += 1
         self.changed.add((month.meter, month.name))
 
-    def _place(self, at: int, scale: Scale) -> tuple[Month, int]:
+    def _place(self, meter: str, at: int, scale: Scale) -> tuple[Month, int]:
         day = datetime.fromtimestamp(at, JST)
-        meter = self.tenures[-1].meter
         key = (meter, f"{day:%Y-%m}")
         if key not in self.months:
             self.months[key] = Month(meter, day.year, day.month, scale)

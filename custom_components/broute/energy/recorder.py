@@ -79,7 +79,7 @@ RECENT: Final = 2
 type Summaries = Mapping[int, Summary]
 
 type Total = tuple[Any, ...]
-"""Of all rows before some time: their unit, their number, and sums of their values as the database adds them up."""
+"""Of all rows before some time: unit, what they begin with, number, and sums of the values by the database."""
 
 
 class RecorderUnavailableError(Exception):
@@ -133,9 +133,8 @@ class Verified:
 class Past:
     """All but the recent chunks: what was wanted, and what the recorder had, when both were compared last."""
 
-    chunks: Sequence[Chunk] = field(default_factory=list)
-    offset: int = 0
-    total: Total | None = None
+    chunks: Sequence[Chunk]
+    total: Total
 
 
 @dataclass(slots=True)
@@ -162,9 +161,9 @@ class Reconciler:
     """Of which meters, and from when on, the recorder was asked for what the ledger has not."""
     _settled: dict[int, tuple[Summary, Summary]] = field(default_factory=dict)
     """Chunks of which the recorder has more than the ledger: what was wanted, and what was there when it was right."""
-    _past: Past = field(default_factory=Past)
+    _past: Past | None = None
     """As it was when everything was right."""
-    _seen: Past = field(default_factory=Past)
+    _seen: Past | None = None
     """As it was looked at last."""
 
     def __post_init__(self) -> None:
@@ -240,16 +239,13 @@ class Reconciler:
         first = chunks[-1].after.first if chunks else None
         past = chunks[:-RECENT]
         border = chunks[-RECENT].begin if past else 0
-        expected = self._past.total if self._past.chunks == past else None
+        expected = self._past.total if self._past is not None and self._past.chunks == past else None
         await async_written(self.hass)
         span = Span(0 if first is None else first.at, since, border)
         overview = await _async_read(self.hass, _overview, statistic_id, span, expected)
         self._offset = offset_of(overview.before, first)
-        if overview.is_past_known and self._offset != self._past.offset:
-            overview = await _async_read(self.hass, _overview, statistic_id, span, None)
-            self._offset = offset_of(overview.before, first)
         if overview.total is not None:
-            self._seen = Past(past, self._offset, overview.total)
+            self._seen = Past(past, overview.total)
         return Wanted(chunks, self._offset, overview.compiled), overview
 
     def _different(self, wanted: Wanted, overview: Overview, since: int) -> list[Chunk]:
@@ -418,12 +414,13 @@ def _overview(hass: HomeAssistant, statistic_id: str, span: Span, expected: Tota
         starts = frozenset(_timestamp(start) for start in session.execute(select(RecorderRuns.start)).scalars())
         latest = _rows(session, StatisticsShortTerm, number, unit, newest=1)
         begin = span.first - HOUR + 1
-        if span.since < span.border <= compiled:
-            # Before the summaries: what changes in between is in these, or seen to have changed the next time.
-            total = _total(session, number, unit, begin, span.border)
-        is_past_known = total is not None and total == expected
         if span.first:
             before = _rows(session, Statistics, number, unit, until=begin, newest=1)
+        if span.since < span.border <= compiled:
+            # Before the summaries: what changes in between is in these, or seen to have changed the next time.
+            total = (unit, *before, *_added_up(session, number, begin, span.border))
+        is_past_known = total is not None and total == expected
+        if span.first:
             begin = max(begin, span.since, span.border if is_past_known else 0)
             summaries = _summaries(session, number, unit, begin, compiled - HOUR + 1)
     return Overview(
@@ -491,10 +488,10 @@ def _rows(
     return [Row(int(start), to_micro(state), to_micro(total)) for start, state, total in reversed(found)]
 
 
-def _total(session: Session, number: int, unit: str, since: int, until: int) -> Total:
+def _added_up(session: Session, number: int, since: int, until: int) -> Sequence[Any]:
     weighted = func.sum(Statistics.sum * Statistics.start_ts)
     query = select(func.count(), func.sum(Statistics.sum), func.sum(Statistics.state), weighted)
-    return unit, *session.execute(query.where(*_is_whole(number, since, until))).one()
+    return session.execute(query.where(*_is_whole(number, since, until))).one()
 
 
 def _summaries(session: Session, number: int, unit: str, since: int, until: int) -> Summaries:
