@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 import time
 from typing import Any, Final
 
+from tests import newer  # noqa: F401  # isort: skip  # before the harness
+
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers.recorder import async_initialize_recorder, get_instance
 from homeassistant.setup import async_setup_component
