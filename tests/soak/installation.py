@@ -11,8 +11,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, override
 from unittest.mock import patch
 
-from tests import newer  # noqa: F401  # isort: skip  # before the harness
-
 from homeassistant import bootstrap, loader
 from homeassistant.components import usb
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigEntryState
