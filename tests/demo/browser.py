@@ -1,16 +1,21 @@
 """Debian's Chromium, logged in to a Home Assistant."""
 
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import date, datetime, timedelta
+from itertools import count
 import json
 from pathlib import Path
+import re
 import shutil
 from typing import Final
 
-from playwright.async_api import Browser, Page, Route, ViewportSize, async_playwright, expect
+from playwright.async_api import Browser, Page, Route, ViewportSize, async_playwright
 
 from .home_assistant import HomeAssistant
-from .process import StepError
+from .process import Found, NotYet, StepError, until
+from .simulator import TOKYO
 from .words import Words
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -28,8 +33,8 @@ CJK_FONTS = Path("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc")
 DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 880}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
-EFFECT: Final = 60_000
-"""Milliseconds until a click must have had its effect; a moment is normal, and this is only against hanging."""
+EFFECT: Final = 60
+"""Seconds until a click must have had its effect; a moment is normal, and this is only against hanging."""
 
 
 def find_chromium() -> str:
@@ -90,11 +95,28 @@ async def _offline(route: Route) -> None:
 async def go_back(page: Page, words: Words, days: int) -> None:
     """Look at the Energy dashboard so many days back.
 
-    A second click before the first has shown its effect would be lost, and nobody would know which day is shown.
+    A click while the page still loads the day before has no effect, or one that is taken back once that is loaded. So
+    only a day that stays counts, and it is asked for again until it does.
     """
+    today = datetime.now(TOKYO).date()
+    wanted, seen = today - timedelta(days=days), deque[date](maxlen=3)
     shown = page.locator("hui-energy-period-selector .header-title")
-    name = words.frontend("panel.lovelace.components.energy_period_selector.previous")
-    for _ in range(days):
-        before = await shown.inner_text()
-        await page.get_by_role("button", name=name, exact=True).click()
-        await expect(shown).not_to_have_text(before, timeout=EFFECT)
+
+    async def arrived() -> Found[date] | NotYet:
+        title = await shown.inner_text()
+        number = int(re.findall(r"\d+", title)[-1])
+        seen.append(next(day for day in _before(today) if day.day == number))
+        if len(seen) == seen.maxlen and len(set(seen)) == 1:
+            if seen[-1] == wanted:
+                return Found(wanted)
+            step = "previous" if seen[-1] > wanted else "next"
+            name = words.frontend(f"panel.lovelace.components.energy_period_selector.{step}")
+            await page.get_by_role("button", name=name, exact=True).click()
+            seen.clear()
+        return NotYet(title)
+
+    await until(arrived, within=EFFECT * (days + 1), pause=0.3)
+
+
+def _before(today: date) -> Iterator[date]:
+    return (today - timedelta(days=ago) for ago in count())
