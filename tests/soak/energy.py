@@ -162,8 +162,9 @@ async def _run(
                 await compare(house, result)
             except StuckError as stuck:
                 result.wrong.append(str(stuck))
-            if home.is_running:
-                await home.stop()
+            finally:  # A recorder left running would keep the process from ending.
+                if home.is_running:
+                    await home.stop()
     finally:
         loop.wall = loop.settle = None
         gc.unfreeze()

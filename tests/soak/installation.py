@@ -158,7 +158,9 @@ class Installation:
     def exchange_issue(self) -> str | None:
         """The issue that asks whether the meter was exchanged, if it is there."""
         issues = ir.async_get(self.hass).issues
-        return next((name for domain, name in issues if domain == DOMAIN and name.startswith("meter_exchanged")), None)
+        # One from before a restart is remembered, but not shown until it is raised again.
+        shown = (name for (domain, name), issue in issues.items() if domain == DOMAIN and issue.active)
+        return next((name for name in shown if name.startswith("meter_exchanged")), None)
 
     async def confirm_exchange(self) -> bool:
         """Do what that issue asks for, if it is there."""

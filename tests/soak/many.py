@@ -85,9 +85,14 @@ def run(order: Order, seeds: Sequence[int], tell: Callable[[str], None]) -> int:
     """Run each seed, tell a line of each and a summary, and return how many failed."""
     tell(HEAD)
     lines: list[Line] = []
+    broken: list[int] = []
     with databases(order.recorder) as make, ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        runs = [pool.submit(_run, order, seed, make(seed)) for seed in seeds]
+        runs = {pool.submit(_run, order, seed, make(seed)): seed for seed in seeds}
         for done in as_completed(runs):
+            if (error := done.exception()) is not None:
+                broken.append(runs[done])
+                tell(f"{runs[done]:6} broke off: {error!r}")
+                continue
             line = done.result()
             lines.append(line)
             tell(str(line))
@@ -96,7 +101,7 @@ def run(order: Order, seeds: Sequence[int], tell: Callable[[str], None]) -> int:
                 tell(f"        {failure}")
             if len(failures) > SHOWN:
                 tell(f"        and {len(failures) - SHOWN} more")
-    failed = sorted(line.seed for line in lines if line.result.failures)
+    failed = sorted([*broken, *(line.seed for line in lines if line.result.failures)])
     tell(
         f"{len(lines)} seeds, {sum(line.result.outages.total() for line in lines)} outages, "
         f"{sum(line.result.hours for line in lines)} hours checked, "
