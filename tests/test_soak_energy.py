@@ -12,7 +12,7 @@ from .soak.__main__ import main
 from .soak.compare import differences
 from .soak.energy import EnergyResult, energy_story, heal
 from .soak.house import DAY, HOUR, Service
-from .soak.many import seeds_of
+from .soak.many import Order, run, seeds_of
 
 if TYPE_CHECKING:
     from .soak.house import House
@@ -196,3 +196,13 @@ def test_many_seeds(capsys: pytest.CaptureFixture[str]) -> None:
     assert {int(line.split()[0]) for line in lines if line.endswith((" ok", " failed"))} == {3, 4}
     assert summary.startswith("2 seeds, ")
     assert verdict.startswith(("all of them right", "failed: "))
+
+
+def test_a_seed_that_breaks_off_is_one_that_failed() -> None:
+    told: list[str] = []
+    order = Order(days=1, module="none of ours", history_days=None, recorder="sqlite")
+    assert run(order, [3, 4], told.append) == 2
+    _, *lines, summary, verdict = told
+    assert sorted(line.split(":")[0].strip() for line in lines) == ["3 broke off", "4 broke off"]
+    assert summary.startswith("0 seeds, ")
+    assert verdict == "failed: 3, 4"
