@@ -324,7 +324,7 @@ async def test_nothing_that_answers_like_a_module(hass: HomeAssistant) -> None:
         sim.line.is_mute = True
         entry = entry_of(sim)
         await set_up(hass, entry)
-        assert entry.reason == f"Nothing on {sim.url} answers like a Wi-SUN module"
+        assert entry.reason == f"No Wi-SUN module answered on {sim.url}"
         sim.line.is_mute = False
         await elapse(hass, 20)
         assert state_of(entry) is ConfigEntryState.LOADED
