@@ -163,6 +163,26 @@ async def test_two_meters_can_be_told_apart(hass: HomeAssistant) -> None:
         assert {"Smart meter 1 Power", "Smart meter 2 Power"} <= names
 
 
+@pytest.mark.parametrize(
+    ("title", "sensor", "fault"),
+    [
+        ("スマートメーター", "sensor.smart_meter_energy_import", "binary_sensor.smart_meter_fault"),
+        ("スマートメーター 2", "sensor.smart_meter_2_energy_import", "binary_sensor.smart_meter_2_fault"),
+        ("Annex", "sensor.annex_energy_import", "binary_sensor.annex_fault"),
+    ],
+    ids=["first", "second", "own"],
+)
+async def test_entity_ids_are_english(hass: HomeAssistant, title: str, sensor: str, fault: str) -> None:
+    hass.config.language = "ja"
+    with dongle(scenarios.SOLAR) as sim:
+        entry = entry_of(sim)
+        entry.add_to_hass(hass)
+        hass.config_entries.async_update_entry(entry, title=title)
+        await set_up(hass, entry)
+        found = {entity.entity_id for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)}
+        assert {sensor, fault} <= found
+
+
 async def test_a_japanese_home(hass: HomeAssistant) -> None:
     hass.config.language = "ja"
     with dongle(scenarios.SOLAR) as sim:

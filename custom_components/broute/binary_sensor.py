@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, override
 
 from homeassistant.components.binary_sensor import BinarySensorEntity, BinarySensorEntityDescription
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
-from homeassistant.const import EntityCategory
+from homeassistant.const import EntityCategory, Platform
 
 from .entity import MeterEntity
 
@@ -33,6 +33,8 @@ async def async_setup_entry(
 
 class FaultSensor(MeterEntity, BinarySensorEntity):
     """Whether the meter has found a fault in itself."""
+
+    _domain = Platform.BINARY_SENSOR
 
     @property
     @override

@@ -1,10 +1,13 @@
 """What all entities of a meter share."""
 
-from typing import TYPE_CHECKING, Final
+import re
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from homeassistant.const import Platform
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
+from homeassistant.util import slugify
 
 from .const import DOMAIN
 from .coordinator import MeterCoordinator
@@ -23,21 +26,41 @@ class MeterEntity(CoordinatorEntity[MeterCoordinator]):
     """An entity of a meter."""
 
     _attr_has_entity_name = True
+    _domain: ClassVar[Platform] = Platform.SENSOR
 
     def __init__(self, coordinator: MeterCoordinator, description: EntityDescription) -> None:
         """Belong to the meter's device."""
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_unique_id = unique_id(coordinator.config_entry, description)
-        hass = coordinator.hass
+        hass, title = coordinator.hass, coordinator.config_entry.title
         # Home Assistant has read them for the names of the platform's entities.
         texts = async_get_cached_translations(hass, hass.config.language, "common", DOMAIN)
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, str(coordinator.config_entry.unique_id))},
-            name=coordinator.config_entry.title,
+            name=title,
             model=texts[f"component.{DOMAIN}.common.model"],
             model_id=MODEL_ID,
         )
+        if (name := self._in_english(title, texts[f"component.{DOMAIN}.common.meter"])) is not None:
+            self.entity_id = f"{self._domain}.{slugify(name)}"
+
+    def _in_english(self, title: str, default: str) -> str | None:
+        """Return the entity's full name in English, or None where a person has chosen another title for the meter.
+
+        Entity ids are made of letters a to z. One made of the sounds of a Japanese title would be hard to read, and no
+        example would fit.
+        """
+        if (numbered := re.fullmatch(rf"{re.escape(default)}( \d+)?", title)) is None:
+            return None
+        # Home Assistant has read them, too, for entity ids.
+        hass, key = self.coordinator.hass, self.entity_description.translation_key
+        texts = {
+            **async_get_cached_translations(hass, "en", "common", DOMAIN),
+            **async_get_cached_translations(hass, "en", "entity", DOMAIN),
+        }
+        name = texts[f"component.{DOMAIN}.entity.{self._domain}.{key}.name"]
+        return f"{texts[f'component.{DOMAIN}.common.meter']}{numbered[1] or ''} {name}"
 
 
 def unique_id(entry: MeterConfigEntry, description: EntityDescription) -> str:
