@@ -649,6 +649,24 @@ def test_a_row_before_the_first_of_the_ledgers() -> None:
     assert there[BEGIN - HOUR] == Row(BEGIN - HOUR, 1, 2)
 
 
+@pytest.mark.parametrize("number", [0, 1, 2, 240])
+def test_a_summary_is_like_another_to_within_its_rounding(number: int) -> None:
+    rows = Summary(number, 5.0, 7.0, 11.0)
+    bound = max(number, 1)
+    for name, off in (("sums", bound), ("states", bound), ("weighted", bound * 120)):
+        for sign in (1, -1):
+            assert rows.is_like(replace(rows, **{name: getattr(rows, name) + sign * off}))
+            assert not rows.is_like(replace(rows, **{name: getattr(rows, name) + sign * (off + 1)}))
+    assert not rows.is_like(replace(rows, count=number + 1))
+
+
+def test_the_summary_of_a_single_row() -> None:
+    row = Row(BEGIN, 5, 7)
+    chunk = Chunk.of(chunk_of(BEGIN), [row], Carry(), Carry())
+    assert chunk.summary(0, BEGIN + HOUR) == summary_of(chunk.begin, [row])
+    assert chunk.summary(0, BEGIN + HOUR - 1) == summary_of(chunk.begin, [])
+
+
 def test_a_row_is_like_another() -> None:
     row = Row(BEGIN, 1000, 2000)
     assert row.is_like(Row(BEGIN, 1000 + NOTHING, 2000 - NOTHING))
@@ -712,6 +730,14 @@ def test_corrections_by_hand_are_found(steps: dict[int, int]) -> None:
     assert found == {hour: 10 * STEP + step for hour, step in steps.items()}
     # Home Assistant moves the rows of five minutes, too: whoever does not is not a person.
     assert corrections_of(right, adjusted(right, steps), [], end, sum(steps.values()) + 10**6) == {}
+
+
+@pytest.mark.parametrize(("off", "is_found"), [(3 * NOTHING, True), (3 * NOTHING + 1, False)])
+def test_the_recorders_rounding_of_each_row_adds_up(off: int, *, is_found: bool) -> None:
+    right = wanted_rows()
+    steps = {BEGIN + 9 * HOUR: 3 * MICRO, BEGIN + 30 * HOUR: 2 * MICRO}
+    found = corrections_of(right, adjusted(right, steps), [], right[-1].start + HOUR, 5 * MICRO + off)
+    assert bool(found) is is_found
 
 
 def test_nothing_is_no_correction() -> None:

@@ -440,7 +440,7 @@ def _between(last: Row | None, row: Row, after: Row | None, wanted: Wanted) -> R
     if risen is None:
         return flat
     if after is not None:
-        rest = Point(after.start + HOUR, after.state, end.span, end.step, is_exact=False).rise_from(points[1])
+        rest = Point(after.start + HOUR, after.state, end.span, end.step).rise_from(points[1])
         if rest is None or abs(risen + rest - (after.sum - last.sum)) > NOTHING:
             return flat
     return Row(row.start, row.state, last.sum + risen)
