@@ -330,6 +330,12 @@ def test_a_counter_begins_again() -> None:
     assert Point(BEGIN + HOUR, 9 * STEP, None, STEP).rise_from(before) is None
 
 
+@pytest.mark.parametrize(("counter", "risen"), [(0, 0), (-1, 9), (-9, 1), (-10, 0), (-11, None)])
+def test_whatever_falls_has_begun_again(counter: int, risen: int | None) -> None:
+    points = [Point(at, energy, span=10, step=1) for at, energy in ((BEGIN, 10), (BEGIN + HALF, 10 + counter))]
+    assert points[1].rise_from(points[0]) == risen
+
+
 def test_a_poll_may_be_as_late_as_it_is() -> None:
     # What flowed in forty minutes, told for thirty: the poll is ten minutes older than it is taken for.
     ledger = ledger_of({BEGIN: 0, BEGIN + HOUR: 800}, scale=Scale(100_000, None))
@@ -757,6 +763,14 @@ def test_a_single_spoilt_row_is_no_correction(hour: int, off: int) -> None:
     recorded[start] = replace(recorded[start], sum=recorded[start].sum + off)
     found = corrections_of(right, recorded, [], right[-1].start + HOUR, 0)
     assert found == {}
+
+
+@pytest.mark.parametrize(("off", "is_found"), [(NOTHING, False), (NOTHING + 1, True)])
+def test_two_corrections_are_no_spoilt_row(off: int, *, is_found: bool) -> None:
+    right = wanted_rows()
+    steps = {BEGIN + 9 * HOUR: 3 * MICRO, BEGIN + 10 * HOUR: off - 3 * MICRO}
+    found = corrections_of(right, adjusted(right, steps), [], right[-1].start + HOUR, off)
+    assert bool(found) is is_found
 
 
 def test_a_correction_beside_a_spoilt_row() -> None:

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import batched, pairwise
+from itertools import pairwise
 import logging
 from typing import Final
 
@@ -136,7 +136,7 @@ class Chunk:
     @property
     def rows(self) -> list[Row]:
         """Return the rows."""
-        return [Row(*numbers) for numbers in batched(self._packed, 3, strict=True)]
+        return [Row(*self._packed[at : at + 3]) for at in range(0, len(self._packed), 3)]
 
     @property
     def first(self) -> Row | None:
