@@ -50,7 +50,7 @@ from .dongle.reauth import async_reauthentication
 from .dongle.sharing import LEASE_TIME, PATIENCE, async_interval
 from .energy.backfill import Backfill
 from .energy.details import Details, DetailsReader
-from .energy.source import HistoryUnavailableError
+from .energy.source import HistoryProgress, HistoryUnavailableError
 from .repairs import Issues
 
 if TYPE_CHECKING:
@@ -141,6 +141,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         self._read_at = dt_util.utcnow()
         self.history_start: datetime | None = None
         """The oldest hour that was imported into the recorder."""
+        self.history_progress: HistoryProgress | None = None
+        """How far the meter's memory has been read."""
         self.readings = 0
         """How many there were."""
 

@@ -1,10 +1,10 @@
 """What the meter measures, as sensors."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast, override
+from typing import TYPE_CHECKING, Any, cast, override
 
 from homeassistant.components.sensor import (
     DOMAIN as SENSOR_DOMAIN,
@@ -14,6 +14,7 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.const import (
+    PERCENTAGE,
     SIGNAL_STRENGTH_DECIBELS_MILLIWATT,
     EntityCategory,
     UnitOfElectricCurrent,
@@ -46,6 +47,7 @@ class MeterSensorDescription(SensorEntityDescription):
     """A sensor and what it shows of the meter."""
 
     value_fn: Callable[[MeterCoordinator], Decimal | float | datetime | None]
+    attributes_fn: Callable[[MeterCoordinator], Mapping[str, Any] | None] = lambda _: None
     last_reset_fn: Callable[[MeterCoordinator], datetime | None] = lambda _: None
     is_optional: bool = False
     """Whether there are meters without it."""
@@ -56,6 +58,20 @@ class MeterSensorDescription(SensorEntityDescription):
 def _larger(*currents: Decimal | None) -> Decimal | None:
     """Return the current of the phase that carries most, in either direction: a main breaker trips on it."""
     return max((current for current in currents if current is not None), key=abs, default=None)
+
+
+def _history(meter: MeterCoordinator) -> dict[str, Any] | None:
+    """Return what there is to know of the import of the history, beside how much of it is done."""
+    progress, oldest = meter.history_progress, meter.history_start
+    if progress is None:
+        return None
+    return {
+        "days_read": progress.days_read,
+        "days": progress.days,
+        "oldest": None if oldest is None else oldest.isoformat(),
+        "without_value": progress.without_value,
+        "last_error": progress.error,
+    }
 
 
 SENSORS: tuple[MeterSensorDescription, ...] = (
@@ -136,6 +152,16 @@ SENSORS: tuple[MeterSensorDescription, ...] = (
         # Each step of the import is a line under Activity.
         entity_registry_enabled_default=False,
         value_fn=lambda meter: meter.history_start,
+        is_optional=True,
+        is_kept=True,
+    ),
+    MeterSensorDescription(
+        key="history_progress",
+        translation_key="history_progress",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        native_unit_of_measurement=PERCENTAGE,
+        value_fn=lambda meter: None if meter.history_progress is None else meter.history_progress.percent,
+        attributes_fn=_history,
         is_optional=True,
         is_kept=True,
     ),
@@ -283,6 +309,11 @@ class MeterSensor(MeterEntity, SensorEntity):
     @override
     def native_value(self) -> Decimal | float | datetime | None:
         return self.entity_description.value_fn(self.coordinator)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any] | None:
+        return self.entity_description.attributes_fn(self.coordinator)
 
     @property
     @override

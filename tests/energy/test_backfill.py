@@ -19,6 +19,8 @@ from homeassistant.setup import async_setup_component
 import pytest
 import time_machine
 
+from custom_components.broute.energy.source import HistoryProgress
+
 from ..aiobroute.virtual_time import START, VirtualTimeLoop, clock
 from ..databases import Sqlite
 from ..home import dongle, entry_of, set_up
@@ -108,6 +110,13 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             coordinator = home.entry.runtime_data
             oldest: set[datetime | None] = set()
             coordinator.async_add_listener(lambda: oldest.add(coordinator.history_start))
+            progress: dict[int, None] = {}
+
+            def look() -> None:
+                if (found := coordinator.history_progress) is not None:
+                    progress.setdefault(found.percent)
+
+            coordinator.async_add_listener(look)
             await asyncio.sleep(25)
             # Yesterday is there within seconds.
             shown = await bars(home.hass, IMPORT, START - 120 * DAY)
@@ -119,6 +128,13 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             assert [text.split()[0] for text in told] == ["Reading", "Read"]
             assert coordinator.history_start == START.replace(hour=0, minute=0, second=0) - 98 * DAY
             assert 2 < len(oldest) <= 98 // 7 + 1, "each change is a line under Activity"
+            assert list(progress) == sorted(progress)
+            assert len(progress) > 90
+            assert coordinator.history_progress == HistoryProgress(days=100, days_read=100, without_value=0, error=None)
+            told_at_the_device = home.hass.states.get("sensor.smart_meter_history_import")
+            assert told_at_the_device.state == "100"
+            assert told_at_the_device.attributes["oldest"] == coordinator.history_start.isoformat()
+            assert told_at_the_device.attributes["last_error"] is None
             # And every hour from now on, as soon as it is over.
             await asyncio.sleep(180 * MINUTE)
             await assert_true(home, sim, hours=24 * 98 + 17)

@@ -34,7 +34,7 @@ from ..aiobroute import (
 from ..const import DOMAIN
 from .ledger import DIRECTIONS, ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO, Scale, Source, half_hours
 from .recorder import Changes, Reconciler, RecorderUnavailableError, Verified, has_recorder
-from .source import HistoryUnavailableError, MeterSource
+from .source import HistoryProgress, HistoryUnavailableError, MeterSource
 from .statistics import HOUR, energies
 from .store import LedgerStore
 
@@ -248,6 +248,8 @@ class Backfill:
                 self._look_in(REST)
             else:
                 self._error = None
+            if self._is_loaded:
+                self._tell_progress()
             await self._wanted.wait()
 
     async def _async_round(self) -> None:
@@ -330,6 +332,7 @@ class Backfill:
             is_answered = not answer.failures
             refused = 0 if is_answered else refused + 1
             read += is_answered
+            self._tell_progress()
             # Each time the sums of all later hours change: the fewer times, the better.
             if read >= 2 * written and is_answered:
                 written = read
@@ -486,9 +489,12 @@ class Backfill:
 
     def _holes(self, day: date, now: datetime) -> list[int]:
         """Return the half-hours of a day that the meter is to be asked for, in either direction."""
-        keys = [ENERGY_IN, *([ENERGY_OUT] if self._source.profile.has(HISTORY_OUT) else [])]
-        holes = {at for key in keys for at in self.ledger.holes(key, day)}
+        holes = {at for key in self._keys() for at in self.ledger.holes(key, day)}
         return sorted(at for at in holes if at <= now.timestamp())
+
+    def _keys(self) -> list[str]:
+        """Return the directions of which the meter has a memory."""
+        return [ENERGY_IN, *([ENERGY_OUT] if self._source.profile.has(HISTORY_OUT) else [])]
 
     def _hours(self, first: date, last: date) -> tuple[int, int]:
         """Return of how many hours of some days the meter told both ends, and how many hours there are."""
@@ -590,6 +596,23 @@ class Backfill:
         oldest, told = self.ledger.oldest(), self._source.history_start
         if oldest is not None and (told is None or (oldest != told and abs(told - oldest) >= step)):
             self._source.history_start = oldest
+            self._source.async_update_listeners()
+
+    def _tell_progress(self) -> None:
+        """Show how much of the meter's memory has been read."""
+        now = dt_util.utcnow()
+        days, oldest = _newest_days(now, HISTORY_DAYS + 1), self.ledger.oldest()
+        just_read = {each.date for each in self._unconfirmed if not each.failures}
+        # What is older than all of it is no gap: so long the meter does not remember.
+        within = [] if oldest is None else [day for day in days if day >= oldest.astimezone(JST).date()]
+        progress = HistoryProgress(
+            days=len(days),
+            days_read=sum(day in just_read or not self._holes(day, now - ANSWERED_AFTER) for day in days),
+            without_value=sum(self.ledger.nones(key, day) for key in self._keys() for day in within),
+            error=self._error,
+        )
+        if progress != self._source.history_progress:
+            self._source.history_progress = progress
             self._source.async_update_listeners()
 
     def _tell_newest(self) -> None:

@@ -250,6 +250,14 @@ class Ledger:
             counts.answered[slot] = 1
             self._touch(month)
 
+    def nones(self, key: str, day: date) -> int:
+        """Return of how many half-hours of a Japanese day the present meter's memory has no value."""
+        month = self.months.get((self.tenures[-1].meter, f"{day:%Y-%m}"))
+        if month is None or key not in month.counts:
+            return 0
+        begin = (day.day - 1) * SLOTS
+        return sum(month.counts[key].answered[begin : begin + SLOTS])
+
     def forget_none(self, key: str, day: date) -> None:
         """Let a day be asked for again that had half-hours without a value."""
         tenure = self.tenures[-1]

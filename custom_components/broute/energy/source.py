@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -20,6 +21,25 @@ class HistoryUnavailableError(HistoryError):
         self.key = key
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryProgress:
+    """How far the history has been read from the meter."""
+
+    days: int
+    """That a meter may remember."""
+    days_read: int
+    """Of these, for which nothing is left to be asked."""
+    without_value: int
+    """Half-hours since the oldest one, of each direction, of which the meter's memory has nothing."""
+    error: str | None
+    """Why the last attempt failed, if it did."""
+
+    @property
+    def percent(self) -> int:
+        """Return how much has been read; 100 only if all has."""
+        return 100 * self.days_read // self.days
+
+
 class MeterSource(Protocol):
     """A meter that is connected to from time to time."""
 
@@ -31,6 +51,8 @@ class MeterSource(Protocol):
     """How many there were."""
     history_start: datetime | None
     """The oldest hour that is known, for the person."""
+    history_progress: HistoryProgress | None
+    """How far the history has been read, for the person; `None` as long as it is not read."""
 
     @property
     def details(self) -> Details:
