@@ -132,6 +132,7 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             assert len(progress) > 90
             assert coordinator.history_progress == HistoryProgress(days=100, days_read=100, without_value=0, error=None)
             told_at_the_device = home.hass.states.get("sensor.smart_meter_history_import")
+            assert told_at_the_device is not None
             assert told_at_the_device.state == "100"
             assert told_at_the_device.attributes["oldest"] == coordinator.history_start.isoformat()
             assert told_at_the_device.attributes["last_error"] is None
