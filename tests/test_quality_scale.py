@@ -43,7 +43,7 @@ README, README_JA = (ROOT / name for name in ("README.md", "README.ja.md"))
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 MEASURED = {"power", "current", "current_r", "current_t", "energy_in", "energy_out"}
 """What a household wants to know."""
-CONSUMPTION = MEASURED | {"half_hour_in", "half_hour_out"}
+CONSUMPTION = MEASURED | {"half_hour_in", "half_hour_out", "running_demand"}
 """The rest is diagnostic."""
 MENUS = [
     f"panel.config.{key}"
@@ -69,6 +69,7 @@ MENUS = [
 """What the READMEs name of Home Assistant's frontend."""
 UNKNOWN_ITEM = "components.combo-box.unknown_item"
 """What the frontend says of an address that was typed; the forms tell what to think of it."""
+PLAN = "config_subentries.plan.initiate_flow.user"
 NAMES_OF_OTHERS = {"設定", "⋮", "カスタムリポジトリ", "Smart Meter B Route"}
 """The sidebar's, an icon, HACS's, and the built-in integration's, which has no other in Japanese."""
 
@@ -232,7 +233,8 @@ def test_config_flow_test_coverage() -> None:
 
 
 def test_dependency_transparency() -> None:
-    assert MANIFEST["requirements"] == []
+    # Of the holidays library, source and releases are public: github.com/vacanza/holidays, MIT.
+    assert MANIFEST["requirements"] == ["holidays>=0.106"]
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
 
 
@@ -521,7 +523,12 @@ def test_every_menu_has_the_name_that_the_frontend_shows(readme: Path, lang: str
 
 def test_every_menu_that_is_named_is_one_of_these() -> None:
     words = Words("ja")
-    known = {*map(words.frontend, (*MENUS, UNKNOWN_ITEM)), words.ours("title"), *NAMES_OF_OTHERS}
+    known = {
+        *map(words.frontend, (*MENUS, UNKNOWN_ITEM)),
+        words.ours("title"),
+        words.ours(PLAN),
+        *NAMES_OF_OTHERS,
+    }
     readme = re.findall("「([^」]+)」(?=→)|(?<=→)「([^」]+)」", README_JA.read_text())
     texts = re.findall("「([^」{]+)」()", "".join(leaves(JAPANESE)))
     assert len(readme) > len(MENUS)

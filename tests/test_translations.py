@@ -12,13 +12,27 @@ import pytest
 from custom_components.broute.aiobroute import Stage
 from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
+from custom_components.broute.cost_sensor import COST_SENSORS, RUNNING_DEMAND
 from custom_components.broute.dongle.credentials import FORMS
+from custom_components.broute.energy.dashboard import COMPENSATION, COST
+from custom_components.broute.energy.tariff import Fault
 from custom_components.broute.options_flow import schema
+from custom_components.broute.plan_flow import (
+    ADJUSTMENTS,
+    BAND,
+    BASIC_FIELDS,
+    CONTRACT,
+    DASHBOARD,
+    FEED_IN,
+    PRICE,
+    REST,
+    STEPPED,
+)
 from custom_components.broute.repairs import FAILURES as TOLD, ISSUES
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
-DESCRIPTIONS = SENSORS + ENERGIES + HALF_HOURS
+DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, RUNNING_DEMAND)
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
 OF_A_PORT = [issue for issue, _ in TOLD.values() if issue.startswith("port_")]
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
@@ -131,6 +145,32 @@ def test_every_step_has_its_texts_and_no_other() -> None:
     assert below("options.step.init.data") == {str(key) for key in schema(60, 10).schema}
 
 
+PLAN_FORMS = {
+    "contract": CONTRACT,
+    "price": PRICE,
+    "steps": STEPPED,
+    "band": BAND,
+    "rest": REST,
+    "adjustments": ADJUSTMENTS,
+    "feed_in": FEED_IN,
+    "dashboard": DASHBOARD,
+}
+
+
+def test_every_form_of_a_plan_has_its_texts_and_no_other() -> None:
+    assert below("config_subentries.plan.step") == {*PLAN_FORMS, "basic"}
+    for step in below("config_subentries.plan.step"):
+        texts = f"config_subentries.plan.step.{step}"
+        assert below(texts) == {"title", "description", "data", "data_description"}
+        asked = {str(key) for key in PLAN_FORMS[step].schema} if step in PLAN_FORMS else set()
+        if step == "basic":
+            asked = {field for fields in BASIC_FIELDS.values() for field in fields}
+        assert below(f"{texts}.data") == below(f"{texts}.data_description") == asked
+    typed = {"same_day", *(f"invalid_{what}" for what in ("dates", "number", "numbers", "months", "years"))}
+    of_fields = {Fault.BILLING_DAY, Fault.LOSS, Fault.NEGATIVE, Fault.LAST_STEP_ENDS}
+    assert below("config_subentries.plan.error") == typed | {fault.value for fault in Fault if fault not in of_fields}
+
+
 def test_every_reason_has_its_text_and_no_other() -> None:
     fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in ("meter_exchanged", "join_refused"))
     reasons = below("config.abort").union(*fixes)
@@ -141,7 +181,7 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity") == {"binary_sensor", "sensor"}
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
-    assert below("common") == {"meter", "model"}
+    assert below("common") == {"meter", "model", COST, COMPENSATION}
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 

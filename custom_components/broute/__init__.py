@@ -15,6 +15,7 @@ from .aiobroute import COEFFICIENT, ENERGY_IN, ENERGY_UNIT
 from .const import CONF_ENERGY, CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
 from .dongle.ports import async_watch_ports
+from .energy.accounts import Accounts
 from .energy.backfill import Backfill
 from .energy.dashboard import async_add_if_requested
 from .energy.store import LedgerStore
@@ -58,11 +59,13 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     measured = {name for name, value in asdict(coordinator.data).items() if value is not None}
     await async_take_over(hass, entry, measured)
     coordinator.history = Backfill(hass, entry, coordinator)
+    coordinator.accounts = Accounts(hass, entry, coordinator, coordinator.history)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.async_show_device()
     await async_add_if_requested(hass, entry)
     entry.async_on_unload(coordinator.async_add_listener(_adding_later(hass, entry)))
     coordinator.history.async_start(is_enabled=entry.options.get(CONF_IMPORT_HISTORY, True))
+    coordinator.accounts.async_start()
     return True
 
 

@@ -35,7 +35,9 @@ from .dongle.ports import async_stick_on, name_of
 from .dongle.progress import Connecting
 from .dongle.sharing import async_lease
 from .energy.dashboard import async_has_grid, has_dashboard
+from .energy.plans import SUBENTRY_PLAN
 from .options_flow import MeterOptionsFlow
+from .plan_flow import PlanFlow
 from .repairs import async_forget
 from .takeover.built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, known_of
 
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
+    from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, ConfigSubentryFlow
     from homeassistant.core import CALLBACK_TYPE
     from homeassistant.helpers.service_info.usb import UsbServiceInfo
 
@@ -107,6 +109,12 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     def async_get_options_flow(config_entry: ConfigEntry) -> MeterOptionsFlow:
         return MeterOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry) -> dict[str, type[ConfigSubentryFlow]]:
+        return {SUBENTRY_PLAN: PlanFlow}
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

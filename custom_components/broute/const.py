@@ -12,6 +12,8 @@ CONF_PAN: Final = "pan"
 CONF_PROFILE: Final = "profile"
 CONF_ENERGY: Final = "energy"
 """Whether the meter is still to be added to the Energy dashboard; gone as soon as it is there."""
+CONF_PRICES: Final = "prices"
+"""What the Energy dashboard had of money before it showed ours."""
 CONF_MODULE: Final = "module"
 """Family of the module that answered last, which is asked for first."""
 

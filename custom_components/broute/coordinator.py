@@ -48,6 +48,7 @@ from .dongle.journal import async_journal
 from .dongle.overdue import Overdue
 from .dongle.reauth import async_reauthentication
 from .dongle.sharing import LEASE_TIME, PATIENCE, async_interval
+from .energy.accounts import Accounts
 from .energy.backfill import Backfill
 from .energy.details import Details, DetailsReader
 from .energy.source import HistoryProgress, HistoryUnavailableError
@@ -119,6 +120,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     module: ModuleInfo
     """As `profile`."""
     history: Backfill
+    accounts: Accounts
     """Set by whoever sets the entry up."""
 
     def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:

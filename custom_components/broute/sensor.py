@@ -29,6 +29,7 @@ from homeassistant.util import dt as dt_util
 
 from .const import DOMAIN
 from .coordinator import MeterCoordinator
+from .cost_sensor import add_cost_sensors
 from .energy.plausibility import PlausibilityFilter, Sample
 from .entity import MeterEntity, unique_id
 
@@ -271,6 +272,7 @@ async def async_setup_entry(
 
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
+    add_cost_sensors(entry, async_add_entities)
 
 
 def _is_shown_by_other(coordinator: MeterCoordinator, description: MeterSensorDescription) -> bool:

@@ -11,6 +11,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from ..home import CREDENTIALS, DOMAIN, MAC, entry_of, set_up
+from ..plans import ONE_PRICE, begin, fill_in, submit
 from ..simulator import scenarios
 from ..simulator.scenarios import Scenario
 from ..simulator.transport import simulated_port
@@ -222,3 +223,56 @@ async def test_a_meter_that_has_lost_its_unit_keeps_the_wish(hass: HomeAssistant
         await set_up(hass, entry)
         assert entry.data["energy"] is True
         assert await shown(hass) == []
+
+
+async def test_the_energy_dashboard_shows_the_costs_and_gets_its_price_back(
+    hass: HomeAssistant, sim: SimulatedPort
+) -> None:
+    entry = entry_of(sim)
+    await set_up(hass, entry)
+    source: Any = {
+        "type": "grid",
+        "stat_energy_from": "sensor.smart_meter_energy_import",
+        "stat_energy_to": "sensor.smart_meter_energy_export",
+        "stat_cost": None,
+        "entity_energy_price": None,
+        "number_energy_price": 31.5,
+        "stat_compensation": None,
+        "entity_energy_price_export": "sensor.price",
+        "number_energy_price_export": None,
+        "cost_adjustment_day": 0,
+    }
+    other: Any = {**source, "stat_energy_from": "sensor.other", "stat_energy_to": None}
+    await dashboard(hass, other, source)
+    flow = await submit(hass, await begin(hass, entry), ONE_PRICE["contract"])
+    # The price that was there becomes that of the first plan.
+    assert flow["data_schema"] is not None
+    (price,) = flow["data_schema"].schema
+    assert price.description["suggested_value"] == "31.5"
+    await fill_in(hass, entry, ONE_PRICE)
+    first, ours = await shown(hass)
+    assert first == other
+    name = f"broute:{entry.entry_id.lower()}"
+    assert ours == {
+        **source,
+        "stat_cost": f"{name}_cost",
+        "stat_compensation": f"{name}_compensation",
+        "number_energy_price": None,
+        "entity_energy_price_export": None,
+    }
+    (subentry,) = entry.subentries
+    await fill_in(hass, entry, ONE_PRICE, subentry)
+    assert await shown(hass) == [other, ours]
+    await fill_in(hass, entry, {**ONE_PRICE, "dashboard": {"in_dashboard": False}}, subentry)
+    assert await shown(hass) == [other, source]
+
+
+async def test_costs_are_shown_nowhere_without_a_place_for_them(hass: HomeAssistant, sim: SimulatedPort) -> None:
+    entry = entry_of(sim)
+    await set_up(hass, entry)
+    await dashboard(hass, SOLAR)
+    assert (await fill_in(hass, entry, ONE_PRICE))["type"] is FlowResultType.CREATE_ENTRY
+    assert await shown(hass) == [SOLAR]
+    (subentry,) = entry.subentries
+    await fill_in(hass, entry, {**ONE_PRICE, "dashboard": {"in_dashboard": False}}, subentry)
+    assert await shown(hass) == [SOLAR]

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
+from typing import Final, override
 
 from ..aiobroute import JST
 from .demand import MONTHS, contract_demand, peak
@@ -38,6 +38,31 @@ WEEKS: Final = 4
 """So many weeks back a forecast looks."""
 
 NOTHING: Final = Adjustment(ZERO)
+
+
+class Overlaid(Mapping[datetime, Decimal | None]):
+    """Half-hours with others before them; neither is copied."""
+
+    def __init__(self, over: HalfHours, under: HalfHours) -> None:
+        """Take what goes first, and what is there otherwise."""
+        self._over = over
+        self._under = under
+
+    @override
+    def __getitem__(self, start: datetime) -> Decimal | None:
+        return self._over[start] if start in self._over else self._under[start]
+
+    @override
+    def __contains__(self, start: object) -> bool:
+        return start in self._over or start in self._under
+
+    @override
+    def __iter__(self) -> Iterator[datetime]:
+        return iter({*self._over, *self._under})
+
+    @override
+    def __len__(self) -> int:
+        return len({*self._over, *self._under})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,15 +381,17 @@ def forecast(contract: Contract, usage: Usage, period: Period, now: datetime) ->
 
     What is not known so far is filled in the same way, and so are the prices of a market.
     """
-    taken, prices = dict(usage.taken), dict(usage.prices)
+    taken: dict[datetime, Decimal | None] = {}
+    prices = dict(usage.prices)
     estimated = 0
     for start in _half_hours(period.span):
-        if start >= now or taken.get(start) is None:
+        if start >= now or usage.taken.get(start) is None:
             taken[start] = expected(usage.taken, start, now)
             estimated += taken[start] is not None
         if start not in prices and usage.prices and (price := expected(usage.prices, start, now)) is not None:
             prices[start] = price
-    return replace(bill(contract, replace(usage, taken=taken, prices=prices), period), estimated=estimated)
+    filled = replace(usage, taken=Overlaid(taken, usage.taken), prices=prices)
+    return replace(bill(contract, filled, period), estimated=estimated)
 
 
 def expected(known: HalfHours, start: datetime, now: datetime) -> Decimal | None:

@@ -1,13 +1,26 @@
 """A place for the meter in the Energy dashboard: added if a person asked for it; nothing else is touched."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.components.energy.const import DOMAIN as ENERGY_DOMAIN
 from homeassistant.components.energy.data import GridSourceType, async_get_manager
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.helpers import entity_registry as er
 
-from ..const import CONF_ENERGY, DOMAIN
+from ..const import CONF_ENERGY, CONF_PRICES, DOMAIN
+
+COST: Final = "cost"
+COMPENSATION: Final = "compensation"
+
+PRICES: Final = (
+    "stat_cost",
+    "entity_energy_price",
+    "number_energy_price",
+    "stat_compensation",
+    "entity_energy_price_export",
+    "number_energy_price_export",
+)
+"""What a grid connection has of money; one of each three at most."""
 
 if TYPE_CHECKING:
     from homeassistant.components.energy.data import SourceType
@@ -36,6 +49,51 @@ async def async_add_if_requested(hass: HomeAssistant, entry: ConfigEntry) -> Non
         await manager.async_update({"energy_sources": [*sources, grid]})  # type: ignore[typeddict-item]  # the rest stays
     data = {key: value for key, value in entry.data.items() if key != CONF_ENERGY}
     hass.config_entries.async_update_entry(entry, data=data)
+
+
+def cost_statistic_id(entry: ConfigEntry, kind: str) -> str:
+    """Return the name of the statistic of what is paid or brought in."""
+    return f"{DOMAIN}:{entry.entry_id.lower()}_{kind}"
+
+
+async def async_price(hass: HomeAssistant, entry: ConfigEntry) -> str | None:
+    """Return the price that the dashboard has for what the meter counts."""
+    source = await _async_own(hass, entry)
+    price = None if source is None else source.get("number_energy_price")
+    return None if price is None else str(price)
+
+
+async def async_is_cost_shown(hass: HomeAssistant, entry: ConfigEntry) -> bool:
+    """Return whether the dashboard shows our costs."""
+    source = await _async_own(hass, entry)
+    return source is not None and source.get("stat_cost") == cost_statistic_id(entry, COST)
+
+
+async def async_show_cost(hass: HomeAssistant, entry: ConfigEntry, *, is_shown: bool) -> None:
+    """Let the dashboard show our costs, or what it had before; nothing else of it is touched."""
+    source = await _async_own(hass, entry)
+    if source is None or is_shown == await async_is_cost_shown(hass, entry):
+        return
+    if is_shown:
+        before: dict[str, Any] = {key: source.get(key) for key in PRICES}
+        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_PRICES: before})
+        prices = dict.fromkeys(PRICES) | {"stat_cost": cost_statistic_id(entry, COST)}
+        if source.get("stat_energy_to") is not None:
+            prices["stat_compensation"] = cost_statistic_id(entry, COMPENSATION)
+    else:
+        prices = dict(entry.data.get(CONF_PRICES, dict.fromkeys(PRICES)))
+    sources = [{**each, **prices} if each is source else each for each in await _async_sources(hass)]
+    manager = await async_get_manager(hass)
+    await manager.async_update({"energy_sources": sources})  # type: ignore[typeddict-item]  # the rest stays
+
+
+async def _async_own(hass: HomeAssistant, entry: ConfigEntry) -> SourceType | None:
+    """Return the grid connection that the meter is in the dashboard."""
+    grid = _grid(hass, entry)
+    if grid is None or not has_dashboard(hass):
+        return None
+    sources = await _async_sources(hass)
+    return next((each for each in sources if each.get("stat_energy_from") == grid["stat_energy_from"]), None)
 
 
 async def _async_sources(hass: HomeAssistant) -> list[SourceType]:

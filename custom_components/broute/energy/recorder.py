@@ -4,11 +4,11 @@ The only file that touches the recorder and its tables.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.recorder.const import DOMAIN as RECORDER_DOMAIN
 from homeassistant.components.recorder.db_schema import (
@@ -24,13 +24,17 @@ from homeassistant.components.recorder.models import (
     StatisticMetaData,
     process_timestamp,
 )
-from homeassistant.components.recorder.statistics import async_import_statistics, get_metadata
-from homeassistant.components.recorder.tasks import SynchronizeTask
+from homeassistant.components.recorder.statistics import (
+    async_add_external_statistics,
+    async_import_statistics,
+    get_metadata,
+)
+from homeassistant.components.recorder.tasks import RecorderTask, SynchronizeTask
 from homeassistant.const import UnitOfEnergy
 from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import EnergyConverter
-from sqlalchemy import BigInteger, cast as sql_cast, func, literal_column, select
+from sqlalchemy import BigInteger, bindparam, cast as sql_cast, func, literal_column, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from .ledger import MICRO, Ledger
@@ -55,6 +59,7 @@ from .statistics import (
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from homeassistant.components.recorder.core import Recorder
     from homeassistant.core import HomeAssistant
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -75,6 +80,9 @@ NEWEST: Final = 3000
 
 RECENT: Final = 2
 """Chunks whose rows may still change; those before them are only looked at one by one if their total has changed."""
+
+FAR: Final = 1 << 40
+"""Seconds since 1970; after all rows."""
 
 type Summaries = Mapping[int, Summary]
 
@@ -525,3 +533,82 @@ def _is_whole(number: int, since: int, until: int) -> Sequence[ColumnElement[boo
 def _to_micro(unit: str) -> Callable[[float], int]:
     to_kwh = EnergyConverter.converter_factory(unit, UnitOfEnergy.KILO_WATT_HOUR)
     return lambda energy: round(to_kwh(energy) * MICRO)
+
+
+async def async_own_summaries(hass: HomeAssistant, statistic_id: str) -> Summaries:
+    """Return the chunks of a statistic of ours that no recorder counts on, in millionths of its unit.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
+    return await _async_read(hass, _own_summaries, statistic_id)
+
+
+async def async_own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> dict[int, int]:
+    """Return the sums of the hours of such a statistic that begin within some time.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
+    return await _async_read(hass, _own_rows, statistic_id, begin, end)
+
+
+def _own_summaries(hass: HomeAssistant, statistic_id: str) -> Summaries:
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    if metadata is None:
+        return {}
+    with session_scope(hass=hass, read_only=True) as session:
+        return _summaries(session, metadata[0], UnitOfEnergy.KILO_WATT_HOUR, 0, FAR)
+
+
+def _own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> dict[int, int]:
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    number = -1 if metadata is None else metadata[0]
+    with session_scope(hass=hass, read_only=True) as session:
+        rows = _rows(session, Statistics, number, UnitOfEnergy.KILO_WATT_HOUR, since=begin, until=end)
+    return {row.start: row.sum for row in rows}
+
+
+async def async_write_own(
+    hass: HomeAssistant, statistic_id: str, name: str, unit: str, rows: Iterable[Row], known: Container[int]
+) -> None:
+    """Queue rows of such a statistic, some at a time; of those that start at known times, there are some already."""
+    metadata = StatisticMetaData(
+        mean_type=StatisticMeanType.NONE,
+        has_sum=True,
+        name=name,
+        source=statistic_id.partition(":")[0],
+        statistic_id=statistic_id,
+        unit_class=None,
+        unit_of_measurement=unit,
+    )
+    for some in batched(rows, BATCH, strict=False):
+        if added := [row for row in some if row.start not in known]:
+            async_add_external_statistics(hass, metadata, _data(added, UnitOfEnergy.KILO_WATT_HOUR))
+        if changed := [row for row in some if row.start in known]:
+            get_instance(hass).queue_task(ChangeTask(statistic_id, changed))
+        await asyncio.sleep(0)
+
+
+@dataclass(slots=True)
+class ChangeTask(RecorderTask):
+    """Gives rows of a statistic of ours other sums, all in one statement: the recorder itself does it row by row."""
+
+    statistic_id: str
+    rows: list[Row]
+
+    @override
+    def run(self, instance: Recorder) -> None:
+        """Change the rows, in the recorder's own thread."""
+        change = (
+            update(Statistics)
+            .where(Statistics.metadata_id == bindparam("number"), Statistics.start_ts == bindparam("at"))
+            .values(state=bindparam("total"), sum=bindparam("total"))
+        )
+        with session_scope(session=instance.get_session()) as session:
+            metadata = instance.statistics_meta_manager.get(session, self.statistic_id)
+            if metadata is not None:
+                values = [{"number": metadata[0], "at": row.start, "total": row.sum / MICRO} for row in self.rows]
+                session.connection().execute(change, values)

@@ -1,0 +1,195 @@
+"""What electricity costs, as sensors; they are there as soon as there is a plan."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, override
+
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorEntityDescription,
+    SensorStateClass,
+)
+from homeassistant.const import UnitOfEnergy, UnitOfPower
+from homeassistant.core import callback
+
+from .aiobroute import JST
+from .energy.accounts import YEN, Accounts, Figures
+from .entity import MeterEntity
+
+if TYPE_CHECKING:
+    from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+    from .coordinator import MeterConfigEntry, MeterCoordinator
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostSensorDescription(SensorEntityDescription):
+    """A sensor and what it shows of the figures."""
+
+    figure_fn: Callable[[Figures], Decimal | None]
+    about_fn: Callable[[Figures], Mapping[str, Any] | None] = lambda _: None
+
+
+def _so_far(figures: Figures) -> Mapping[str, Any]:
+    """Return the days of the bill, and how much of it is not known."""
+    return {
+        "first_day": figures.period.span.first.isoformat(),
+        "end": figures.period.span.end.isoformat(),
+        "hours_unknown": figures.unknown / 2,
+        "hours_without_price": figures.unpriced / 2,
+    }
+
+
+def _peak(figures: Figures) -> Mapping[str, Any] | None:
+    if figures.peak is None:
+        return None
+    return {"time": figures.peak.start.astimezone(JST).isoformat()}
+
+
+def _yen(
+    key: str,
+    figure_fn: Callable[[Figures], Decimal | None],
+    about_fn: Callable[[Figures], Mapping[str, Any] | None] = lambda _: None,
+    *,
+    is_enabled: bool = True,
+) -> CostSensorDescription:
+    """Return an amount of money."""
+    return CostSensorDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.MONETARY,
+        native_unit_of_measurement=YEN,
+        suggested_display_precision=0,
+        entity_registry_enabled_default=is_enabled,
+        figure_fn=figure_fn,
+        about_fn=about_fn,
+    )
+
+
+COST_SENSORS: tuple[CostSensorDescription, ...] = (
+    _yen("period_cost", lambda figures: figures.cost, _so_far),
+    CostSensorDescription(
+        key="period_energy",
+        translation_key="period_energy",
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=1,
+        figure_fn=lambda figures: figures.energy,
+        about_fn=_so_far,
+    ),
+    _yen("bill_forecast", lambda figures: figures.forecast, lambda figures: {"hours_estimated": figures.estimated / 2}),
+    CostSensorDescription(
+        key="period_peak",
+        translation_key="period_peak",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.KILO_WATT,
+        suggested_display_precision=1,
+        figure_fn=lambda figures: None if figures.peak is None else figures.peak.demand,
+        about_fn=_peak,
+    ),
+    _yen("today_cost", lambda figures: figures.today_cost, is_enabled=False),
+    CostSensorDescription(
+        key="today_energy",
+        translation_key="today_energy",
+        device_class=SensorDeviceClass.ENERGY,
+        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+        suggested_display_precision=1,
+        entity_registry_enabled_default=False,
+        figure_fn=lambda figures: figures.today_energy,
+    ),
+    _yen("last_bill", lambda figures: figures.last_bill, is_enabled=False),
+    CostSensorDescription(
+        key="price",
+        translation_key="price",
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=f"{YEN}/{UnitOfEnergy.KILO_WATT_HOUR}",
+        suggested_display_precision=2,
+        entity_registry_enabled_default=False,
+        figure_fn=lambda figures: figures.price,
+    ),
+    CostSensorDescription(
+        key="contract_demand",
+        translation_key="contract_demand",
+        device_class=SensorDeviceClass.POWER,
+        native_unit_of_measurement=UnitOfPower.KILO_WATT,
+        suggested_display_precision=1,
+        entity_registry_enabled_default=False,
+        figure_fn=lambda figures: figures.contract_demand,
+    ),
+)
+
+RUNNING_DEMAND = SensorEntityDescription(
+    key="running_demand",
+    translation_key="running_demand",
+    device_class=SensorDeviceClass.POWER,
+    state_class=SensorStateClass.MEASUREMENT,
+    native_unit_of_measurement=UnitOfPower.KILO_WATT,
+    suggested_display_precision=2,
+    entity_registry_enabled_default=False,
+)
+"""The demand that the running half-hour will have if the present power stays; it needs no plan."""
+
+
+def add_cost_sensors(entry: MeterConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback) -> None:
+    """Add the sensors, those of a plan as soon as there is one."""
+    coordinator = entry.runtime_data
+    accounts = coordinator.accounts
+    if coordinator.profile.unit is None:
+        return
+    async_add_entities([RunningDemandSensor(coordinator, RUNNING_DEMAND)])
+    missing = list(COST_SENSORS)
+
+    @callback
+    def add() -> None:
+        if accounts.figures is not None and missing:
+            async_add_entities([CostSensor(coordinator, description) for description in missing])
+            missing.clear()
+
+    entry.async_on_unload(accounts.async_add_listener(add))
+    add()
+
+
+class CostSensor(MeterEntity, SensorEntity):
+    """A figure of the bill that runs; it is known without a connection."""
+
+    entity_description: CostSensorDescription
+
+    def __init__(self, coordinator: MeterCoordinator, description: CostSensorDescription) -> None:
+        """Show what the accounts say."""
+        super().__init__(coordinator, description)
+        self._accounts: Accounts = coordinator.accounts
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Be told of new figures."""
+        await super().async_added_to_hass()
+        self.async_on_remove(self._accounts.async_add_listener(self.async_write_ha_state))
+
+    @property
+    @override
+    def available(self) -> bool:
+        return self._accounts.figures is not None
+
+    @property
+    @override
+    def native_value(self) -> Decimal | None:
+        figures = self._accounts.figures
+        return None if figures is None else self.entity_description.figure_fn(figures)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any] | None:
+        figures = self._accounts.figures
+        return None if figures is None else self.entity_description.about_fn(figures)
+
+
+class RunningDemandSensor(MeterEntity, SensorEntity):
+    """The demand of the running half-hour."""
+
+    @property
+    @override
+    def native_value(self) -> Decimal | None:
+        running, step = self.coordinator.accounts.running, self.coordinator.profile.energy(1)
+        return None if running is None or step is None else running.demand(step)

@@ -1,0 +1,418 @@
+"""What the meter's half-hours cost by the plans of an entry: figures for sensors, and statistics of each hour.
+
+The statistics are ours alone, beside those of the energy: no recorder counts them on, so that every row can be made
+true at any time, also for hours before the set-up, and after a plan was changed.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+import logging
+from typing import TYPE_CHECKING, Final, override
+
+from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
+from homeassistant.core import CALLBACK_TYPE, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.translation import async_get_cached_translations
+from homeassistant.util import dt as dt_util
+
+from ..aiobroute import JST
+from ..const import DOMAIN
+from .bill import HalfHours, Overlaid, Period, Usage, add_up, bill, costs, demands, forecast, periods
+from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
+from .dashboard import COMPENSATION, COST, cost_statistic_id
+from .demand import Peak, RunningDemand, half_hour, peak
+from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO
+from .plans import contract_of
+from .recorder import RecorderUnavailableError, has_recorder
+from .statistics import energies
+from .tariff import Contract, InvalidPlanError, midnight
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
+    from homeassistant.core import HomeAssistant
+
+    from .backfill import Backfill
+    from .source import MeterSource
+
+_LOGGER = logging.getLogger(__name__)
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+A_YEAR: Final = timedelta(days=400)
+"""Longer than the billing periods by which a demand counts."""
+
+YEN: Final = "JPY"
+
+REST: Final = 20.0
+"""Seconds between two looks, at least; the second one that sees the same ledger writes."""
+
+PIECE: Final = 5 * int(DAY.total_seconds())
+"""Seconds of the ledger that are taken at a time: a few milliseconds."""
+
+PIECE_OF_ENERGY: Final = Decimal("0.001")
+"""kWh; so little hardly ever crosses a step."""
+
+KINDS: Final = {COST: ENERGY_IN, COMPENSATION: ENERGY_OUT}
+
+type Version = tuple[tuple[tuple[str, str, int], ...], tuple[object, ...]]
+type Derive = Callable[[Contract, Usage, Period, Known], Piece]
+
+DERIVED: Final[Mapping[str, Derive]] = {COST: piece_of_costs, COMPENSATION: piece_of_returns}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a person wants to know of the running bill; yen and kWh."""
+
+    period: Period
+    cost: Decimal
+    """So far, with the share of the fixed charges in the days so far."""
+    energy: Decimal
+    unknown: int
+    """Half-hours so far whose kWh are not known."""
+    unpriced: int
+    forecast: Decimal
+    estimated: int
+    """Half-hours of the forecast that are the mean of others."""
+    peak: Peak | None
+    contract_demand: Decimal | None
+    """kW, not rounded: the highest of this bill and the eleven before."""
+    today_cost: Decimal
+    today_energy: Decimal
+    last_bill: Decimal | None
+    price: Decimal | None
+    """Yen that one more kWh costs now."""
+
+
+class KnownEnergies(Mapping[datetime, Decimal | None]):
+    """The ledger's half-hours."""
+
+    def __init__(self, known: Mapping[int, int]) -> None:
+        """Take millionths of a kWh by seconds since 1970."""
+        self._known = known
+
+    @override
+    def __getitem__(self, start: datetime) -> Decimal | None:
+        return Decimal(self._known[int(start.timestamp())]) / MICRO
+
+    @override
+    def __contains__(self, start: object) -> bool:
+        return isinstance(start, datetime) and int(start.timestamp()) in self._known
+
+    @override
+    def __iter__(self) -> Iterator[datetime]:
+        return (datetime.fromtimestamp(at, UTC) for at in self._known)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+@dataclass(slots=True)
+class Accounts:
+    """Keeps figures and statistics of one entry in line with its ledger and its plans."""
+
+    hass: HomeAssistant
+    entry: ConfigEntry
+    source: MeterSource
+    history: Backfill
+    contract: Contract | None = None
+    figures: Figures | None = None
+    running: RunningDemand | None = None
+    """The running half-hour."""
+    is_right: bool = False
+    """Whether all rows were seen to be right when they were looked at last."""
+    _is_wanted: bool = False
+    _is_hurried: bool = False
+    """Whether a plan was changed while it looked."""
+    _task: asyncio.Task[None] | None = None
+    _cancel_rest: CALLBACK_TYPE | None = None
+    _known: dict[str, dict[int, int]] = field(default_factory=lambda: {key: {} for key in KINDS.values()})
+    _version: Version | None = None
+    _readings: int = 0
+    _figured: tuple[object, ...] = ()
+    _written: tuple[object, ...] = ()
+    _seen: Version | None = None
+    _changes: dict[str, int] = field(default_factory=dict)
+    """How often each month of the ledger has changed."""
+    _derived_by: Contract | None = None
+    _derived: dict[tuple[str, Period], tuple[object, Piece]] = field(default_factory=dict)
+    _rows: dict[str, CostRows] = field(default_factory=dict)
+    _listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    @callback
+    def async_start(self) -> None:
+        """Follow the meter, the ledger and the plans from now on."""
+        self._take_plans()
+        self.entry.async_on_unload(self.source.async_add_listener(self._updated))
+        self.entry.async_on_unload(
+            async_dispatcher_connect(self.hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed)
+        )
+        self.entry.async_on_unload(self._stop_resting)
+        self._want()
+
+    @callback
+    def async_add_listener(self, told: Callable[[], None]) -> CALLBACK_TYPE:
+        """Call back when there are new figures."""
+        self._listeners.append(told)
+        return lambda: self._listeners.remove(told)
+
+    @callback
+    def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry) -> None:
+        if entry.entry_id == self.entry.entry_id and self._take_plans():
+            self._stop_resting()
+            self._is_hurried = self._task is not None
+            self._want()
+
+    @callback
+    def _take_plans(self) -> bool:
+        """Take the plans as they are now; return whether they were others before."""
+        before = self.contract
+        try:
+            self.contract = contract_of(self.entry)
+        except InvalidPlanError as err:
+            _LOGGER.warning("There is no cost until the plans are mended: %s", err)
+            self.contract = None
+        return before != self.contract
+
+    @callback
+    def _updated(self) -> None:
+        reading = self.source.data
+        if self.source.readings != self._readings:
+            self._readings = self.source.readings
+            if reading.energy_in is not None and reading.power is not None:
+                self._follow(dt_util.utcnow(), reading.energy_in, Decimal(reading.power))
+        self._want()
+
+    @callback
+    def _want(self) -> None:
+        """Look as soon as the last look is over and some time has passed; without plans there is nothing to see."""
+        if self.contract is None and self.figures is None and self._task is None:
+            return
+        self._is_wanted = True
+        if self._task is None and self._cancel_rest is None:
+            self._look()
+
+    @callback
+    def _look(self, _: datetime | None = None) -> None:
+        self._cancel_rest = None
+        if self._is_wanted:
+            self._is_wanted = False
+            self._task = self.entry.async_create_background_task(
+                self.hass, self._async_look(), f"{self.entry.title} costs", eager_start=False
+            )
+
+    @callback
+    def _stop_resting(self) -> None:
+        if self._cancel_rest is not None:
+            self._cancel_rest()
+            self._cancel_rest = None
+
+    def _follow(self, now: datetime, counter: Decimal, power: Decimal) -> None:
+        """Let the running half-hour go on."""
+        before = self.running
+        self.running = (
+            RunningDemand.first(now, counter, power) if before is None else before.following(now, counter, power)
+        )
+        if self.running.base is None and self.history.ledger.tenures:
+            base = self.history.ledger.energy(ENERGY_IN, int(half_hour(now).timestamp()))
+            self.running = RunningDemand.first(now, counter, power, base)
+
+    async def _async_look(self) -> None:
+        try:
+            await self.history.async_load()
+            await self._async_account()
+        except RecorderUnavailableError as err:
+            _LOGGER.debug("The costs wait: %s", err)
+        except Exception:
+            _LOGGER.exception("The costs wait for the next look")
+        self._task = None
+        self._cancel_rest = async_call_later(self.hass, 0 if self._is_hurried else REST, self._look)
+        self._is_hurried = False
+        for told in tuple(self._listeners):
+            told()
+
+    async def _async_account(self) -> None:
+        contract, now = self.contract, dt_util.utcnow()
+        if contract is None:
+            self.figures, self._figured, self._written = None, (), ()
+            return
+        await self._async_take_ledger()
+        taken, fed = (KnownEnergies(self._known[key]) for key in (ENERGY_IN, ENERGY_OUT))
+        job = self.hass.async_add_executor_job
+        usage = Usage(taken=taken, fed=fed, holidays=await job(holidays_of_japan))
+        running = replace(usage, taken=Overlaid(self._running_energy(now), taken))
+        looked = (contract, self._version, half_hour(now))
+        before = self.figures if looked == self._figured else None
+        self.figures = await job(_figures, contract, running, now, before)
+        self._figured = looked
+        # While the history is being read, the sums of all later hours change again and again: it is waited for.
+        is_settled, self._seen = self._seen == self._version, self._version
+        if self._written == looked[:2] or not has_recorder(self.hass):
+            return
+        self._is_wanted = True
+        if not is_settled:
+            return
+        self.is_right = False
+        await self._async_write(contract, usage)
+        self._written, self._is_wanted = looked[:2], False
+
+    def _running_energy(self, now: datetime) -> HalfHours:
+        """Return what was used since the last half-hour, as far as the counter tells."""
+        start = half_hour(now)
+        counter = self.source.data.energy_in
+        base = self.history.ledger.energy(ENERGY_IN, int(start.timestamp()))
+        if counter is None or base is None or counter < base:
+            return {}
+        return {start: counter - base}
+
+    async def _async_take_ledger(self) -> None:
+        """Take what is new in the ledger, a month at a time."""
+        ledger = self.history.ledger
+        counts = tuple(sorted((m.meter, m.name, m.version) for m in ledger.months.values()))
+        tenures = tuple((each.meter, each.since, each.scale) for each in ledger.tenures)
+        version: Version = (counts, tenures)
+        if version == self._version:
+            return
+        before, meters = ((), ()) if self._version is None else self._version
+        changed = {name for _, name, _ in (set(counts) ^ set(before) if meters == tenures else counts)}
+        months = {month.name: month for month in ledger.months.values()}
+        for name in sorted(changed):
+            month = months[name]
+            # The last half-hour of a month ends with the first counter of the next.
+            begin, end = month.begin - HALF_HOUR_SECONDS, month.begin + month.days * int(DAY.total_seconds())
+            for at in range(begin, end, PIECE):
+                until = min(at + PIECE, end)
+                for key, known in self._known.items():
+                    found = energies(ledger, key, at, until)
+                    for start in range(at, until, HALF_HOUR_SECONDS):
+                        known.pop(start, None)
+                    known.update(found)
+                    await asyncio.sleep(0)
+            self._changes[name] = self._changes.get(name, 0) + 1
+        self._version = version
+
+    async def _async_write(self, contract: Contract, usage: Usage) -> None:
+        """Work out what has changed, and let the recorder have it.
+
+        Raises:
+            RecorderUnavailableError: it cannot be asked at present.
+
+        """
+        for kind, derive in DERIVED.items():
+            if kind not in self._rows:
+                statistic_id = cost_statistic_id(self.entry, kind)
+                self._rows[kind] = CostRows(self.hass, statistic_id, self._name(kind), YEN)
+            known = self._span(KINDS[kind])
+            pieces = [] if known is None else await self._async_pieces(kind, derive, contract, usage, known)
+            await self._rows[kind].async_reconcile(pieces)
+        self.is_right = True
+
+    async def _async_pieces(
+        self, kind: str, derive: Derive, contract: Contract, usage: Usage, known: Known
+    ) -> list[Piece]:
+        """Return the rows of all bills; those that nothing has changed of are known from the last time."""
+        if self._derived_by is not contract:
+            self._derived.clear()
+            self._derived_by = contract
+        first, last = (at.astimezone(JST).date() for at in known)
+        back = A_YEAR if has_demand_charge(contract) else DAY
+        pieces = []
+        for period in periods(contract, first, last + DAY):
+            limits = max(known[0], period.span.start_time), min(known[1], period.span.end_time)
+            months = _months(period.span.first - back, period.span.end)
+            about = (*limits, [self._changes.get(name, 0) for name in months])
+            before, piece = self._derived.get((kind, period), (None, EMPTY))
+            if before != about:
+                piece = await self.hass.async_add_executor_job(derive, contract, usage, period, known)
+                self._derived[kind, period] = (about, piece)
+            pieces.append(piece)
+        return pieces
+
+    def _span(self, key: str) -> Known | None:
+        """Return the beginning of the first half-hour that is known, and the end of the last one."""
+        known = self._known[key]
+        if not known:
+            return None
+        return datetime.fromtimestamp(min(known), UTC), datetime.fromtimestamp(max(known), UTC) + HALF_HOUR
+
+    def _name(self, kind: str) -> str:
+        """Return what a statistic is called."""
+        # Home Assistant has read them for the names of the sensors.
+        texts = async_get_cached_translations(self.hass, self.hass.config.language, "common", DOMAIN)
+        return f"{self.entry.title}: {texts[f'component.{DOMAIN}.common.{kind}']}"
+
+
+def holidays_of_japan() -> Container[date]:
+    """Return the public holidays; the library is loaded when it is first needed, which takes a moment."""
+    from holidays import country_holidays  # noqa: PLC0415  # not in the event loop
+
+    return country_holidays("JP")
+
+
+def _figures(contract: Contract, usage: Usage, now: datetime, before: Figures | None) -> Figures | None:
+    """Return the figures of the bill that runs; `None` before the first plan.
+
+    What changes with half-hours only is taken from those before, if there are any.
+    """
+    today = now.astimezone(JST).date()
+    found = periods(contract, today, today + DAY)
+    if not found:
+        return None
+    period = found[0]
+    each = [cost for cost in costs(contract, usage, period) if cost.start <= now]
+    so_far = add_up(each)
+    this_day = add_up(cost for cost in each if cost.start >= midnight(today))
+    if before is None:
+        last = periods(contract, period.span.first - DAY, period.span.first)
+        guessed = forecast(contract, usage, period, half_hour(now) + HALF_HOUR)
+        before = Figures(
+            period=period,
+            cost=so_far.yen,
+            energy=so_far.energy,
+            unknown=so_far.unknown,
+            unpriced=so_far.unpriced,
+            forecast=guessed.total,
+            estimated=guessed.estimated,
+            peak=peak(usage.taken, period.span.start_time, half_hour(now)),
+            contract_demand=demands(contract, usage, period),
+            today_cost=this_day.yen,
+            today_energy=this_day.energy,
+            last_bill=_total(contract, usage, last[0]) if last else None,
+            price=_price(contract, usage, period, now),
+        )
+    return replace(before, cost=so_far.yen, energy=so_far.energy, today_cost=this_day.yen, today_energy=this_day.energy)
+
+
+def _total(contract: Contract, usage: Usage, period: Period) -> Decimal | None:
+    """Return the yen of a bill; `None` if nothing of its use has a cost."""
+    made = bill(contract, usage, period)
+    return None if made.unknown + made.unpriced >= made.period.span.days * 48 else made.total
+
+
+def _price(contract: Contract, usage: Usage, period: Period, now: datetime) -> Decimal | None:
+    """Return yen for one more kWh."""
+    start = half_hour(now)
+    energy = usage.taken.get(start) or Decimal(0)
+    found = []
+    for used in (energy, energy + PIECE_OF_ENERGY):
+        more = replace(usage, taken=Overlaid({start: used}, usage.taken))
+        found.append(next(cost.variable for cost in costs(contract, more, period) if cost.start == start))
+    before, after = found
+    return None if before is None or after is None else (after - before) / PIECE_OF_ENERGY
+
+
+def _months(first: date, end: date) -> list[str]:
+    """Return the months that some days, and the one after them, are in."""
+    found = []
+    day = first.replace(day=1)
+    while day <= end:
+        found.append(f"{day:%Y-%m}")
+        day = (day + 31 * DAY).replace(day=1)
+    return found

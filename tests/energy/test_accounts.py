@@ -1,0 +1,229 @@
+"""Costs in a real recorder, read back through Home Assistant's own public commands."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import entity_registry as er
+import pytest
+
+from custom_components.broute.aiobroute import JST
+from custom_components.broute.energy.bill import Usage, bill, costs, hours, periods, returns
+from custom_components.broute.energy.plans import contract_of
+
+from ..aiobroute.virtual_time import START
+from ..home import dongle, elapse, entry_of, set_up, state
+from ..plans import CONTRACT, ONE_PRICE, THREE_STEPS, fill_in
+from ..recorder import bars
+from ..simulator import scenarios
+from .test_backfill import DAY, HOUR, MINUTE, house, live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from homeassistant.core import HomeAssistant
+
+    from ..simulator.transport import SimulatedPort
+    from ..soak.installation import Installation
+
+HALF_HOUR = timedelta(minutes=30)
+
+
+def statistic(home: Installation, kind: str) -> str:
+    return f"broute:{home.entry.entry_id.lower()}_{kind}"
+
+
+def true_energy(
+    counter: Callable[[datetime], Decimal], first: datetime, end: datetime
+) -> dict[datetime, Decimal | None]:
+    """Return what the meter itself counted in each half-hour."""
+    found: dict[datetime, Decimal | None] = {}
+    while first < end:
+        found[first] = counter(first + HALF_HOUR) - counter(first)
+        first += HALF_HOUR
+    return found
+
+
+def true_usage(sim: SimulatedPort, shown: dict[datetime, Decimal]) -> Usage:
+    first, end = min(shown), max(shown) + HOUR
+    return Usage(taken=true_energy(sim.meter.energy_in, first, end), fed=true_energy(sim.meter.energy_out, first, end))
+
+
+async def assert_costs_true(home: Installation, sim: SimulatedPort, *, hours_shown: int) -> dict[datetime, Decimal]:
+    """Hold all bars of costs to the meter and the plans."""
+    contract = contract_of(home.entry)
+    assert contract is not None
+    shown = await bars(home.hass, statistic(home, "cost"), START - 120 * DAY)
+    assert len(shown) >= hours_shown
+    assert max(shown) - min(shown) == HOUR * (len(shown) - 1), "there are holes"
+    usage = true_usage(sim, shown)
+    first, last = (at.astimezone(JST).date() for at in (min(shown), max(shown)))
+    wanted: dict[datetime, Decimal | None] = {}
+    for period in periods(contract, first, last + DAY):
+        wanted |= hours(costs(contract, usage, period))
+    for hour, bar in shown.items():
+        yen = wanted[hour.astimezone(UTC)]
+        assert yen is not None
+        assert abs(bar - yen) < Decimal("0.0005"), hour
+    return shown
+
+
+def test_costs_of_a_new_plan_reach_back_to_the_first_half_hour(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            result = await fill_in(home.hass, home.entry, THREE_STEPS)
+            assert result["type"] is FlowResultType.CREATE_ENTRY
+            await asyncio.sleep(5 * MINUTE)
+            shown = await assert_costs_true(home, sim, hours_shown=24 * 97)
+            # A whole billing period adds up to its bill.
+            contract = contract_of(home.entry)
+            assert contract is not None
+            usage = true_usage(sim, shown)
+            for period in periods(contract, START.date() - 60 * DAY, START.date() - 30 * DAY):
+                inside = [yen for hour, yen in shown.items() if period.span.start_time <= hour < period.span.end_time]
+                assert len(inside) == period.span.days * 24
+                assert abs(sum(inside) - bill(contract, usage, period).total) < 2
+            # What was fed in, too.
+            brought = await bars(home.hass, statistic(home, "compensation"), START - 120 * DAY)
+            wanted = hours(returns(contract, usage, min(shown), max(shown)))
+            assert all(
+                abs(yen - (wanted.get(hour.astimezone(UTC)) or yen)) < Decimal("0.0005")
+                for hour, yen in brought.items()
+            )
+            assert sum(brought.values()) > 0
+            # And every hour from now on, as soon as it is over.
+            await asyncio.sleep(130 * MINUTE)
+            await assert_costs_true(home, sim, hours_shown=len(shown) + 2)
+
+    live(story)
+
+
+def test_an_outage_and_a_changed_plan(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await fill_in(home.hass, home.entry, ONE_PRICE)
+            await asyncio.sleep(25 * MINUTE)
+            before = await assert_costs_true(home, sim, hours_shown=24 * 97)
+            await home.stop()
+            await asyncio.sleep(6 * 60 * MINUTE)
+            await home.start()
+            await asyncio.sleep(70 * MINUTE)
+            after = await assert_costs_true(home, sim, hours_shown=len(before) + 6)
+            assert all(after[hour] == yen for hour, yen in before.items())
+            (subentry,) = home.entry.subentries
+            dearer = {**ONE_PRICE, "price": {"price": "62"}}
+            result = await fill_in(home.hass, home.entry, dearer, subentry)
+            assert result["reason"] == "reconfigure_successful"
+            await asyncio.sleep(2 * MINUTE)
+            doubled = await assert_costs_true(home, sim, hours_shown=len(after))
+            assert all(abs(doubled[hour] - 2 * yen) < Decimal("0.001") for hour, yen in after.items())
+            # A second plan from yesterday on leaves the days before as they are.
+            yesterday = (START.astimezone(JST).date() - DAY).isoformat()
+            cheaper = {**ONE_PRICE, "contract": {**CONTRACT, "energy": "one", "basic": "none", "valid_from": yesterday}}
+            await fill_in(home.hass, home.entry, cheaper)
+            await asyncio.sleep(2 * MINUTE)
+            await assert_costs_true(home, sim, hours_shown=len(doubled))
+
+    live(story)
+
+
+def test_what_a_person_sees(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await fill_in(home.hass, home.entry, THREE_STEPS)
+            await asyncio.sleep(40 * MINUTE)
+            names = (
+                "cost_this_billing_period",
+                "energy_this_billing_period",
+                "bill_forecast",
+                "highest_demand_this_billing_period",
+            )
+            states = {name: home.hass.states.get(f"sensor.smart_meter_{name}") for name in names}
+            contract = contract_of(home.entry)
+            assert contract is not None
+            today = datetime.fromtimestamp(asyncio.get_running_loop().time(), UTC)
+            (period,) = periods(contract, START.astimezone(JST).date(), START.astimezone(JST).date() + DAY)
+            begin = period.span.start_time
+            cost, energy, forecast, peak = (states[name] for name in names)
+            assert cost is not None
+            assert energy is not None
+            assert forecast is not None
+            assert peak is not None
+            now = sim.meter.energy_in(START + timedelta(minutes=40))
+            assert abs(Decimal(energy.state) - (now - sim.meter.energy_in(begin))) < Decimal("0.2"), today
+            assert cost.attributes["hours_unknown"] == 0
+            assert cost.attributes["first_day"] == "2026-11-10"
+            assert Decimal(forecast.state) > Decimal(cost.state) > 0
+            highest = max(
+                (value or Decimal(0)) * 2
+                for value in true_energy(sim.meter.energy_in, begin, START.replace(minute=0)).values()
+            )
+            assert Decimal(peak.state) == highest
+            assert "time" in peak.attributes
+
+    live(story)
+
+
+def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, _):
+            await home.start()
+            await fill_in(home.hass, home.entry, ONE_PRICE)
+            await asyncio.sleep(25 * MINUTE)
+            sensor = "sensor.smart_meter_cost_this_billing_period"
+            assert Decimal(state(home.hass, sensor)) > 0
+            (number,) = home.entry.subentries
+            subentry = home.entry.subentries[number]
+            right = dict(subentry.data)
+            broken = {**right, "energy": "steps", "limits": ["300", "120"], "prices": ["1", "2", "3"]}
+            home.hass.config_entries.async_update_subentry(home.entry, subentry, data=broken)
+            await asyncio.sleep(2 * MINUTE)
+            assert state(home.hass, sensor) == "unavailable"
+            assert "There is no cost until the plans are mended" in caplog.text
+            home.hass.config_entries.async_update_subentry(home.entry, subentry, data=right)
+            await asyncio.sleep(2 * MINUTE)
+            assert Decimal(state(home.hass, sensor)) > 0
+            # From tomorrow on: no bill runs today, and what was written has no bar any more.
+            future = {**right, "valid_from": (START.date() + 2 * DAY).isoformat()}
+            home.hass.config_entries.async_update_subentry(home.entry, subentry, data=future)
+            await asyncio.sleep(3 * MINUTE)
+            assert state(home.hass, sensor) == "unavailable"
+            assert not any((await bars(home.hass, statistic(home, "cost"), START - 120 * DAY)).values())
+            home.hass.config_entries.async_remove_subentry(home.entry, number)
+            await asyncio.sleep(2 * MINUTE)
+            assert home.entry.runtime_data.accounts.figures is None
+
+    live(story)
+
+
+async def test_without_a_recorder_there_are_figures_all_the_same(hass: HomeAssistant) -> None:
+    with dongle(scenarios.NORMAL) as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        registry = er.async_get(hass)
+        for key in ("price", "today_cost", "last_bill", "contract_demand", "today_energy"):
+            unique_id = f"{entry.unique_id}_{key}"
+            registry.async_get_or_create("sensor", "broute", unique_id, config_entry=entry, suggested_object_id=key)
+        registry.async_update_entity("sensor.smart_meter_demand_of_the_running_half_hour", disabled_by=None)
+        await hass.config_entries.async_reload(entry.entry_id)
+        await fill_in(hass, entry, {**ONE_PRICE, "contract": {**CONTRACT, "energy": "one", "basic": "none"}})
+        await elapse(hass, 20 * MINUTE)
+        assert not entry.runtime_data.accounts.is_right
+        assert Decimal(state(hass, "sensor.price")) == 31
+        assert state(hass, "sensor.last_bill") == "unknown", "nobody asked the meter for it"
+        # Without a recorder, only what is polled is in the ledger.
+        for _ in range(70):
+            await elapse(hass, MINUTE)
+        energy, cost = (Decimal(state(hass, f"sensor.{key}")) for key in ("today_energy", "today_cost"))
+        assert cost == 31 * energy > 0
+        demand = Decimal(state(hass, "sensor.contract_demand"))
+        assert 0 < demand < 20
+        assert Decimal(state(hass, "sensor.smart_meter_demand_of_the_running_half_hour")) >= 0
+        await hass.config_entries.async_unload(entry.entry_id)
