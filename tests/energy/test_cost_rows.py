@@ -1,0 +1,98 @@
+"""Rows of costs, put one behind the other and held against a real recorder of which rows were changed."""
+
+from array import array
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.broute.energy.bill import Usage, periods
+from custom_components.broute.energy.cost_rows import (
+    CostRows,
+    Piece,
+    Wanted,
+    has_demand_charge,
+    piece_of_costs,
+    piece_of_returns,
+)
+from custom_components.broute.energy.statistics import CHUNK, HOUR
+from custom_components.broute.energy.tariff import Contract, DemandCharge, MonthlyCharge, Plan, simple
+
+from ..recorder import bars
+
+if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
+STATISTIC = "broute:a_cost"
+BEGIN = 1_750_000_000 // CHUNK * CHUNK
+YEN = 1_000_000
+
+
+def piece(*yen: int, begin: int = BEGIN) -> Piece:
+    """Return hours that cost so much each."""
+    sums = [sum(yen[: number + 1]) * YEN for number in range(len(yen))]
+    return Piece(array("q", (begin + number * HOUR for number in range(len(yen)))), array("q", sums), sum(yen) * YEN)
+
+
+@given(st.lists(st.lists(st.integers(-5, 100), max_size=300), max_size=5))
+def test_bills_go_on_where_the_one_before_ended(bills: list[list[int]]) -> None:
+    begin, pieces = BEGIN, []
+    for yen in bills:
+        pieces.append(piece(*yen, begin=begin))
+        begin += len(yen) * HOUR
+    wanted = Wanted.of(pieces)
+    every = [yen for bill in bills for yen in bill]
+    sums = [total for at in sorted(wanted.chunks) for total in wanted.chunks[at].sums]
+    assert sums == [sum(every[: number + 1]) * YEN for number in range(len(every))]
+    assert sum(each.count for each in wanted.summaries.values()) == len(every)
+
+
+def test_what_is_not_known_bears_its_share_only() -> None:
+    fixed = MonthlyCharge(Decimal(1440))
+    plan = Plan(valid_from=date(2026, 4, 1), energy=simple(Decimal(30)), basic=fixed, levies={})
+    contract = Contract((plan,))
+    (period,) = periods(contract, date(2026, 4, 1), date(2026, 4, 2))
+    begin = period.span.start_time
+    half_hour = timedelta(minutes=30)
+    usage = Usage(taken={begin: Decimal(1), begin + half_hour: Decimal(2), begin + 2 * half_hour: Decimal(3)})
+    found = piece_of_costs(contract, usage, period, (begin, begin + 4 * half_hour))
+    assert list(found.starts) == [int(begin.timestamp()), int(begin.timestamp()) + HOUR]
+    assert list(found.sums) == [92 * YEN, (92 + 90 + 2) * YEN]
+    assert not piece_of_returns(contract, usage, period, (begin, begin + half_hour)).starts
+    assert not has_demand_charge(contract)
+    assert has_demand_charge(
+        Contract((Plan(valid_from=plan.valid_from, energy=plan.energy, basic=DemandCharge(Decimal(300))),))
+    )
+
+
+async def shown(hass: HomeAssistant) -> list[Decimal]:
+    found = await bars(hass, STATISTIC, datetime.fromtimestamp(BEGIN - HOUR, UTC))
+    return [found[at] for at in sorted(found)]
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_only_what_differs_is_written(hass: HomeAssistant) -> None:
+    rows = CostRows(hass, STATISTIC, "cost", "JPY")
+    await rows.async_reconcile([piece(*range(300))])
+    assert rows.written == 300
+    await rows.async_reconcile([piece(*range(300))])
+    assert rows.written == 300
+    assert [round(bar) for bar in await shown(hass)] == list(range(300))
+    # One yen more in the hour 250: that row and those after it.
+    changed = [*range(250), 251, *range(251, 300)]
+    await rows.async_reconcile([piece(*changed)])
+    assert rows.written == 350
+    assert [round(bar) for bar in await shown(hass)] == changed
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_rows_that_nobody_wants_any_more_have_no_bar(hass: HomeAssistant) -> None:
+    rows = CostRows(hass, STATISTIC, "cost", "JPY")
+    await rows.async_reconcile([piece(*[7] * 300)])
+    await rows.async_reconcile([piece(*[7] * 100)])
+    assert rows.written == 500
+    await rows.async_reconcile([piece(*[7] * 100)])
+    assert rows.written == 500
+    assert [round(bar) for bar in await shown(hass)] == [7] * 100 + [0] * 200
