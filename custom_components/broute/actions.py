@@ -1,4 +1,4 @@
-"""Actions: the meter's half-hours as data, and days compared anew."""
+"""Actions: the meter's half-hours as data, days compared anew, and plans side by side."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +16,15 @@ import probatio
 from .aiobroute import HISTORY_DAYS, JST, BRouteError
 from .const import DOMAIN
 from .energy.source import HistoryUnavailableError
+from .energy.tariff import Rounding
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+    from homeassistant.util.json import JsonValueType
 
     from .coordinator import MeterConfigEntry
     from .energy.backfill import Backfill
+    from .energy.bill import Comparison
 
 ATTR_FIRST: Final = "first_day"
 ATTR_LAST: Final = "last_day"
@@ -29,9 +32,9 @@ ATTR_LAST: Final = "last_day"
 KEPT_DAYS: Final = 36_525
 """The ledger keeps everything; a day of another century is a slip."""
 
-SCHEMA: Final = probatio.Schema(
+SCHEMA_OF_METER: Final = probatio.Schema({probatio.Optional(ATTR_CONFIG_ENTRY_ID): str})
+SCHEMA: Final = SCHEMA_OF_METER.extend(
     {
-        probatio.Optional(ATTR_CONFIG_ENTRY_ID): str,
         probatio.Required(ATTR_FIRST): cv.date,
         probatio.Required(ATTR_LAST): cv.date,
     }
@@ -52,6 +55,20 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         with _told_to_a_person():
             return {**await history.async_import(first, last)}
 
+    async def compare_plans(call: ServiceCall) -> ServiceResponse:
+        entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+        with _told_to_a_person():
+            found = await entry.runtime_data.accounts.async_compare()
+        if found is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="nothing_to_compare")
+        first, last, comparisons = found
+        return {
+            ATTR_FIRST: first.isoformat(),
+            ATTR_LAST: last.isoformat(),
+            "plans": [_compared(comparison) for comparison in comparisons],
+        }
+
+    hass.services.async_register(DOMAIN, "compare_plans", compare_plans, SCHEMA_OF_METER, SupportsResponse.ONLY)
     hass.services.async_register(DOMAIN, "get_history", get_history, SCHEMA, SupportsResponse.ONLY)
     # It overrules statistics and what was corrected by hand.
     async_register_admin_service(
@@ -71,6 +88,19 @@ def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[Backfill,
             translation_placeholders={"days": str(days)},
         )
     return entry.runtime_data.history, first, last
+
+
+def _compared(comparison: Comparison) -> dict[str, JsonValueType]:
+    """Return what the days would have cost by a plan, in whole yen."""
+    return {
+        "name": comparison.plan.name,
+        "valid_from": comparison.plan.valid_from.isoformat(),
+        "cost": int(Rounding.HALF_UP.round(comparison.yen)),
+        "energy": float(comparison.energy),
+        "hours": comparison.half_hours / 2,
+        "hours_unknown": comparison.unknown / 2,
+        "hours_without_price": comparison.unpriced / 2,
+    }
 
 
 @contextmanager

@@ -1,18 +1,20 @@
 """Costs in a real recorder, read back through Home Assistant's own public commands."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.broute.aiobroute import JST
 from custom_components.broute.energy.bill import Usage, bill, costs, hours, periods, returns
 from custom_components.broute.energy.plans import contract_of
+from custom_components.broute.energy.tariff import midnight
 
 from ..aiobroute.virtual_time import START
 from ..home import dongle, elapse, entry_of, set_up, state
@@ -69,6 +71,12 @@ async def assert_costs_true(home: Installation, sim: SimulatedPort, *, hours_sho
         assert yen is not None
         assert abs(bar - yen) < Decimal("0.0005"), hour
     return shown
+
+
+async def compare_plans(hass: HomeAssistant) -> dict[str, Any]:
+    answer = await hass.services.async_call("broute", "compare_plans", {}, blocking=True, return_response=True)
+    assert answer is not None
+    return answer
 
 
 def test_costs_of_a_new_plan_reach_back_to_the_first_half_hour(tmp_path: Path) -> None:
@@ -167,6 +175,23 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
             )
             assert Decimal(peak.state) == highest
             assert "time" in peak.attributes
+            # An offer, typed in with a first day to come, beside the plan of today.
+            to_come = {**CONTRACT, "name": "新プラン", "energy": "one", "basic": "none", "valid_from": "2027-04-01"}
+            await fill_in(home.hass, home.entry, {**ONE_PRICE, "contract": to_come})
+            compared = await compare_plans(home.hass)
+            first, last = (midnight(date.fromisoformat(compared[f"{name}_day"])) for name in ("first", "last"))
+            assert last == midnight(START.astimezone(JST).date() - DAY)
+            assert last - first >= 97 * DAY
+            used = sim.meter.energy_in(last + DAY) - sim.meter.energy_in(first)
+            present, offer = compared["plans"]
+            assert (present["name"], offer["name"], offer["valid_from"]) == ("従量電灯B", "新プラン", "2027-04-01")
+            for plan in (present, offer):
+                assert abs(Decimal(plan["energy"]) - used) < Decimal("0.001")
+                assert plan["hours"] == ((last - first).days + 1) * 24
+                assert plan["hours_unknown"] == plan["hours_without_price"] == 0
+            # Each of its bills is rounded down.
+            assert 31 * used - 6 < offer["cost"] <= 31 * used
+            assert present["cost"] != offer["cost"]
 
     live(story)
 
@@ -213,6 +238,8 @@ async def test_without_a_recorder_there_are_figures_all_the_same(hass: HomeAssis
             registry.async_get_or_create("sensor", "broute", unique_id, config_entry=entry, suggested_object_id=key)
         registry.async_update_entity("sensor.smart_meter_demand_of_the_running_half_hour", disabled_by=None)
         await hass.config_entries.async_reload(entry.entry_id)
+        with pytest.raises(ServiceValidationError, match="nothing to compare"):
+            await compare_plans(hass)
         await fill_in(hass, entry, {**ONE_PRICE, "contract": {**CONTRACT, "energy": "one", "basic": "none"}})
         await elapse(hass, 20 * MINUTE)
         assert not entry.runtime_data.accounts.is_right

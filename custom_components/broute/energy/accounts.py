@@ -21,7 +21,20 @@ from homeassistant.util import dt as dt_util
 
 from ..aiobroute import JST
 from ..const import DOMAIN
-from .bill import HalfHours, Overlaid, Period, Usage, add_up, bill, costs, demands, forecast, periods
+from .bill import (
+    Comparison,
+    HalfHours,
+    Overlaid,
+    Period,
+    Usage,
+    add_up,
+    bill,
+    compare,
+    costs,
+    demands,
+    forecast,
+    periods,
+)
 from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
 from .dashboard import COMPENSATION, COST, cost_statistic_id
 from .demand import Peak, RunningDemand, half_hour, peak
@@ -44,6 +57,7 @@ _LOGGER = logging.getLogger(__name__)
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+A_YEAR_BACK: Final = timedelta(days=365)
 A_YEAR: Final = timedelta(days=400)
 """Longer than the billing periods by which a demand counts."""
 
@@ -156,6 +170,24 @@ class Accounts:
         )
         self.entry.async_on_unload(self._stop_resting)
         self._want()
+
+    async def async_compare(self) -> tuple[date, date, list[Comparison]] | None:
+        """Return what each plan alone would have cost from the first to the last day of a year, or of what is known.
+
+        `None` if no whole day is known, or there is no plan.
+        """
+        await self.history.async_load()
+        await self._async_take_ledger()
+        known, contract = self._span(ENERGY_IN), self.contract
+        if known is None or contract is None:
+            return None
+        first, end = ((at + DAY - HALF_HOUR).astimezone(JST).date() for at in (known[0], known[1] - DAY + HALF_HOUR))
+        first = max(first, end - A_YEAR_BACK)
+        if first >= end:
+            return None
+        job = self.hass.async_add_executor_job
+        usage = Usage(taken=KnownEnergies(self._known[ENERGY_IN]), holidays=await job(holidays_of_japan))
+        return first, end - DAY, await job(compare, contract.plans, usage, first, end)
 
     @callback
     def async_add_listener(self, told: Callable[[], None]) -> CALLBACK_TYPE:
