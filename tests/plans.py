@@ -27,7 +27,7 @@ ADJUSTMENTS: Final = {
     "total_rounding": "down",
     "levy_rounding": "down",
 }
-FEED_IN: Final = {"feed_in": "16"}
+FEED_IN: Final = {"feed_in": "16", "is_feed_in_by_hours": False}
 
 THREE_STEPS: Final[dict[str, Any]] = {
     "contract": CONTRACT,
@@ -42,16 +42,21 @@ ONE_PRICE: Final[dict[str, Any]] = {
     "contract": {**CONTRACT, "energy": "one", "basic": "none"},
     "price": {"price": "31"},
     "adjustments": {**ADJUSTMENTS, "fuel": "", "levies": "2012: 0", "discount": ""},
-    "feed_in": {},
+    "feed_in": {"is_feed_in_by_hours": False},
 }
 
 
-async def begin(hass: HomeAssistant, entry: ConfigEntry, changed: str | None = None) -> SubentryFlowResult:
-    """Open the form for a new plan, or to change one."""
+async def begin(
+    hass: HomeAssistant, entry: ConfigEntry, changed: str | None = None, structure: str = "other"
+) -> SubentryFlowResult:
+    """Open the form for a new plan of some structure, or to change one."""
     context: Any = {"source": SOURCE_USER}
     if changed is not None:
         context = {"source": SOURCE_RECONFIGURE, "subentry_id": changed}
-    return await hass.config_entries.subentries.async_init((entry.entry_id, "plan"), context=context)
+    flow = await hass.config_entries.subentries.async_init((entry.entry_id, "plan"), context=context)
+    if flow["type"] is not FlowResultType.MENU:
+        return flow
+    return await hass.config_entries.subentries.async_configure(flow["flow_id"], {"next_step_id": structure})
 
 
 async def submit(hass: HomeAssistant, flow: SubentryFlowResult, typed: dict[str, Any]) -> SubentryFlowResult:
@@ -61,10 +66,14 @@ async def submit(hass: HomeAssistant, flow: SubentryFlowResult, typed: dict[str,
 
 
 async def fill_in(
-    hass: HomeAssistant, entry: ConfigEntry, forms: dict[str, Any], changed: str | None = None
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    forms: dict[str, Any],
+    changed: str | None = None,
+    structure: str = "other",
 ) -> SubentryFlowResult:
     """Fill in each form that is shown; a list is what is typed when the same form comes again."""
-    flow = await begin(hass, entry, changed)
+    flow = await begin(hass, entry, changed, structure)
     left = {step: list(typed) if isinstance(typed, list) else [typed] for step, typed in forms.items()}
     while flow["type"] is FlowResultType.FORM:
         assert not flow["errors"], flow

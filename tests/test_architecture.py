@@ -63,6 +63,7 @@ HOME = {
         "energy.accounts",
         "energy.backfill",
         "energy.dashboard",
+        "energy.prices",
         "energy.store",
         "repairs",
         "takeover.built_in",
@@ -95,7 +96,7 @@ HOME = {
     },
     "diagnostics": {"const", "coordinator", "dongle.journal", "dongle.sharing"},
     "entity": {"const", "coordinator"},
-    "options_flow": {"const", "dongle.sharing"},
+    "options_flow": {"const", "dongle.sharing", "energy.dashboard"},
     "coordinator": {
         "aiobroute",
         "const",
@@ -141,12 +142,21 @@ HOME = {
     "energy.cost_rows": {"energy.bill", "energy.ledger", "energy.recorder", "energy.statistics", "energy.tariff"},
     "energy.demand": {"energy.tariff"},
     "energy.tariff": {"aiobroute"},
-    "energy.dashboard": {"const"},
+    "energy.dashboard": {"const", "energy.plans", "energy.price_history"},
     "takeover.built_in": {"const", "takeover.move"},
     "takeover.move": {"const"},
     "dongle.__init__": set(),
-    "cost_sensor": {"aiobroute", "coordinator", "energy.accounts", "entity"},
-    "plan_flow": {"aiobroute", "const", "energy.dashboard", "energy.ledger", "energy.plans", "energy.tariff"},
+    "cost_sensor": {"aiobroute", "coordinator", "energy.accounts", "energy.dashboard", "entity"},
+    "plan_flow": {
+        "aiobroute",
+        "const",
+        "energy.dashboard",
+        "energy.ledger",
+        "energy.plans",
+        "energy.price_history",
+        "energy.recorder",
+        "energy.tariff",
+    },
     "energy.accounts": {
         "aiobroute",
         "const",
@@ -157,19 +167,23 @@ HOME = {
         "energy.demand",
         "energy.ledger",
         "energy.plans",
+        "energy.price_history",
+        "energy.prices",
         "energy.recorder",
         "energy.source",
         "energy.statistics",
         "energy.tariff",
     },
     "energy.plans": {"energy.tariff"},
+    "energy.price_history": {"energy.ledger", "energy.recorder"},
+    "energy.prices": {"aiobroute", "const", "energy.ledger", "energy.price_history", "energy.recorder"},
     "energy.__init__": set(),
     "takeover.__init__": set(),
 }
 """What each file that knows Home Assistant may import of ours, also for type checkers and within a function."""
 
-RECORDER_USERS = {"energy/recorder.py", "takeover/move.py"}
-"""Whose statistics are written by the first, and renamed by the second, for those who move over."""
+RECORDER_USERS = {"energy/price_history.py", "energy/recorder.py", "takeover/move.py"}
+"""The first only reads; statistics are written by the second, and renamed by the third for those who move over."""
 
 PURE = ("echonet", "j11", "skstack")
 IMPURE = {"asyncio", "random", "serialx", "time"}
@@ -263,7 +277,7 @@ def test_rooms_do_not_know_each_other() -> None:
             assert {each.partition(".")[0] for each in below} <= {room, "const", "aiobroute"}, name
 
 
-def test_the_recorder_is_touched_in_one_file_and_where_entities_move() -> None:
+def test_the_recorder_is_touched_in_few_files() -> None:
     users = {
         str(path.relative_to(INTEGRATION))
         for path in HOME_FILES

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-DEFAULTS = {"interval": 60, "notifications": True, "import_history": True}
+DEFAULTS = {"interval": 60, "notifications": True, "import_history": True, "spread_fixed": True}
 
 
 async def start(hass: HomeAssistant, entry: MockConfigEntry) -> ConfigFlowResult:

@@ -5,6 +5,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.config_entries import SOURCE_USER
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
@@ -15,12 +16,14 @@ from custom_components.broute.energy.tariff import (
     Days,
     DemandCharge,
     Hours,
+    Market,
     MinimumCharge,
     Month,
     MonthlyCharge,
     Plan,
     SizeCharge,
     Step,
+    simple,
 )
 
 from .home import entry_of, set_up
@@ -31,6 +34,7 @@ from .simulator.transport import simulated_port
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from homeassistant.config_entries import SubentryFlowResult
     from homeassistant.core import HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -156,7 +160,7 @@ async def test_basic_charges(
         ({}, "adjustments", {**ADJUSTMENTS, "fuel": "2026-01: 1\n2026/01: 2"}, {"fuel": "invalid_months"}),
         ({}, "adjustments", {**ADJUSTMENTS, "levies": "May: 4.18"}, {"levies": "invalid_years"}),
         ({}, "adjustments", {**ADJUSTMENTS, "levies": "2026-05: 4.18"}, {"levies": "invalid_years"}),
-        ({}, "feed_in", {"feed_in": "much"}, {"feed_in": "invalid_number"}),
+        ({}, "feed_in", {"feed_in": "much", "is_feed_in_by_hours": False}, {"feed_in": "invalid_number"}),
     ],
 )
 async def test_what_is_wrong_is_said_at_its_field_and_can_be_mended(
@@ -245,3 +249,125 @@ async def test_a_plan_of_another_kind_begins_with_empty_fields(hass: HomeAssista
     await fill_in(hass, entry, forms, subentry)
     assert only_plan(entry).basic == MinimumCharge(Decimal("522.58"), Decimal(15))
     await fill_in(hass, entry, forms, subentry)
+
+
+MARKET = {**CONTRACT, "energy": "market", "basic": "none"}
+MARKETED = {"price_entity": "sensor.market", "factor": "1.1", "loss": "6.9", "surcharge": "7.25"}
+
+
+def tell(hass: HomeAssistant, state: str, unit: str | None, entity_id: str = "sensor.market") -> None:
+    hass.states.async_set(entity_id, state, {} if unit is None else {"unit_of_measurement": unit})
+
+
+@pytest.mark.usefixtures("recorder_mock")
+class TestPriceEntities:
+    async def test_a_market(self, hass: HomeAssistant, entry: MockConfigEntry) -> None:
+        tell(hass, "12.34", "JPY/kWh")
+        tell(hass, "-1.50", "円/kWh", "input_number.fuel")
+        adjustments = {**ADJUSTMENTS, "fuel_entity": "input_number.fuel"}
+        await fill_in(hass, entry, {**ONE_PRICE, "contract": MARKET, "market": MARKETED, "adjustments": adjustments})
+        plan = only_plan(entry)
+        assert plan.energy == Market(
+            factor=Decimal("1.1"), loss=Decimal("0.069"), surcharge=Decimal("7.25"), entity="sensor.market"
+        )
+        assert plan.fuel_entity == "input_number.fuel"
+        # It is changed from what it was.
+        (subentry,) = entry.subentries
+        flow = await submit(hass, await begin(hass, entry, subentry), MARKET)
+        assert suggested(flow) == MARKETED
+
+    @pytest.mark.parametrize(
+        ("state", "unit", "error"),
+        [
+            ("unavailable", "JPY/kWh", "price_unavailable"),
+            ("unknown", "JPY/kWh", "price_unavailable"),
+            ("NaN", "JPY/kWh", "price_unavailable"),
+            ("0.25", "EUR/kWh", "price_unit"),
+            ("12.34", None, "price_unit"),
+            ("12340", "JPY/kWh", "price_too_high"),
+        ],
+    )
+    async def test_what_is_no_price_is_said_at_its_field(
+        self, hass: HomeAssistant, entry: MockConfigEntry, state: str, unit: str | None, error: str
+    ) -> None:
+        tell(hass, state, unit)
+        flow = await submit(hass, await begin(hass, entry), MARKET)
+        flow = await submit(hass, flow, MARKETED)
+        assert (flow["step_id"], flow["errors"]) == ("market", {"price_entity": error})
+        tell(hass, "12340", "JPY/MWh")
+        flow = await submit(hass, flow, {**MARKETED, "loss": "100"})
+        assert flow["errors"] == {"loss": "loss"}
+        flow = await submit(hass, flow, MARKETED)
+        assert flow["step_id"] == "adjustments"
+        tell(hass, state, unit, "sensor.fuel")
+        flow = await submit(hass, flow, {**ADJUSTMENTS, "fuel_entity": "sensor.fuel"})
+        assert (flow["step_id"], flow["errors"]) == ("adjustments", {"fuel_entity": error})
+
+    async def test_an_entity_that_is_not_there(self, hass: HomeAssistant, entry: MockConfigEntry) -> None:
+        flow = await submit(hass, await begin(hass, entry), MARKET)
+        flow = await submit(hass, flow, MARKETED)
+        assert flow["errors"] == {"price_entity": "price_unavailable"}
+
+
+async def test_without_a_recorder_an_entity_cannot_tell_prices(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    tell(hass, "12.34", "JPY/kWh")
+    flow = await submit(hass, await begin(hass, entry), MARKET)
+    flow = await submit(hass, flow, MARKETED)
+    assert flow["errors"] == {"price_entity": "price_not_recorded"}
+
+
+def suggested(flow: SubentryFlowResult) -> dict[str, Any]:
+    assert flow["data_schema"] is not None
+    return {str(key): key.description["suggested_value"] for key in flow["data_schema"].schema if key.description}
+
+
+async def test_what_is_fed_in_by_hours(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    evening = {key: value for key, value in NIGHT.items() if key != "limits"} | {"name": "夕方", "prices": "20"}
+    evening |= {"begin": "16:00:00", "end": "19:00:00"}
+    forms = {
+        **ONE_PRICE,
+        "feed_in": {"is_feed_in_by_hours": True, "feed_in_until": "2035-03-31"},
+        "feed_in_band": evening,
+        "feed_in_rest": {"name": "そのほか", "prices": "8.5"},
+    }
+    await fill_in(hass, entry, forms)
+    plan = only_plan(entry)
+    assert plan.feed_in is not None
+    assert plan.feed_in_until == date(2035, 3, 31)
+    assert plan.feed_in.bands == (
+        Band("夕方", (Step(None, Decimal(20)),), (Hours(begin=time(16), end=time(19)),)),
+        Band("そのほか", (Step(None, Decimal("8.5")),)),
+    )
+    (subentry,) = entry.subentries
+    await fill_in(hass, entry, {**forms, "feed_in": {"feed_in": "16", "is_feed_in_by_hours": False}}, subentry)
+    assert only_plan(entry).feed_in == simple(Decimal(16))
+
+
+async def test_two_structures_are_ready_to_be_filled_in(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    flow = await hass.config_entries.subentries.async_init((entry.entry_id, "plan"), context={"source": SOURCE_USER})
+    assert flow["type"] is FlowResultType.MENU
+    assert flow["menu_options"] == ["three_steps", "day_and_night", "other"]
+    flow = await begin(hass, entry, structure="three_steps")
+    assert suggested(flow)["basic"] == "ampere"
+    contract = {key: value for key, value in CONTRACT.items() if key != "energy"}
+    flow = await submit(hass, flow, contract)
+    assert flow["step_id"] == "steps"
+    assert suggested(flow) == {"limits": "120, 300"}
+    flow = await begin(hass, entry, structure="day_and_night")
+    flow = await submit(hass, flow, contract)
+    assert flow["step_id"] == "band"
+    assert suggested(flow) == {"name": "Night", "begin": "23:00:00", "end": "07:00:00"}
+    flow = await submit(hass, flow, NIGHT)
+    assert (flow["step_id"], suggested(flow)) == ("rest", {"name": "Day"})
+    forms = {**THREE_STEPS, "contract": contract, "band": NIGHT, "rest": REST}
+    await fill_in(hass, entry, forms, structure="day_and_night")
+    assert [band.name for band in only_plan(entry).energy.bands] == ["夜間", "昼間"]  # type: ignore[union-attr]  # no market
+
+
+async def test_a_day_to_come_and_the_last_day_of_months(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    contract = {**ONE_PRICE["contract"], "valid_from": "2028-02-29", "billing_day": 31}
+    await fill_in(hass, entry, {**ONE_PRICE, "contract": contract})
+    plan = only_plan(entry)
+    assert plan.valid_from == date(2028, 2, 29)
+    span = plan.billing.span(date(2028, 2, 29))
+    assert (span.first, span.end) == (date(2028, 2, 29), date(2028, 3, 31))

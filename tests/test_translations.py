@@ -12,9 +12,8 @@ import pytest
 from custom_components.broute.aiobroute import Stage
 from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
-from custom_components.broute.cost_sensor import COST_SENSORS, RUNNING_DEMAND
+from custom_components.broute.cost_sensor import COST_SENSORS, RUNNING_DEMAND, TOTALS
 from custom_components.broute.dongle.credentials import FORMS
-from custom_components.broute.energy.dashboard import COMPENSATION, COST
 from custom_components.broute.energy.tariff import Fault
 from custom_components.broute.options_flow import schema
 from custom_components.broute.plan_flow import (
@@ -23,7 +22,10 @@ from custom_components.broute.plan_flow import (
     BASIC_FIELDS,
     CONTRACT,
     DASHBOARD,
+    FED_IN_BAND,
+    FED_IN_REST,
     FEED_IN,
+    MARKETED,
     PRICE,
     REST,
     STEPPED,
@@ -32,7 +34,7 @@ from custom_components.broute.repairs import FAILURES as TOLD, ISSUES
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
-DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, RUNNING_DEMAND)
+DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, *TOTALS, RUNNING_DEMAND)
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
 OF_A_PORT = [issue for issue, _ in TOLD.values() if issue.startswith("port_")]
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
@@ -132,7 +134,7 @@ def test_every_issue_has_its_texts_and_no_other() -> None:
 def test_every_step_has_its_texts_and_no_other() -> None:
     forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm", "finish"}
     assert below("config.step") == {"start", *forms}
-    assert set(keywords("step_id")) <= {"connect", "start", "takeover", "finish", *below("options.step")}
+    assert set(keywords("step_id")) <= {"connect", "start", "user", "takeover", "finish", *below("options.step")}
     assert below("config.step.start") == {"title", "description", "menu_options"}
     assert below("config.step.start.menu_options") == {"takeover", "new"}
     assert below("config.progress") == {stage.name.lower() for stage in Stage}
@@ -142,24 +144,29 @@ def test_every_step_has_its_texts_and_no_other() -> None:
     assert below("options.step") == {"init"}
     assert below("options.step.init") == {"title", "description", "data", "data_description"}
     assert below("options.step.init.data") == below("options.step.init.data_description")
-    assert below("options.step.init.data") == {str(key) for key in schema(60, 10).schema}
+    assert below("options.step.init.data") == {str(key) for key in schema(60, 10, has_costs=True).schema}
 
 
 PLAN_FORMS = {
     "contract": CONTRACT,
     "price": PRICE,
+    "market": MARKETED,
     "steps": STEPPED,
     "band": BAND,
     "rest": REST,
     "adjustments": ADJUSTMENTS,
     "feed_in": FEED_IN,
+    "feed_in_band": FED_IN_BAND,
+    "feed_in_rest": FED_IN_REST,
     "dashboard": DASHBOARD,
 }
 
 
 def test_every_form_of_a_plan_has_its_texts_and_no_other() -> None:
-    assert below("config_subentries.plan.step") == {*PLAN_FORMS, "basic"}
-    for step in below("config_subentries.plan.step"):
+    assert below("config_subentries.plan.step") == {"user", *PLAN_FORMS, "basic"}
+    assert below("config_subentries.plan.step.user") == {"title", "description", "menu_options"}
+    assert below("config_subentries.plan.step.user.menu_options") == {"three_steps", "day_and_night", "other"}
+    for step in {*PLAN_FORMS, "basic"}:
         texts = f"config_subentries.plan.step.{step}"
         assert below(texts) == {"title", "description", "data", "data_description"}
         asked = {str(key) for key in PLAN_FORMS[step].schema} if step in PLAN_FORMS else set()
@@ -167,7 +174,8 @@ def test_every_form_of_a_plan_has_its_texts_and_no_other() -> None:
             asked = {field for fields in BASIC_FIELDS.values() for field in fields}
         assert below(f"{texts}.data") == below(f"{texts}.data_description") == asked
     typed = {"same_day", *(f"invalid_{what}" for what in ("dates", "number", "numbers", "months", "years"))}
-    of_fields = {Fault.BILLING_DAY, Fault.LOSS, Fault.NEGATIVE, Fault.LAST_STEP_ENDS}
+    typed |= {f"price_{what}" for what in ("unavailable", "unit", "too_high", "not_recorded")}
+    of_fields = {Fault.BILLING_DAY, Fault.NEGATIVE, Fault.LAST_STEP_ENDS}
     assert below("config_subentries.plan.error") == typed | {fault.value for fault in Fault if fault not in of_fields}
 
 
@@ -181,7 +189,7 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity") == {"binary_sensor", "sensor"}
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
-    assert below("common") == {"meter", "model", COST, COMPENSATION}
+    assert below("common") == {"meter", "model", "night", "day", "price_of_dashboard"}
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 

@@ -18,6 +18,7 @@ from .dongle.ports import async_watch_ports
 from .energy.accounts import Accounts
 from .energy.backfill import Backfill
 from .energy.dashboard import async_add_if_requested
+from .energy.prices import KeptPrices
 from .energy.store import LedgerStore
 from .repairs import async_forget, async_watch_entries
 from .takeover.built_in import CONF_TAKES_OVER, async_disable_built_in, async_take_over
@@ -95,3 +96,4 @@ async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> No
     """Leave nothing behind."""
     async_forget(hass, entry)
     await LedgerStore(hass, entry.entry_id).async_remove()
+    await KeptPrices(hass, entry.entry_id).async_remove()

@@ -28,13 +28,13 @@ from homeassistant.helpers.translation import async_get_translations
 import probatio
 
 from .aiobroute import ENERGY_UNIT, BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect, proposed
-from .const import CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
+from .const import CONF_COSTS, CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 from .dongle.credentials import alike, checked
 from .dongle.ports import async_stick_on, name_of
 from .dongle.progress import Connecting
 from .dongle.sharing import async_lease
-from .energy.dashboard import async_has_grid, has_dashboard
+from .energy.dashboard import COMPENSATION, COST, async_has_grid, has_dashboard
 from .energy.plans import SUBENTRY_PLAN
 from .options_flow import MeterOptionsFlow
 from .plan_flow import PlanFlow
@@ -236,7 +236,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         for flow in self._async_in_progress():
             if flow["context"]["source"] == SOURCE_USB:  # The same dongle, or one that nobody needs any more.
                 self.hass.config_entries.flow.async_abort(flow["flow_id"])
-        wish = {CONF_ENERGY: True} if user_input.get(CONF_ENERGY) else {}
+        wish: dict[str, Any] = {CONF_ENERGY: True} if user_input.get(CONF_ENERGY) else {}
+        if user_input.get(CONF_COSTS):
+            wish[CONF_COSTS] = [COST, COMPENSATION]
         return self.async_create_entry(title=await self._async_title(), data={**self._data, **wish})
 
     async def _async_show_reading(self) -> ConfigFlowResult:
@@ -244,7 +246,12 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         schema = probatio.Schema({})
         if self._counts and has_dashboard(self.hass):
             is_first = not await async_has_grid(self.hass)
-            schema = probatio.Schema({probatio.Required(CONF_ENERGY, default=is_first): BooleanSelector()})
+            schema = probatio.Schema(
+                {
+                    probatio.Required(CONF_ENERGY, default=is_first): BooleanSelector(),
+                    probatio.Required(CONF_COSTS, default=is_first): BooleanSelector(),
+                }
+            )
         return self.async_show_form(step_id="finish", data_schema=schema, description_placeholders=self._summary)
 
     async def _async_title(self) -> str:

@@ -28,3 +28,7 @@ SHORTEST_INTERVAL: Final = 10
 """Seconds; a meter takes up to four to answer, and has its own network to serve."""
 UPDATE_INTERVAL: Final = timedelta(seconds=60)
 """Between two readings, if nobody has chosen otherwise."""
+CONF_COSTS = "costs"
+"""Which costs the Energy dashboard is to show as soon as there are any."""
+CONF_SPREAD_FIXED = "spread_fixed"
+"""Whether the hours of a billing period bear the fixed charges, too."""

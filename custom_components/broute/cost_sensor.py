@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, override
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING, Any, Final, override
 
 from homeassistant.components.sensor import (
     SensorDeviceClass,
@@ -16,12 +16,17 @@ from homeassistant.core import callback
 
 from .aiobroute import JST
 from .energy.accounts import YEN, Accounts, Figures
+from .energy.dashboard import COMPENSATION, COST
 from .entity import MeterEntity
 
 if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .coordinator import MeterConfigEntry, MeterCoordinator
+
+
+SHOWN: Final = Decimal("0.0001")
+"""Yen; the recorder adds up what the total shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,15 @@ def _peak(figures: Figures) -> Mapping[str, Any] | None:
     if figures.peak is None:
         return None
     return {"time": figures.peak.start.astimezone(JST).isoformat()}
+
+
+def _forecast(figures: Figures) -> Mapping[str, Any]:
+    """Return how it was made."""
+    return {
+        "method": "same_weekdays_of_four_weeks",
+        "end": figures.period.span.end.isoformat(),
+        "hours_estimated": figures.estimated / 2,
+    }
 
 
 def _yen(
@@ -79,7 +93,7 @@ COST_SENSORS: tuple[CostSensorDescription, ...] = (
         figure_fn=lambda figures: figures.energy,
         about_fn=_so_far,
     ),
-    _yen("bill_forecast", lambda figures: figures.forecast, lambda figures: {"hours_estimated": figures.estimated / 2}),
+    _yen("bill_forecast", lambda figures: figures.forecast, _forecast),
     CostSensorDescription(
         key="period_peak",
         translation_key="period_peak",
@@ -120,6 +134,19 @@ COST_SENSORS: tuple[CostSensorDescription, ...] = (
     ),
 )
 
+TOTALS: tuple[SensorEntityDescription, ...] = tuple(
+    SensorEntityDescription(
+        key=key,
+        translation_key=key,
+        device_class=SensorDeviceClass.MONETARY,
+        state_class=SensorStateClass.TOTAL,
+        native_unit_of_measurement=YEN,
+        suggested_display_precision=0,
+    )
+    for key in (COST, COMPENSATION)
+)
+"""For the Energy dashboard: all that is known, from the first half-hour with a plan on."""
+
 RUNNING_DEMAND = SensorEntityDescription(
     key="running_demand",
     translation_key="running_demand",
@@ -140,23 +167,25 @@ def add_cost_sensors(entry: MeterConfigEntry, async_add_entities: AddConfigEntry
         return
     async_add_entities([RunningDemandSensor(coordinator, RUNNING_DEMAND)])
     missing = list(COST_SENSORS)
+    totals = list(TOTALS)
 
     @callback
     def add() -> None:
         if accounts.figures is not None and missing:
             async_add_entities([CostSensor(coordinator, description) for description in missing])
             missing.clear()
+        if new := [description for description in totals if description.key in accounts.totals]:
+            totals[:] = [description for description in totals if description not in new]
+            async_add_entities([TotalSensor(coordinator, description) for description in new])
 
     entry.async_on_unload(accounts.async_add_listener(add))
     add()
 
 
-class CostSensor(MeterEntity, SensorEntity):
-    """A figure of the bill that runs; it is known without a connection."""
+class AccountsEntity(MeterEntity, SensorEntity):
+    """Something that the accounts say; it is known without a connection."""
 
-    entity_description: CostSensorDescription
-
-    def __init__(self, coordinator: MeterCoordinator, description: CostSensorDescription) -> None:
+    def __init__(self, coordinator: MeterCoordinator, description: SensorEntityDescription) -> None:
         """Show what the accounts say."""
         super().__init__(coordinator, description)
         self._accounts: Accounts = coordinator.accounts
@@ -166,6 +195,12 @@ class CostSensor(MeterEntity, SensorEntity):
         """Be told of new figures."""
         await super().async_added_to_hass()
         self.async_on_remove(self._accounts.async_add_listener(self.async_write_ha_state))
+
+
+class CostSensor(AccountsEntity):
+    """A figure of the bill that runs."""
+
+    entity_description: CostSensorDescription
 
     @property
     @override
@@ -183,6 +218,21 @@ class CostSensor(MeterEntity, SensorEntity):
     def extra_state_attributes(self) -> Mapping[str, Any] | None:
         figures = self._accounts.figures
         return None if figures is None else self.entity_description.about_fn(figures)
+
+
+class TotalSensor(AccountsEntity):
+    """What was paid, or brought in, since the first half-hour that is known."""
+
+    @property
+    @override
+    def available(self) -> bool:
+        return self.entity_description.key in self._accounts.totals
+
+    @property
+    @override
+    def native_value(self) -> Decimal | None:
+        total = self._accounts.totals.get(self.entity_description.key)
+        return None if total is None else total.quantize(SHOWN, ROUND_HALF_UP)
 
 
 class RunningDemandSensor(MeterEntity, SensorEntity):

@@ -7,8 +7,9 @@ from homeassistant.const import CONF_DEVICE, UnitOfTime
 from homeassistant.helpers.selector import BooleanSelector, NumberSelector, NumberSelectorConfig, NumberSelectorMode
 import probatio
 
-from .const import CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS
+from .const import CONF_COSTS, CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS, CONF_SPREAD_FIXED
 from .dongle.sharing import async_interval, async_sharers, async_shortest
+from .energy.dashboard import async_is_cost_wanted, async_is_shown, async_want_cost
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
@@ -28,16 +29,24 @@ class MeterOptionsFlow(OptionsFlowWithReload):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the form until it is filled in."""
-        if user_input is not None:
-            return self.async_create_entry(data={**user_input, CONF_INTERVAL: int(user_input[CONF_INTERVAL])})
         entry = self.config_entry
+        if user_input is not None:
+            options = {key: value for key, value in user_input.items() if key != CONF_COSTS}
+            if CONF_COSTS in user_input:
+                await async_want_cost(self.hass, entry, is_wanted=user_input[CONF_COSTS])
+            return self.async_create_entry(data={**options, CONF_INTERVAL: int(user_input[CONF_INTERVAL])})
         interval = int(async_interval(self.hass, entry).total_seconds())
         shortest = async_shortest(self.hass, entry)
         sharers = async_sharers(self.hass, entry.data[CONF_DEVICE])
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(
-                schema(interval, shortest), {**entry.options, CONF_INTERVAL: interval}
+                schema(interval, shortest, has_costs=await async_is_shown(self.hass, entry)),
+                {
+                    **entry.options,
+                    CONF_INTERVAL: interval,
+                    CONF_COSTS: await async_is_cost_wanted(self.hass, entry),
+                },
             ),
             description_placeholders={
                 "interval": str(interval),
@@ -49,8 +58,11 @@ class MeterOptionsFlow(OptionsFlowWithReload):
         )
 
 
-def schema(interval: int, shortest: int) -> probatio.Schema:
-    """Return what the form asks for."""
+def schema(interval: int, shortest: int, *, has_costs: bool) -> probatio.Schema:
+    """Return what the form asks for; about costs in the Energy dashboard only who is in it."""
+    costs: dict[probatio.Required, BooleanSelector] = {}
+    if has_costs:
+        costs[probatio.Required(CONF_COSTS, default=False)] = BooleanSelector()
     return probatio.Schema(
         {
             probatio.Required(CONF_INTERVAL, default=interval): NumberSelector(
@@ -64,6 +76,8 @@ def schema(interval: int, shortest: int) -> probatio.Schema:
             ),
             probatio.Required(CONF_NOTIFICATIONS, default=True): BooleanSelector(),
             probatio.Required(CONF_IMPORT_HISTORY, default=True): BooleanSelector(),
+            probatio.Required(CONF_SPREAD_FIXED, default=True): BooleanSelector(),
+            **costs,
         }
     )
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
     BooleanSelector,
     DateSelector,
+    EntitySelector,
+    EntitySelectorConfig,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -20,12 +23,13 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TimeSelector,
 )
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import probatio
 
 from .aiobroute import JST
 from .const import DOMAIN
-from .energy.dashboard import async_is_cost_shown, async_price, async_show_cost, has_dashboard
+from .energy.dashboard import async_is_cost_wanted, async_prices, async_want_cost, has_dashboard
 from .energy.ledger import ENERGY_OUT
 from .energy.plans import (
     AMPERE,
@@ -34,6 +38,7 @@ from .energy.plans import (
     DEMAND,
     ENERGIES,
     KVA,
+    MARKET,
     MINIMUM,
     MONTH,
     NONE,
@@ -43,12 +48,15 @@ from .energy.plans import (
     band_of,
     dates,
     lines,
+    market_of,
     number,
     numbers,
     plan_of,
     steps_of,
     table,
 )
+from .energy.price_history import NoPriceError, price_of
+from .energy.recorder import is_recorded
 from .energy.tariff import LEVIES, Bands, Days, InvalidPlanError, Rounding, stepped
 
 if TYPE_CHECKING:
@@ -72,6 +80,7 @@ BASIC_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 TEXT: Final = TextSelector()
 LINES: Final = TextSelector(TextSelectorConfig(multiline=True))
+PRICE_ENTITY: Final = EntitySelector(EntitySelectorConfig(domain=[SENSOR_DOMAIN, "number", "input_number"]))
 
 
 def _select(options: tuple[str, ...], key: str, *, multiple: bool = False) -> SelectSelector:
@@ -94,7 +103,17 @@ CONTRACT: Final = probatio.Schema(
         probatio.Optional("reading_dates"): LINES,
     }
 )
+STRUCTURED: Final = probatio.Schema({key: value for key, value in CONTRACT.schema.items() if key != "energy"})
+"""The same for a structure that says how the price is made."""
 PRICE: Final = probatio.Schema({probatio.Required("price"): TEXT})
+MARKETED: Final = probatio.Schema(
+    {
+        probatio.Required("price_entity"): PRICE_ENTITY,
+        probatio.Required("factor"): TEXT,
+        probatio.Required("loss"): TEXT,
+        probatio.Required("surcharge"): TEXT,
+    }
+)
 STEPPED: Final = probatio.Schema({probatio.Required("limits"): TEXT, probatio.Required("prices"): TEXT})
 BAND: Final = probatio.Schema(
     {
@@ -115,9 +134,12 @@ REST: Final = probatio.Schema(
         probatio.Optional("limits"): TEXT,
     }
 )
+FED_IN_BAND: Final = probatio.Schema({key: value for key, value in BAND.schema.items() if key != "limits"})
+FED_IN_REST: Final = probatio.Schema({key: value for key, value in REST.schema.items() if key != "limits"})
 ADJUSTMENTS: Final = probatio.Schema(
     {
         probatio.Optional("fuel"): LINES,
+        probatio.Optional("fuel_entity"): PRICE_ENTITY,
         probatio.Required("levies"): LINES,
         probatio.Optional("support"): LINES,
         probatio.Optional("discount"): TEXT,
@@ -126,7 +148,11 @@ ADJUSTMENTS: Final = probatio.Schema(
     }
 )
 FEED_IN: Final = probatio.Schema(
-    {probatio.Optional("feed_in"): TEXT, probatio.Optional("feed_in_until"): DateSelector()}
+    {
+        probatio.Optional("feed_in"): TEXT,
+        probatio.Required("is_feed_in_by_hours", default=False): BooleanSelector(),
+        probatio.Optional("feed_in_until"): DateSelector(),
+    }
 )
 DASHBOARD: Final = probatio.Schema({probatio.Required(CONF_IN_DASHBOARD, default=True): BooleanSelector()})
 
@@ -136,12 +162,12 @@ class _Form:
 
     def __init__(self, typed: Mapping[str, Any]) -> None:
         """Find nothing wrong yet."""
-        self._typed = typed
+        self.typed = typed
         self.errors: dict[str, str] = {}
 
     def read[T](self, field: str, read: Callable[[str], T], error: str) -> T | None:
         """Return what was typed into a field; `None` if it was left empty, or is wrong."""
-        text = self._typed.get(field)
+        text = self.typed.get(field)
         if not text:
             return None
         try:
@@ -166,11 +192,26 @@ class PlanFlow(ConfigSubentryFlow):
         """Begin with an empty page."""
         self._data: dict[str, Any] = {}
         self._before: Mapping[str, Any] = {}
+        self._structure: str | None = None
         self._bands: list[dict[str, Any]] = []
 
-    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Add a plan."""
-        return await self.async_step_contract(user_input)
+    async def async_step_user(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Add a plan: one of the structures that most homes have, or any."""
+        return self.async_show_menu(step_id="user", menu_options=["three_steps", "day_and_night", "other"])
+
+    async def async_step_three_steps(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Begin with steps and a basic charge by ampere."""
+        self._structure = STEPS
+        return await self.async_step_contract()
+
+    async def async_step_day_and_night(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Begin with a price for the night, and one for the day."""
+        self._structure = BANDS
+        return await self.async_step_contract()
+
+    async def async_step_other(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the kind of price, too."""
+        return await self.async_step_contract()
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Change a plan."""
@@ -183,7 +224,8 @@ class PlanFlow(ConfigSubentryFlow):
         if user_input is not None:
             form = _Form(user_input)
             self._data = {
-                **{key: user_input[key] for key in ("name", "valid_from", "energy", "basic")},
+                **{key: user_input[key] for key in ("name", "valid_from", "basic")},
+                "energy": self._structure or user_input["energy"],
                 "billing_day": int(user_input["billing_day"]),
                 "reading_dates": form.read("reading_dates", dates, "invalid_dates") or [],
             }
@@ -195,17 +237,17 @@ class PlanFlow(ConfigSubentryFlow):
         today: datetime = dt_util.utcnow().astimezone(JST)
         suggested = {
             "valid_from": today.date().replace(month=1, day=1).isoformat(),
+            "basic": NONE if self._structure is None else AMPERE,
             **self._before,
             "reading_dates": "\n".join(self._before.get("reading_dates", ())),
             **(user_input or {}),
         }
-        return self._show("contract", CONTRACT, suggested, errors)
+        return self._show("contract", CONTRACT if self._structure is None else STRUCTURED, suggested, errors)
 
     async def _async_step_energy(self) -> SubentryFlowResult:
-        if self._data["energy"] == BANDS:
-            self._bands = []
-            return await self.async_step_band()
-        return await (self.async_step_steps() if self._data["energy"] == STEPS else self.async_step_price())
+        self._bands = []
+        ask = {BANDS: self.async_step_band, STEPS: self.async_step_steps, MARKET: self.async_step_market}
+        return await ask.get(self._data["energy"], self.async_step_price)()
 
     async def async_step_price(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the only price."""
@@ -215,7 +257,7 @@ class PlanFlow(ConfigSubentryFlow):
             self._data["prices"] = [form.read("price", number, "invalid_number") or "0"]
             if not (errors := form.errors):
                 return await self.async_step_basic()
-        prices = self._before.get("prices") or [await async_price(self.hass, self._get_entry())]
+        prices = self._before.get("prices") or await async_prices(self.hass, self._get_entry())
         suggested = {"price": prices[0], **(user_input or {})}
         return self._show("price", PRICE, suggested, errors)
 
@@ -230,9 +272,61 @@ class PlanFlow(ConfigSubentryFlow):
         known = {key: ", ".join(self._before[key]) for key in ("limits", "prices") if self._before.get(key)}
         return self._show("steps", STEPPED, {"limits": "120, 300", **known, **(user_input or {})}, errors)
 
+    async def async_step_market(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask who tells the price of each half-hour, and what is made of it."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            form = _Form(user_input)
+            market = {
+                "price_entity": user_input["price_entity"],
+                "factor": form.read("factor", _positive, "invalid_number") or "1",
+                "loss": form.read("loss", _positive, "invalid_number") or "0",
+                "surcharge": form.read("surcharge", number, "invalid_number") or "0",
+            }
+            form.check("loss", lambda: market_of(market))
+            self._check_entity(form, "price_entity")
+            self._data |= market
+            if not (errors := form.errors):
+                return await self.async_step_basic()
+        known = {key: self._before[key] for key in _names(MARKETED) if key in self._before}
+        suggested = {"factor": "1", "loss": "0", "surcharge": "0", **known, **(user_input or {})}
+        return self._show("market", MARKETED, suggested, errors)
+
+    def _check_entity(self, form: _Form, field: str) -> None:
+        """Put at the field what is wrong with an entity that is to tell a price."""
+        entity_id = form.typed.get(field)
+        if not entity_id:
+            return
+        state = self.hass.states.get(entity_id)
+        try:
+            if state is None:
+                raise NoPriceError("price_unavailable")  # noqa: TRY301  # said at the field like all others
+            price_of(state.state, state.attributes.get(ATTR_UNIT_OF_MEASUREMENT))
+        except NoPriceError as err:
+            form.errors[field] = err.key
+            return
+        if not is_recorded(self.hass, entity_id):
+            form.errors[field] = "price_not_recorded"
+
     async def async_step_band(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the hours that have a price of their own."""
+        return await self._async_step_band("", user_input)
+
+    async def async_step_rest(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the price of all other hours."""
+        return await self._async_step_rest("", user_input)
+
+    async def async_step_feed_in_band(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the hours in which another price is paid for what is fed in."""
+        return await self._async_step_band("feed_in_", user_input)
+
+    async def async_step_feed_in_rest(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask what is paid in all other hours."""
+        return await self._async_step_rest("feed_in_", user_input)
+
+    async def _async_step_band(self, prefix: str, user_input: dict[str, Any] | None) -> SubentryFlowResult:
         errors: dict[str, str] = {}
+        schema = FED_IN_BAND if prefix else BAND
         if user_input is not None:
             limits, prices, errors = _steps(user_input)
             band = {key: user_input[key] for key in ("name", "begin", "end", "days", "months")}
@@ -244,17 +338,20 @@ class PlanFlow(ConfigSubentryFlow):
             form.check("begin", lambda: Bands((*(band_of(each) for each in [*self._bands, band]), rest)))
             if not errors:
                 self._bands.append(band)
-                return await (self.async_step_band() if user_input["is_more"] else self.async_step_rest())
-        known = [band for band in self._before.get("bands", ()) if "begin" in band]
+                step = self._async_step_band if user_input["is_more"] else self._async_step_rest
+                return await step(prefix, None)
+        known = [band for band in self._before.get(f"{prefix}bands", ()) if "begin" in band]
         place = len(self._bands)
-        suggested: dict[str, Any] = {"begin": "23:00:00", "end": "07:00:00"} if place == 0 else {}
+        suggested: dict[str, Any] = {}
+        if place == 0 and not prefix:
+            suggested = {"name": await self._async_text("night"), "begin": "23:00:00", "end": "07:00:00"}
         if place < len(known):
             suggested = {**_typed(known[place]), "is_more": place + 1 < len(known)}
-        return self._show("band", BAND, {**suggested, **(user_input or {})}, errors)
+        return self._show(f"{prefix}band", schema, {**suggested, **(user_input or {})}, errors)
 
-    async def async_step_rest(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Ask for the price of all other hours."""
+    async def _async_step_rest(self, prefix: str, user_input: dict[str, Any] | None) -> SubentryFlowResult:
         errors: dict[str, str] = {}
+        schema = FED_IN_REST if prefix else REST
         if user_input is not None:
             limits, prices, errors = _steps(user_input)
             band = {"name": user_input["name"], "limits": limits, "prices": prices}
@@ -262,10 +359,17 @@ class PlanFlow(ConfigSubentryFlow):
             form.errors = errors
             form.check("name", lambda: Bands(tuple(band_of(each) for each in [*self._bands, band])))
             if not errors:
-                self._data["bands"] = [*self._bands, band]
-                return await self.async_step_basic()
-        known = [_typed(band) for band in self._before.get("bands", ()) if "begin" not in band]
-        return self._show("rest", REST, {**(known[0] if known else {}), **(user_input or {})}, errors)
+                self._data[f"{prefix}bands"] = [*self._bands, band]
+                self._bands = []
+                return await (self._async_step_last() if prefix else self.async_step_basic())
+        known = [_typed(band) for band in self._before.get(f"{prefix}bands", ()) if "begin" not in band]
+        suggested = known[0] if known else {"name": await self._async_text("day")}
+        return self._show(f"{prefix}rest", schema, {**suggested, **(user_input or {})}, errors)
+
+    async def _async_text(self, key: str) -> str:
+        """Return what something is called in the language of the installation."""
+        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+        return texts[f"component.{DOMAIN}.common.{key}"]
 
     async def async_step_basic(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the basic charge."""
@@ -300,16 +404,19 @@ class PlanFlow(ConfigSubentryFlow):
                 "levies": form.read("levies", _by_year, "invalid_years") or {},
                 "support": form.read("support", _by_month, "invalid_months") or {},
                 "discount": form.read("discount", number, "invalid_number") or "0",
+                "fuel_entity": user_input.get("fuel_entity") or "",
                 **{key: user_input[key] for key in ("total_rounding", "levy_rounding")},
             }
+            self._check_entity(form, "fuel_entity")
             if not (errors := form.errors):
-                return await (self.async_step_feed_in() if self._has_export() else self.async_step_dashboard())
+                return await (self.async_step_feed_in() if self._has_export() else self._async_step_last())
         newest = sorted(LEVIES)[-LEVIES_SHOWN:]
         suggested = {
             **{key: self._before[key] for key in ("discount", "total_rounding", "levy_rounding") if self._before},
             "fuel": lines(self._before.get("fuel", {})),
             "levies": lines(self._before.get("levies", {str(year): str(LEVIES[year]) for year in newest})),
             "support": lines(self._before.get("support", {})),
+            **({"fuel_entity": self._before["fuel_entity"]} if self._before.get("fuel_entity") else {}),
             **(user_input or {}),
         }
         return self._show("adjustments", ADJUSTMENTS, suggested, errors)
@@ -322,19 +429,27 @@ class PlanFlow(ConfigSubentryFlow):
             self._data["feed_in"] = form.read("feed_in", number, "invalid_number")
             self._data["feed_in_until"] = user_input.get("feed_in_until")
             if not (errors := form.errors):
-                return await self.async_step_dashboard()
+                is_by_hours = user_input["is_feed_in_by_hours"]
+                return await (self.async_step_feed_in_band() if is_by_hours else self._async_step_last())
         known = {key: self._before[key] for key in ("feed_in", "feed_in_until") if self._before.get(key) is not None}
+        known["is_feed_in_by_hours"] = bool(self._before.get("feed_in_bands"))
         return self._show("feed_in", FEED_IN, {**known, **(user_input or {})}, errors)
+
+    async def _async_step_last(self) -> SubentryFlowResult:
+        """Offer the Energy dashboard, where there is one."""
+        return await (self.async_step_dashboard() if has_dashboard(self.hass) else self._async_finish())
 
     async def async_step_dashboard(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask whether the Energy dashboard is to show the costs."""
-        entry = self._get_entry()
-        if user_input is None and has_dashboard(self.hass):
-            is_shown = not self._plans() or await async_is_cost_shown(self.hass, entry)
+        if user_input is None:
+            is_shown = not self._plans() or await async_is_cost_wanted(self.hass, self._get_entry())
             return self._show("dashboard", DASHBOARD, {CONF_IN_DASHBOARD: is_shown}, {})
+        await async_want_cost(self.hass, self._get_entry(), is_wanted=user_input[CONF_IN_DASHBOARD])
+        return await self._async_finish()
+
+    async def _async_finish(self) -> SubentryFlowResult:
+        entry = self._get_entry()
         plan_of(self._data)
-        if user_input is not None:
-            await async_show_cost(self.hass, entry, is_shown=user_input[CONF_IN_DASHBOARD])
         title = f"{self._data['name']} ({self._data['valid_from']})"
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(entry, self._get_reconfigure_subentry(), title=title, data=self._data)
@@ -387,6 +502,10 @@ def _steps(typed: Mapping[str, Any]) -> tuple[list[str], list[str], dict[str, st
 def _typed(band: Mapping[str, Any]) -> dict[str, Any]:
     """Return a band as it was typed."""
     return {**band, "limits": ", ".join(band["limits"]), "prices": ", ".join(band["prices"])}
+
+
+def _names(schema: probatio.Schema) -> list[str]:
+    return [str(key) for key in schema.schema]
 
 
 def _positive(text: str) -> str:

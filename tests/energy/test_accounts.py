@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 HALF_HOUR = timedelta(minutes=30)
 
 
-def statistic(home: Installation, kind: str) -> str:
-    return f"broute:{home.entry.entry_id.lower()}_{kind}"
+def statistic(kind: str) -> str:
+    return f"sensor.smart_meter_{kind}"
 
 
 def true_energy(
@@ -58,7 +58,7 @@ async def assert_costs_true(home: Installation, sim: SimulatedPort, *, hours_sho
     """Hold all bars of costs to the meter and the plans."""
     contract = contract_of(home.entry)
     assert contract is not None
-    shown = await bars(home.hass, statistic(home, "cost"), START - 120 * DAY)
+    shown = await bars(home.hass, statistic("cost"), START - 120 * DAY)
     assert len(shown) >= hours_shown
     assert max(shown) - min(shown) == HOUR * (len(shown) - 1), "there are holes"
     usage = true_usage(sim, shown)
@@ -97,7 +97,7 @@ def test_costs_of_a_new_plan_reach_back_to_the_first_half_hour(tmp_path: Path) -
                 assert len(inside) == period.span.days * 24
                 assert abs(sum(inside) - bill(contract, usage, period).total) < 2
             # What was fed in, too.
-            brought = await bars(home.hass, statistic(home, "compensation"), START - 120 * DAY)
+            brought = await bars(home.hass, statistic("compensation"), START - 120 * DAY)
             wanted = hours(returns(contract, usage, min(shown), max(shown)))
             assert all(
                 abs(yen - (wanted.get(hour.astimezone(UTC)) or yen)) < Decimal("0.0005")
@@ -220,7 +220,7 @@ def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: py
             home.hass.config_entries.async_update_subentry(home.entry, subentry, data=future)
             await asyncio.sleep(3 * MINUTE)
             assert state(home.hass, sensor) == "unavailable"
-            assert not any((await bars(home.hass, statistic(home, "cost"), START - 120 * DAY)).values())
+            assert not any((await bars(home.hass, statistic("cost"), START - 120 * DAY)).values())
             home.hass.config_entries.async_remove_subentry(home.entry, number)
             await asyncio.sleep(2 * MINUTE)
             assert home.entry.runtime_data.accounts.figures is None

@@ -246,7 +246,7 @@ def slow_parts(plan: Plan, usage: Usage, span: Span) -> dict[datetime, Decimal |
 
 def slow_price(plan: Plan, usage: Usage, start: datetime, name: str, used: Decimal) -> Decimal | None:
     if isinstance(plan.energy, Market):
-        price = usage.prices.get(start)
+        price = usage.prices[""].get(start)
         return None if price is None else plan.energy.price(price)
     band = next(band for band in plan.energy.bands if band.name == name)
     return next(step.price for step in band.steps if step.limit is None or used < step.limit)
@@ -305,7 +305,7 @@ def usages(draw: st.DrawFn, *, holes: bool = True) -> Usage:
     starts = half_hours(date(2026, 3, 25), date(2026, 6, 5))
     return Usage(
         taken={start: None if chance.random() < lost else Decimal(chance.randint(0, most)) / 10 for start in starts},
-        prices={start: Decimal(chance.randint(-1, 4000)) / 100 for start in starts if chance.random() >= lost},
+        prices={"": {start: Decimal(chance.randint(-1, 4000)) / 100 for start in starts if chance.random() >= lost}},
         holidays={date(2026, 4, 29), date(2026, 5, 4)},
     )
 
@@ -403,7 +403,8 @@ def test_what_has_no_price_is_never_priced_with_that_of_another_hour() -> None:
     (period,) = periods(contract, APRIL, MAY)
     starts = half_hours(APRIL, MAY)
     usage = Usage(
-        taken={starts[0]: Decimal(1), starts[1]: Decimal(1), starts[2]: Decimal(0)}, prices={starts[0]: Decimal(12)}
+        taken={starts[0]: Decimal(1), starts[1]: Decimal(1), starts[2]: Decimal(0)},
+        prices={"": {starts[0]: Decimal(12)}},
     )
     each = list(costs(contract, usage, period))
     # What was not used costs nothing at whatever price.
@@ -639,7 +640,7 @@ def test_the_forecast_of_a_market_takes_its_prices_from_the_same_weeks() -> None
     contract = Contract((Plan(valid_from=LONG_AGO, energy=Market(), levies=FREE),))
     (period,) = periods(contract, APRIL, MAY)
     starts = half_hours(MARCH, date(2026, 4, 20))
-    usage = Usage(taken=dict.fromkeys(starts, Decimal(1)), prices=dict.fromkeys(starts, Decimal(12)))
+    usage = Usage(taken=dict.fromkeys(starts, Decimal(1)), prices={"": dict.fromkeys(starts, Decimal(12))})
     assert forecast(contract, usage, period, midnight(date(2026, 4, 20))).total == 1440 * 12
 
 

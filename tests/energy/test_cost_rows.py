@@ -25,7 +25,7 @@ from ..recorder import bars
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
-STATISTIC = "broute:a_cost"
+STATISTIC = "sensor.a_cost"
 BEGIN = 1_750_000_000 // CHUNK * CHUNK
 YEN = 1_000_000
 
@@ -57,10 +57,12 @@ def test_what_is_not_known_bears_its_share_only() -> None:
     begin = period.span.start_time
     half_hour = timedelta(minutes=30)
     usage = Usage(taken={begin: Decimal(1), begin + half_hour: Decimal(2), begin + 2 * half_hour: Decimal(3)})
-    found = piece_of_costs(contract, usage, period, (begin, begin + 4 * half_hour))
+    found = piece_of_costs(contract, usage, period, (begin, begin + 4 * half_hour), is_spread=True)
     assert list(found.starts) == [int(begin.timestamp()), int(begin.timestamp()) + HOUR]
     assert list(found.sums) == [92 * YEN, (92 + 90 + 2) * YEN]
-    assert not piece_of_returns(contract, usage, period, (begin, begin + half_hour)).starts
+    bare = piece_of_costs(contract, usage, period, (begin, begin + 4 * half_hour), is_spread=False)
+    assert list(bare.sums) == [90 * YEN, 180 * YEN]
+    assert not piece_of_returns(contract, usage, period, (begin, begin + half_hour), is_spread=True).starts
     assert not has_demand_charge(contract)
     assert has_demand_charge(
         Contract((Plan(valid_from=plan.valid_from, energy=plan.energy, basic=DemandCharge(Decimal(300))),))
@@ -74,7 +76,7 @@ async def shown(hass: HomeAssistant) -> list[Decimal]:
 
 @pytest.mark.usefixtures("recorder_mock")
 async def test_only_what_differs_is_written(hass: HomeAssistant) -> None:
-    rows = CostRows(hass, STATISTIC, "cost", "JPY")
+    rows = CostRows(hass, STATISTIC, "JPY")
     await rows.async_reconcile([piece(*range(300))])
     assert rows.written == 300
     await rows.async_reconcile([piece(*range(300))])
@@ -89,7 +91,7 @@ async def test_only_what_differs_is_written(hass: HomeAssistant) -> None:
 
 @pytest.mark.usefixtures("recorder_mock")
 async def test_rows_that_nobody_wants_any_more_have_no_bar(hass: HomeAssistant) -> None:
-    rows = CostRows(hass, STATISTIC, "cost", "JPY")
+    rows = CostRows(hass, STATISTIC, "JPY")
     await rows.async_reconcile([piece(*[7] * 300)])
     await rows.async_reconcile([piece(*[7] * 100)])
     assert rows.written == 500

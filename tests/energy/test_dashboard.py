@@ -11,7 +11,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from ..home import CREDENTIALS, DOMAIN, MAC, entry_of, set_up
-from ..plans import ONE_PRICE, begin, fill_in, submit
+from ..plans import ONE_PRICE, fill_in
 from ..simulator import scenarios
 from ..simulator.scenarios import Scenario
 from ..simulator.transport import simulated_port
@@ -120,7 +120,7 @@ async def test_a_meter_is_added_to_an_empty_dashboard(
     hass.config.language = language
     await dashboard(hass)
     flow = await last_form(hass, sim)
-    assert offered(flow) == {"energy": True}
+    assert offered(flow) == {"energy": True, "costs": True}
     await finish(hass, flow)
     assert await shown(hass) == [meter_of(hass)]
     assert entity(hass, "energy_in") == entity_id
@@ -130,7 +130,7 @@ async def test_what_is_there_stays_as_it_is(hass: HomeAssistant, sim: SimulatedP
     await dashboard(hass, GRID, SOLAR)
     flow = await last_form(hass, sim)
     # It may be the same electricity.
-    assert offered(flow) == {"energy": False}
+    assert offered(flow) == {"energy": False, "costs": False}
     await finish(hass, flow, energy=True)
     assert await shown(hass) == [GRID, SOLAR, meter_of(hass)]
     manager = await async_get_manager(hass)
@@ -140,7 +140,7 @@ async def test_what_is_there_stays_as_it_is(hass: HomeAssistant, sim: SimulatedP
 
 async def test_solar_cells_alone_are_no_grid(hass: HomeAssistant, sim: SimulatedPort) -> None:
     await dashboard(hass, SOLAR)
-    assert offered(await last_form(hass, sim)) == {"energy": True}
+    assert offered(await last_form(hass, sim)) == {"energy": True, "costs": True}
 
 
 async def test_nothing_is_added_if_nobody_wishes(hass: HomeAssistant, sim: SimulatedPort) -> None:
@@ -225,46 +225,21 @@ async def test_a_meter_that_has_lost_its_unit_keeps_the_wish(hass: HomeAssistant
         assert await shown(hass) == []
 
 
-async def test_the_energy_dashboard_shows_the_costs_and_gets_its_price_back(
-    hass: HomeAssistant, sim: SimulatedPort
-) -> None:
+async def test_the_last_step_of_the_set_up_asks_for_costs(hass: HomeAssistant, sim: SimulatedPort) -> None:
+    await dashboard(hass)
+    await finish(hass, await last_form(hass, sim), energy=True, costs=True)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    assert await shown(hass) == [meter_of(hass)], "there is no plan yet"
+    assert entry.data["costs"] == ["cost", "compensation"]
+
+
+async def test_who_is_not_in_the_dashboard_is_not_asked_for_costs(hass: HomeAssistant, sim: SimulatedPort) -> None:
     entry = entry_of(sim)
     await set_up(hass, entry)
-    source: Any = {
-        "type": "grid",
-        "stat_energy_from": "sensor.smart_meter_energy_import",
-        "stat_energy_to": "sensor.smart_meter_energy_export",
-        "stat_cost": None,
-        "entity_energy_price": None,
-        "number_energy_price": 31.5,
-        "stat_compensation": None,
-        "entity_energy_price_export": "sensor.price",
-        "number_energy_price_export": None,
-        "cost_adjustment_day": 0,
-    }
-    other: Any = {**source, "stat_energy_from": "sensor.other", "stat_energy_to": None}
-    await dashboard(hass, other, source)
-    flow = await submit(hass, await begin(hass, entry), ONE_PRICE["contract"])
-    # The price that was there becomes that of the first plan.
+    await dashboard(hass, SOLAR)
+    flow = await hass.config_entries.options.async_init(entry.entry_id)
     assert flow["data_schema"] is not None
-    (price,) = flow["data_schema"].schema
-    assert price.description["suggested_value"] == "31.5"
-    await fill_in(hass, entry, ONE_PRICE)
-    first, ours = await shown(hass)
-    assert first == other
-    name = f"broute:{entry.entry_id.lower()}"
-    assert ours == {
-        **source,
-        "stat_cost": f"{name}_cost",
-        "stat_compensation": f"{name}_compensation",
-        "number_energy_price": None,
-        "entity_energy_price_export": None,
-    }
-    (subentry,) = entry.subentries
-    await fill_in(hass, entry, ONE_PRICE, subentry)
-    assert await shown(hass) == [other, ours]
-    await fill_in(hass, entry, {**ONE_PRICE, "dashboard": {"in_dashboard": False}}, subentry)
-    assert await shown(hass) == [other, source]
+    assert "costs" not in {str(key) for key in flow["data_schema"].schema}
 
 
 async def test_costs_are_shown_nowhere_without_a_place_for_them(hass: HomeAssistant, sim: SimulatedPort) -> None:

@@ -1,7 +1,7 @@
 """What the meter's half-hours cost by the plans of an entry: figures for sensors, and statistics of each hour.
 
-The statistics are ours alone, beside those of the energy: no recorder counts them on, so that every row can be made
-true at any time, also for hours before the set-up, and after a plan was changed.
+The sensors show the sum of all that is known, so every row of their statistics can be made true at any time, also for
+hours before the set-up, and after a plan was changed: the recorder only goes on from there.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 import logging
 from typing import TYPE_CHECKING, Final, override
 
@@ -16,11 +17,10 @@ from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.event import async_call_later
-from homeassistant.helpers.translation import async_get_cached_translations
 from homeassistant.util import dt as dt_util
 
 from ..aiobroute import JST
-from ..const import DOMAIN
+from ..const import CONF_COSTS, CONF_SPREAD_FIXED
 from .bill import (
     Comparison,
     HalfHours,
@@ -34,15 +34,18 @@ from .bill import (
     demands,
     forecast,
     periods,
+    returns,
 )
 from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
-from .dashboard import COMPENSATION, COST, cost_statistic_id
+from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, async_take_price, cost_entity_id
 from .demand import Peak, RunningDemand, half_hour, peak
 from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO
 from .plans import contract_of
-from .recorder import RecorderUnavailableError, has_recorder
+from .price_history import price_of_state
+from .prices import KeptPrices
+from .recorder import RecorderUnavailableError, has_recorder, is_recorded
 from .statistics import energies
-from .tariff import Contract, InvalidPlanError, midnight
+from .tariff import ZERO, Contract, InvalidPlanError, Market, midnight
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -69,15 +72,17 @@ REST: Final = 20.0
 PIECE: Final = 5 * int(DAY.total_seconds())
 """Seconds of the ledger that are taken at a time: a few milliseconds."""
 
+LATEST: Final = 4
+"""Half-hours back to the last counter that is known; what flowed since is spread over them for the moment."""
+
 PIECE_OF_ENERGY: Final = Decimal("0.001")
 """kWh; so little hardly ever crosses a step."""
 
 KINDS: Final = {COST: ENERGY_IN, COMPENSATION: ENERGY_OUT}
 
 type Version = tuple[tuple[tuple[str, str, int], ...], tuple[object, ...]]
-type Derive = Callable[[Contract, Usage, Period, Known], Piece]
 
-DERIVED: Final[Mapping[str, Derive]] = {COST: piece_of_costs, COMPENSATION: piece_of_returns}
+DERIVED: Final = {COST: piece_of_costs, COMPENSATION: piece_of_returns}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +143,8 @@ class Accounts:
     history: Backfill
     contract: Contract | None = None
     figures: Figures | None = None
+    totals: Mapping[str, Decimal] = field(default_factory=dict)
+    """Yen of all that is known, by what they are: cost or compensation."""
     running: RunningDemand | None = None
     """The running half-hour."""
     is_right: bool = False
@@ -148,17 +155,23 @@ class Accounts:
     _task: asyncio.Task[None] | None = None
     _cancel_rest: CALLBACK_TYPE | None = None
     _known: dict[str, dict[int, int]] = field(default_factory=lambda: {key: {} for key in KINDS.values()})
+    _prices: KeptPrices = field(init=False)
+    _holidays: Container[date] | None = None
     _version: Version | None = None
     _readings: int = 0
     _figured: tuple[object, ...] = ()
     _written: tuple[object, ...] = ()
-    _seen: Version | None = None
+    _seen: tuple[object, ...] = ()
     _changes: dict[str, int] = field(default_factory=dict)
     """How often each month of the ledger has changed."""
     _derived_by: Contract | None = None
     _derived: dict[tuple[str, Period], tuple[object, Piece]] = field(default_factory=dict)
     _rows: dict[str, CostRows] = field(default_factory=dict)
     _listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Keep prices beside the ledger."""
+        self._prices = KeptPrices(self.hass, self.entry.entry_id)
 
     @callback
     def async_start(self) -> None:
@@ -185,9 +198,17 @@ class Accounts:
         first = max(first, end - A_YEAR_BACK)
         if first >= end:
             return None
-        job = self.hass.async_add_executor_job
-        usage = Usage(taken=KnownEnergies(self._known[ENERGY_IN]), holidays=await job(holidays_of_japan))
-        return first, end - DAY, await job(compare, contract.plans, usage, first, end)
+        usage = await self.async_usage()
+        return first, end - DAY, await self.hass.async_add_executor_job(compare, contract.plans, usage, first, end)
+
+    async def async_usage(self) -> Usage:
+        """Return what is known of half-hours at present."""
+        if self._holidays is None:
+            self._holidays = await self.hass.async_add_executor_job(holidays_of_japan)
+        await self._prices.async_load()
+        taken, fed = (KnownEnergies(self._known[key]) for key in (ENERGY_IN, ENERGY_OUT))
+        prices = {entity: KnownEnergies(known) for entity, known in self._prices.known.items()}
+        return Usage(taken=taken, fed=fed, prices=prices, holidays=self._holidays)
 
     @callback
     def async_add_listener(self, told: Callable[[], None]) -> CALLBACK_TYPE:
@@ -197,7 +218,9 @@ class Accounts:
 
     @callback
     def _entry_changed(self, _: ConfigEntryChange, entry: ConfigEntry) -> None:
-        if entry.entry_id == self.entry.entry_id and self._take_plans():
+        if entry.entry_id != self.entry.entry_id:
+            return
+        if self._take_plans() or entry.data.get(CONF_COSTS):
             self._stop_resting()
             self._is_hurried = self._task is not None
             self._want()
@@ -225,7 +248,8 @@ class Accounts:
     @callback
     def _want(self) -> None:
         """Look as soon as the last look is over and some time has passed; without plans there is nothing to see."""
-        if self.contract is None and self.figures is None and self._task is None:
+        is_asked = self.contract is not None or self.figures is not None or self.entry.data.get(CONF_COSTS)
+        if not is_asked and self._task is None:
             return
         self._is_wanted = True
         if self._task is None and self._cancel_rest is None:
@@ -259,7 +283,9 @@ class Accounts:
     async def _async_look(self) -> None:
         try:
             await self.history.async_load()
+            await async_take_price(self.hass, self.entry)
             await self._async_account()
+            await async_show_cost_if_wanted(self.hass, self.entry)
         except RecorderUnavailableError as err:
             _LOGGER.debug("The costs wait: %s", err)
         except Exception:
@@ -273,36 +299,94 @@ class Accounts:
     async def _async_account(self) -> None:
         contract, now = self.contract, dt_util.utcnow()
         if contract is None:
-            self.figures, self._figured, self._written = None, (), ()
+            self.figures, self.totals, self._figured, self._written = None, {}, (), ()
             return
         await self._async_take_ledger()
-        taken, fed = (KnownEnergies(self._known[key]) for key in (ENERGY_IN, ENERGY_OUT))
-        job = self.hass.async_add_executor_job
-        usage = Usage(taken=taken, fed=fed, holidays=await job(holidays_of_japan))
-        running = replace(usage, taken=Overlaid(self._running_energy(now), taken))
-        looked = (contract, self._version, half_hour(now))
-        before = self.figures if looked == self._figured else None
-        self.figures = await job(_figures, contract, running, now, before)
-        self._figured = looked
+        await self._async_take_prices(contract, now)
+        usage = await self.async_usage()
+        pieces = {kind: await self._async_pieces(kind, contract, usage) for kind in DERIVED}
+        await self._async_figure(contract, usage, pieces, now)
+        version = (contract, self._version, sum(self._prices.changes.values()))
         # While the history is being read, the sums of all later hours change again and again: it is waited for.
-        is_settled, self._seen = self._seen == self._version, self._version
-        if self._written == looked[:2] or not has_recorder(self.hass):
+        is_settled, self._seen = self._seen == version, version
+        if self._written == version or not has_recorder(self.hass):
             return
         self._is_wanted = True
         if not is_settled:
             return
         self.is_right = False
-        await self._async_write(contract, usage)
-        self._written, self._is_wanted = looked[:2], False
+        if await self._async_write(pieces):
+            self._written, self._is_wanted, self.is_right = version, False, True
 
-    def _running_energy(self, now: datetime) -> HalfHours:
-        """Return what was used since the last half-hour, as far as the counter tells."""
+    async def _async_figure(
+        self, contract: Contract, usage: Usage, pieces: Mapping[str, list[tuple[Period, Piece]]], now: datetime
+    ) -> None:
+        """Work out what is shown at present."""
         start = half_hour(now)
-        counter = self.source.data.energy_in
-        base = self.history.ledger.energy(ENERGY_IN, int(start.timestamp()))
-        if counter is None or base is None or counter < base:
+        taken, fed = (self._since_known(key, now) for key in (ENERGY_IN, ENERGY_OUT))
+        prices = {
+            entity: Overlaid({start: price}, usage.prices.get(entity, {}))
+            for entity in entities_of(contract)
+            if (price := price_of_state(self.hass.states.get(entity))) is not None
+        }
+        live = replace(
+            usage,
+            taken=Overlaid(taken, usage.taken),
+            fed=Overlaid(fed, usage.fed),
+            prices={**usage.prices, **prices},
+        )
+        looked = (contract, self._version, start, tuple(sorted(self._prices.changes.items())))
+        before = self.figures if looked == self._figured else None
+        job = self.hass.async_add_executor_job
+        self.figures = await job(_figures, contract, live, now, before)
+        self._figured = looked
+        if self.figures is None:
+            self.totals = {}
+            return
+        period, totals = self.figures.period, {}
+        for kind, key in KINDS.items():
+            base = sum(piece.total for other, piece in pieces[kind] if other.span.first < period.span.first)
+            is_there = kind == COST or any(plan.feed_in is not None for plan in contract.plans)
+            if is_there and (known := self._span(key)) is not None:
+                since = max(period.span.start_time, known[0])
+                so_far = await job(_SO_FAR[kind], contract, live, period, since, now, self._is_spread)
+                totals[kind] = Decimal(base) / MICRO + so_far
+        self.totals = totals
+
+    @property
+    def _is_spread(self) -> bool:
+        return bool(self.entry.options.get(CONF_SPREAD_FIXED, True))
+
+    async def _async_take_prices(self, contract: Contract, now: datetime) -> None:
+        """Take what entities have told of the half-hours that the ledger knows."""
+        entities = entities_of(contract)
+        await self._prices.async_load()
+        known = self._span(ENERGY_IN)
+        if not entities or known is None or not has_recorder(self.hass):
+            return
+        first = max(known[0], midnight(contract.plans[0].valid_from))
+        await self._prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
+
+    def _since_known(self, key: str, now: datetime) -> HalfHours:
+        """Return what flowed since the last counter that is known, as far as the reading tells; evenly spread."""
+        counter, ledger = getattr(self.source.data, key), self.history.ledger
+        if counter is None or not ledger.tenures:
             return {}
-        return {start: counter - base}
+        start = half_hour(now)
+        for number in range(LATEST):
+            begin = start - number * HALF_HOUR
+            base = ledger.energy(key, int(begin.timestamp()))
+            if base is None:
+                continue
+            if counter < base:
+                return {}
+            whole, found, total = Decimal((now - begin) / timedelta(seconds=1)), {}, counter - base
+            for each in range(number):
+                share = total * int(HALF_HOUR_SECONDS) / whole
+                found[begin + each * HALF_HOUR] = share.quantize(PIECE_OF_ENERGY)
+            found[start] = total - sum(found.values(), ZERO)
+            return found
+        return {}
 
     async def _async_take_ledger(self) -> None:
         """Take what is new in the ledger, a month at a time."""
@@ -330,41 +414,44 @@ class Accounts:
             self._changes[name] = self._changes.get(name, 0) + 1
         self._version = version
 
-    async def _async_write(self, contract: Contract, usage: Usage) -> None:
-        """Work out what has changed, and let the recorder have it.
+    async def _async_write(self, pieces: Mapping[str, list[tuple[Period, Piece]]]) -> bool:
+        """Let the recorder have what has changed; return whether each kind has a sensor by now.
 
         Raises:
             RecorderUnavailableError: it cannot be asked at present.
 
         """
-        for kind, derive in DERIVED.items():
-            if kind not in self._rows:
-                statistic_id = cost_statistic_id(self.entry, kind)
-                self._rows[kind] = CostRows(self.hass, statistic_id, self._name(kind), YEN)
-            known = self._span(KINDS[kind])
-            pieces = [] if known is None else await self._async_pieces(kind, derive, contract, usage, known)
-            await self._rows[kind].async_reconcile(pieces)
-        self.is_right = True
+        is_all = True
+        for kind in KINDS:
+            statistic_id = cost_entity_id(self.hass, self.entry, kind)
+            if statistic_id is None:
+                is_all = is_all and kind not in self.totals
+            elif is_recorded(self.hass, statistic_id):
+                if kind not in self._rows or self._rows[kind].statistic_id != statistic_id:
+                    self._rows[kind] = CostRows(self.hass, statistic_id, YEN)
+                await self._rows[kind].async_reconcile([piece for _, piece in pieces[kind]])
+        return is_all
 
-    async def _async_pieces(
-        self, kind: str, derive: Derive, contract: Contract, usage: Usage, known: Known
-    ) -> list[Piece]:
+    async def _async_pieces(self, kind: str, contract: Contract, usage: Usage) -> list[tuple[Period, Piece]]:
         """Return the rows of all bills; those that nothing has changed of are known from the last time."""
         if self._derived_by is not contract:
             self._derived.clear()
             self._derived_by = contract
+        if (known := self._span(KINDS[kind])) is None:
+            return []
         first, last = (at.astimezone(JST).date() for at in known)
         back = A_YEAR if has_demand_charge(contract) else DAY
+        derive, job = partial(DERIVED[kind], is_spread=self._is_spread), self.hass.async_add_executor_job
         pieces = []
-        for period in periods(contract, first, last + DAY):
+        for period in await job(periods, contract, first, last + DAY):
             limits = max(known[0], period.span.start_time), min(known[1], period.span.end_time)
             months = _months(period.span.first - back, period.span.end)
-            about = (*limits, [self._changes.get(name, 0) for name in months])
+            changes = [(self._changes.get(name, 0), self._prices.changes.get(name, 0)) for name in months]
             before, piece = self._derived.get((kind, period), (None, EMPTY))
-            if before != about:
-                piece = await self.hass.async_add_executor_job(derive, contract, usage, period, known)
-                self._derived[kind, period] = (about, piece)
-            pieces.append(piece)
+            if before != (*limits, changes):
+                piece = await job(derive, contract, usage, period, known)
+                self._derived[kind, period] = ((*limits, changes), piece)
+            pieces.append((period, piece))
         return pieces
 
     def _span(self, key: str) -> Known | None:
@@ -374,11 +461,11 @@ class Accounts:
             return None
         return datetime.fromtimestamp(min(known), UTC), datetime.fromtimestamp(max(known), UTC) + HALF_HOUR
 
-    def _name(self, kind: str) -> str:
-        """Return what a statistic is called."""
-        # Home Assistant has read them for the names of the sensors.
-        texts = async_get_cached_translations(self.hass, self.hass.config.language, "common", DOMAIN)
-        return f"{self.entry.title}: {texts[f'component.{DOMAIN}.common.{kind}']}"
+
+def entities_of(contract: Contract) -> set[str]:
+    """Return who tells prices."""
+    markets = {plan.energy.entity for plan in contract.plans if isinstance(plan.energy, Market)}
+    return {*markets, *(plan.fuel_entity for plan in contract.plans)} - {""}
 
 
 def holidays_of_japan() -> Container[date]:
@@ -420,6 +507,34 @@ def _figures(contract: Contract, usage: Usage, now: datetime, before: Figures | 
             price=_price(contract, usage, period, now),
         )
     return replace(before, cost=so_far.yen, energy=so_far.energy, today_cost=this_day.yen, today_energy=this_day.energy)
+
+
+def _cost_so_far(
+    contract: Contract,
+    usage: Usage,
+    period: Period,
+    since: datetime,
+    now: datetime,
+    is_spread: bool,  # noqa: FBT001  # called by a thread
+) -> Decimal:
+    """Return yen of a bill between two times."""
+    half_hours = (cost for cost in costs(contract, usage, period) if since <= cost.start <= now)
+    return add_up(half_hours, with_fixed=is_spread).yen
+
+
+def _return_so_far(
+    contract: Contract,
+    usage: Usage,
+    _: Period,
+    since: datetime,
+    now: datetime,
+    is_spread: bool,  # noqa: FBT001  # called by a thread
+) -> Decimal:
+    """Return yen that are brought in between two times."""
+    return add_up(returns(contract, usage, since, now), with_fixed=is_spread).yen
+
+
+_SO_FAR: Final = {COST: _cost_so_far, COMPENSATION: _return_so_far}
 
 
 def _total(contract: Contract, usage: Usage, period: Period) -> Decimal | None:

@@ -146,6 +146,8 @@ class Backfill:
 
     async def async_load(self) -> None:
         """Read the ledger; once, by whoever needs it first."""
+        if self._is_loaded:  # While the meter's memory is read, the lock is taken for minutes.
+            return
         async with self._lock:
             if self._is_loaded:
                 return

@@ -73,8 +73,8 @@ class Usage:
     """From the grid."""
     fed: HalfHours = field(default_factory=dict)
     """Into the grid."""
-    prices: Mapping[datetime, Decimal] = field(default_factory=dict)
-    """Yen per kWh at the market, by the start of the half-hour; what is missing has no price."""
+    prices: Mapping[str, HalfHours] = field(default_factory=dict)
+    """Yen per kWh by who tells them, and by the start of the half-hour; what is missing has no price."""
     holidays: Container[date] = ()
     """Public holidays."""
 
@@ -203,7 +203,8 @@ class _Rates:
 
     plan: Plan
     fixed: Parts
-    fuel: Decimal
+    fuel: Decimal | None
+    """`None` if who tells it has not told it."""
     levy: Decimal
     support: Decimal
     included: Decimal
@@ -299,7 +300,7 @@ class _Counting:
         charged = energy - free
         source = rates.plan.energy
         if isinstance(source, Market):
-            price = self.usage.prices.get(start)
+            price = self.usage.prices.get(source.entity, {}).get(start)
             if price is None and charged:
                 return None
             yen = ZERO if price is None else source.price(price) * charged
@@ -308,7 +309,10 @@ class _Counting:
             before = self.by_band.get(name, ZERO)
             self.by_band[name] = before + energy
             yen = price_of(rates.steps[name], before + free, charged)
-        return Parts(energy=yen, fuel=rates.fuel * charged, levy=rates.levy * charged, support=-rates.support * charged)
+        if rates.fuel is None and energy:
+            return None
+        fuel = (rates.fuel or ZERO) * charged
+        return Parts(energy=yen, fuel=fuel, levy=rates.levy * charged, support=-rates.support * charged)
 
 
 def returns(contract: Contract, usage: Usage, start: datetime, end: datetime) -> Iterator[Cost]:
@@ -382,15 +386,19 @@ def forecast(contract: Contract, usage: Usage, period: Period, now: datetime) ->
     What is not known so far is filled in the same way, and so are the prices of a market.
     """
     taken: dict[datetime, Decimal | None] = {}
-    prices = dict(usage.prices)
+    markets = {plan.energy.entity for plan in contract.plans if isinstance(plan.energy, Market)}
+    prices: dict[str, dict[datetime, Decimal | None]] = {market: {} for market in markets}
     estimated = 0
     for start in _half_hours(period.span):
         if start >= now or usage.taken.get(start) is None:
             taken[start] = expected(usage.taken, start, now)
             estimated += taken[start] is not None
-        if start not in prices and usage.prices and (price := expected(usage.prices, start, now)) is not None:
-            prices[start] = price
-    filled = replace(usage, taken=Overlaid(taken, usage.taken), prices=prices)
+        for market, filled_in in prices.items():
+            known = usage.prices.get(market, {})
+            if known.get(start) is None:
+                filled_in[start] = expected(known, start, now)
+    told = {market: Overlaid(filled_in, usage.prices.get(market, {})) for market, filled_in in prices.items()}
+    filled = replace(usage, taken=Overlaid(taken, usage.taken), prices={**usage.prices, **told})
     return replace(bill(contract, filled, period), estimated=estimated)
 
 
@@ -448,7 +456,7 @@ def _demand(contract: Contract, usage: Usage, period: Period) -> Decimal | None:
 
 def _rates(plan: Plan, usage: Usage, period: Period, demand: Decimal | None) -> _Rates:
     month = bill_month(period.whole)
-    fuel, levy = plan.fuel.get(month, NOTHING), plan.levy(period.whole)
+    fuel, levy = _fuel(plan, usage, period), plan.levy(period.whole)
     support = plan.support.get(month, NOTHING)
     basic = ZERO if plan.basic is None else plan.basic.yen(demand)
     if plan.basic is not None and plan.basic.is_halved_if_unused and _is_unused(usage, period):
@@ -459,17 +467,30 @@ def _rates(plan: Plan, usage: Usage, period: Period, demand: Decimal | None) -> 
         plan=plan,
         fixed=Parts(
             basic=basic,
-            fuel=fuel.lump(plan.included),
+            fuel=ZERO if fuel is None else fuel.lump(plan.included),
             levy=levy.lump(plan.included),
             support=-support.lump(plan.included),
             discount=-(plan.discount + plan.discounts.get(month, ZERO)),
         ),
-        fuel=fuel.price,
+        fuel=None if fuel is None else fuel.price,
         levy=levy.price,
         support=support.price,
         included=pro_rata(plan.included, days, whole),
         steps={band.name: _cut(band.steps, days, whole) for band in energy.bands} if isinstance(energy, Bands) else {},
     )
+
+
+def _fuel(plan: Plan, usage: Usage, period: Period) -> Adjustment | None:
+    """Return the fuel adjustment of a bill; `None` if who tells it has told nothing in its time."""
+    month = bill_month(period.whole)
+    if month in plan.fuel or not plan.fuel_entity:
+        return plan.fuel.get(month, NOTHING)
+    told, start = usage.prices.get(plan.fuel_entity, {}), period.whole.end_time
+    while start > period.whole.start_time:
+        start -= HALF_HOUR
+        if (price := told.get(start)) is not None:
+            return Adjustment(price)
+    return None
 
 
 def _cut(steps: Iterable[Step], days: int, whole: int) -> tuple[Step, ...]:

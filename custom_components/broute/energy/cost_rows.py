@@ -9,11 +9,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from homeassistant.util import dt as dt_util
+
 from .bill import Cost, Period, Usage, costs, returns
 from .ledger import HALF_HOUR_SECONDS, MICRO
-from .recorder import RecorderUnavailableError, async_own_rows, async_own_summaries, async_write_own, async_written
+from .recorder import (
+    RecorderUnavailableError,
+    async_count_on,
+    async_own_rows,
+    async_own_summaries,
+    async_write_own,
+    async_written,
+)
 from .statistics import CHUNK, HOUR, Row, Summary, chunk_of
-from .tariff import DemandCharge
+from .tariff import ZERO, DemandCharge
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,6 +33,9 @@ if TYPE_CHECKING:
 
 NOTHING: Final = 100
 """Millionths of a yen; what differs by less is the recorder's binary counting."""
+
+RECENT: Final = 3 * HOUR
+"""Seconds; hours that are not known yet have the recorder's own rows, which follow the sensor."""
 
 ROUNDS: Final = 3
 """How often in a row it is written and read back."""
@@ -44,25 +56,28 @@ class Piece:
 EMPTY: Final = Piece(array("q"), array("q"))
 
 
-def piece_of_costs(contract: Contract, usage: Usage, period: Period, known: Known) -> Piece:
-    """Return what the hours of a bill cost."""
-    return _piece(cost for cost in costs(contract, usage, period) if known[0] <= cost.start < known[1])
+def piece_of_costs(contract: Contract, usage: Usage, period: Period, known: Known, *, is_spread: bool) -> Piece:
+    """Return what the hours of a bill cost, with their shares of the fixed charges or without."""
+    half_hours = (cost for cost in costs(contract, usage, period) if known[0] <= cost.start < known[1])
+    return _piece(half_hours, is_spread=is_spread)
 
 
-def piece_of_returns(contract: Contract, usage: Usage, period: Period, known: Known) -> Piece:
+def piece_of_returns(contract: Contract, usage: Usage, period: Period, known: Known, *, is_spread: bool) -> Piece:
     """Return what the hours of a bill bring in; nothing as long as no plan says what is paid."""
     if all(plan.feed_in is None for plan in contract.plans):
         return EMPTY
     begin, end = max(period.span.start_time, known[0]), min(period.span.end_time, known[1])
-    return _piece(returns(contract, usage, begin, end))
+    return _piece(returns(contract, usage, begin, end), is_spread=is_spread)
 
 
-def _piece(half_hours: Iterable[Cost]) -> Piece:
+def _piece(half_hours: Iterable[Cost], *, is_spread: bool) -> Piece:
     """Add up; what is not known adds nothing but its share of the fixed charges."""
     total = Decimal(0)
     starts, sums = array("q"), array("q")
     for cost in half_hours:
-        total += (cost.variable or Decimal(0)) + cost.fixed.total
+        total += cost.variable or ZERO
+        if is_spread:
+            total += cost.fixed.total
         if cost.start.minute:
             starts.append(int(cost.start.timestamp()) - HALF_HOUR_SECONDS)
             sums.append(round(total * MICRO))
@@ -80,6 +95,9 @@ class Wanted:
 
     chunks: Mapping[int, Piece]
     summaries: Mapping[int, Summary]
+    end: int | None
+    """Start of the last row."""
+    total: int
 
     @classmethod
     def of(cls, pieces: Sequence[Piece]) -> Wanted:
@@ -92,7 +110,8 @@ class Wanted:
                 chunk.starts.append(start)
                 chunk.sums.append(total + part)
             total += piece.total
-        return cls(chunks, {begin: _summary(begin, chunk) for begin, chunk in chunks.items()})
+        end = max((piece.starts[-1] for piece in pieces if piece.starts), default=None)
+        return cls(chunks, {begin: _summary(begin, chunk) for begin, chunk in chunks.items()}, end, total)
 
 
 def _summary(begin: int, chunk: Piece) -> Summary:
@@ -103,11 +122,10 @@ def _summary(begin: int, chunk: Piece) -> Summary:
 
 @dataclass(slots=True)
 class CostRows:
-    """Makes the rows of one statistic of costs true, which no recorder counts on."""
+    """Makes the rows of one sensor's statistic true; its value is the sum of all, so that the recorder counts on."""
 
     hass: HomeAssistant
     statistic_id: str
-    name: str
     unit: str
     written: int = 0
     """Rows that were written so far."""
@@ -125,20 +143,23 @@ class CostRows:
         for _ in range(ROUNDS):
             await async_written(self.hass)
             there = await async_own_summaries(self.hass, self.statistic_id)
-            if not await self._async_write(wanted, there):
+            is_any = await self._async_write(wanted, there)
+            if not await async_count_on(self.hass, self.statistic_id, self.unit, wanted.total) and not is_any:
                 return
         raise RecorderUnavailableError("the recorder does not keep the costs")
 
     async def _async_write(self, wanted: Wanted, there: Mapping[int, Summary]) -> bool:
         """Write what differs; return whether there was anything."""
         last, is_any = 0, False
+        now = int(dt_util.utcnow().timestamp())
+        own = now if wanted.end is None else max(now - RECENT, wanted.end)
         for begin in sorted({*wanted.chunks, *there}):
             due, found = wanted.summaries.get(begin), there.get(begin)
             chunk = wanted.chunks.get(begin, EMPTY)
             if not _are_like(due, found) and (found is None or self._settled.get(begin) != (due, found)):
                 recorded = await async_own_rows(self.hass, self.statistic_id, begin, begin + CHUNK)
-                if different := _differences(chunk, recorded, last):
-                    await async_write_own(self.hass, self.statistic_id, self.name, self.unit, different, recorded)
+                if different := _differences(chunk, recorded, last, own):
+                    await async_write_own(self.hass, self.statistic_id, self.unit, different)
                     self.written += len(different)
                     is_any = True
                 elif found is not None:
@@ -151,11 +172,16 @@ def _are_like(due: Summary | None, found: Summary | None) -> bool:
     return due is not None and found is not None and due.is_like(found)
 
 
-def _differences(wanted: Piece, there: Mapping[int, int], last: int) -> list[Row]:
-    """Return the rows that have to be written; rows that nobody wants any more have no bar."""
+def _differences(wanted: Piece, there: Mapping[int, int], last: int, own: int) -> list[Row]:
+    """Return the rows that have to be written; rows that nobody wants any more have no bar.
+
+    What begins after some time is the recorder's own.
+    """
     due = dict(zip(wanted.starts, wanted.sums, strict=True))
     changed = []
     for start in sorted({*due, *there}):
+        if start > own:
+            break
         last = due.get(start, last)
         if start not in there or abs(there[start] - last) > NOTHING:
             changed.append(Row(start, last, last))

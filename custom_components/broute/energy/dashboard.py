@@ -1,26 +1,28 @@
 """A place for the meter in the Energy dashboard: added if a person asked for it; nothing else is touched."""
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from homeassistant.components.energy.const import DOMAIN as ENERGY_DOMAIN
 from homeassistant.components.energy.data import GridSourceType, async_get_manager
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.translation import async_get_translations
 
-from ..const import CONF_ENERGY, CONF_PRICES, DOMAIN
+from ..const import CONF_COSTS, CONF_ENERGY, CONF_PRICES, DOMAIN
+from .plans import SUBENTRY_PLAN, plan_of_prices
+from .price_history import price_of_state
 
 COST: Final = "cost"
 COMPENSATION: Final = "compensation"
 
-PRICES: Final = (
-    "stat_cost",
-    "entity_energy_price",
-    "number_energy_price",
-    "stat_compensation",
-    "entity_energy_price_export",
-    "number_energy_price_export",
-)
-"""What a grid connection has of money; one of each three at most."""
+PRICES: Final = {
+    COST: ("stat_cost", "entity_energy_price", "number_energy_price"),
+    COMPENSATION: ("stat_compensation", "entity_energy_price_export", "number_energy_price_export"),
+}
+"""What a grid connection has of money for each direction: one of three at most."""
 
 if TYPE_CHECKING:
     from homeassistant.components.energy.data import SourceType
@@ -51,38 +53,83 @@ async def async_add_if_requested(hass: HomeAssistant, entry: ConfigEntry) -> Non
     hass.config_entries.async_update_entry(entry, data=data)
 
 
-def cost_statistic_id(entry: ConfigEntry, kind: str) -> str:
-    """Return the name of the statistic of what is paid or brought in."""
-    return f"{DOMAIN}:{entry.entry_id.lower()}_{kind}"
+def cost_entity_id(hass: HomeAssistant, entry: ConfigEntry, kind: str) -> str | None:
+    """Return the present name of the sensor of what is paid or brought in, if there is one."""
+    return er.async_get(hass).async_get_entity_id(SENSOR_DOMAIN, DOMAIN, f"{entry.unique_id}_{kind}")
 
 
-async def async_price(hass: HomeAssistant, entry: ConfigEntry) -> str | None:
-    """Return the price that the dashboard has for what the meter counts."""
-    source = await _async_own(hass, entry)
-    price = None if source is None else source.get("number_energy_price")
-    return None if price is None else str(price)
+async def async_prices(hass: HomeAssistant, entry: ConfigEntry) -> tuple[str | None, str | None]:
+    """Return the prices that the dashboard has for what the meter counts: of what is taken, and what is fed in."""
+    source: Mapping[str, Any] = await _async_own(hass, entry) or {}
+    taken, fed = (source.get(key) for key in ("number_energy_price", "number_energy_price_export"))
+    return None if taken is None else str(taken), None if fed is None else str(fed)
 
 
-async def async_is_cost_shown(hass: HomeAssistant, entry: ConfigEntry) -> bool:
-    """Return whether the dashboard shows our costs."""
-    source = await _async_own(hass, entry)
-    return source is not None and source.get("stat_cost") == cost_statistic_id(entry, COST)
+async def async_is_shown(hass: HomeAssistant, entry: ConfigEntry) -> bool:
+    """Return whether the meter is in the dashboard."""
+    return await _async_own(hass, entry) is not None
 
 
-async def async_show_cost(hass: HomeAssistant, entry: ConfigEntry, *, is_shown: bool) -> None:
-    """Let the dashboard show our costs, or what it had before; nothing else of it is touched."""
-    source = await _async_own(hass, entry)
-    if source is None or is_shown == await async_is_cost_shown(hass, entry):
+async def async_is_cost_wanted(hass: HomeAssistant, entry: ConfigEntry) -> bool:
+    """Return whether the dashboard shows our costs, or will as soon as there are any."""
+    if entry.data.get(CONF_COSTS):
+        return True
+    source, sensor = await _async_own(hass, entry), cost_entity_id(hass, entry, COST)
+    return source is not None and sensor is not None and source.get("stat_cost") == sensor
+
+
+async def async_want_cost(hass: HomeAssistant, entry: ConfigEntry, *, is_wanted: bool) -> None:
+    """Let the dashboard show our costs as soon as there are any, or what it had before; all else of it stays."""
+    if is_wanted == await async_is_cost_wanted(hass, entry):
         return
-    if is_shown:
-        before: dict[str, Any] = {key: source.get(key) for key in PRICES}
-        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_PRICES: before})
-        prices = dict.fromkeys(PRICES) | {"stat_cost": cost_statistic_id(entry, COST)}
-        if source.get("stat_energy_to") is not None:
-            prices["stat_compensation"] = cost_statistic_id(entry, COMPENSATION)
-    else:
-        prices = dict(entry.data.get(CONF_PRICES, dict.fromkeys(PRICES)))
-    sources = [{**each, **prices} if each is source else each for each in await _async_sources(hass)]
+    data = {key: value for key, value in entry.data.items() if key != CONF_COSTS}
+    if is_wanted:
+        data[CONF_COSTS] = [COST, COMPENSATION]
+    elif before := data.pop(CONF_PRICES, None):
+        await _async_change(hass, entry, before)
+    hass.config_entries.async_update_entry(entry, data=data)
+
+
+async def async_take_price(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Make the price that the dashboard has the first plan, if our costs are to take its place and there is no plan."""
+    is_due = entry.data.get(CONF_COSTS) and all(
+        each.subentry_type != SUBENTRY_PLAN for each in entry.subentries.values()
+    )
+    source = await _async_own(hass, entry) if is_due else None
+    if source is None:
+        return
+    price, feed_in = await async_prices(hass, entry)
+    entity = cast("str | None", source.get("entity_energy_price"))
+    if price is None and (entity is None or price_of_state(hass.states.get(entity)) is None):
+        return
+    texts = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
+    name = texts[f"component.{DOMAIN}.common.price_of_dashboard"]
+    plan = plan_of_prices(name, price, entity, feed_in)
+    subentry = ConfigSubentry(data=MappingProxyType(plan), subentry_type=SUBENTRY_PLAN, title=name, unique_id=None)
+    hass.config_entries.async_add_subentry(entry, subentry)
+
+
+async def async_show_cost_if_wanted(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Let the dashboard show those of our costs that there are by now, once: what a person changes there stays."""
+    source = await _async_own(hass, entry) if entry.data.get(CONF_COSTS) else None
+    if source is None:
+        return
+    statistics = {COST: "stat_energy_from", COMPENSATION: "stat_energy_to"}
+    for kind in entry.data[CONF_COSTS]:
+        sensor = cost_entity_id(hass, entry, kind)
+        if sensor is None or source.get(statistics[kind]) is None:
+            continue
+        before = {key: source.get(key) for key in PRICES[kind]}
+        await _async_change(hass, entry, {**dict.fromkeys(PRICES[kind]), PRICES[kind][0]: sensor})
+        left = [other for other in entry.data[CONF_COSTS] if other != kind]
+        prices = {**entry.data.get(CONF_PRICES, {}), **before}
+        hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_COSTS: left, CONF_PRICES: prices})
+
+
+async def _async_change(hass: HomeAssistant, entry: ConfigEntry, prices: Mapping[str, Any]) -> None:
+    """Give the grid connection that the meter is other prices."""
+    own = await _async_own(hass, entry)
+    sources = [{**each, **prices} if each is own else each for each in await _async_sources(hass)]
     manager = await async_get_manager(hass)
     await manager.async_update({"energy_sources": sources})  # type: ignore[typeddict-item]  # the rest stays
 

@@ -6,7 +6,10 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 import unicodedata
 
+from homeassistant.util import dt as dt_util
+
 from .tariff import (
+    LEVIES,
     Adjustment,
     Band,
     Bands,
@@ -18,6 +21,7 @@ from .tariff import (
     Fault,
     Hours,
     InvalidPlanError,
+    Market,
     MinimumCharge,
     Month,
     MonthlyCharge,
@@ -34,8 +38,8 @@ if TYPE_CHECKING:
 
 SUBENTRY_PLAN: Final = "plan"
 
-ONE, STEPS, BANDS = "one", "steps", "bands"
-ENERGIES: Final = (ONE, STEPS, BANDS)
+ONE, STEPS, BANDS, MARKET = "one", "steps", "bands", "market"
+ENERGIES: Final = (ONE, STEPS, BANDS, MARKET)
 NONE, MONTH, AMPERE, KVA, DEMAND, MINIMUM = "none", "month", "ampere", "kva", "demand", "minimum"
 BASICS: Final = (NONE, MONTH, AMPERE, KVA, DEMAND, MINIMUM)
 
@@ -60,7 +64,6 @@ def plan_of(data: Mapping[str, Any]) -> Plan:
         InvalidPlanError: it cannot be as it was typed.
 
     """
-    feed_in = data.get("feed_in")
     until = data.get("feed_in_until")
     return Plan(
         name=data["name"],
@@ -69,20 +72,66 @@ def plan_of(data: Mapping[str, Any]) -> Plan:
         basic=_basic(data),
         billing=Billing(data["billing_day"], tuple(date.fromisoformat(day) for day in data.get("reading_dates", ()))),
         fuel=_by_month(data.get("fuel", {})),
+        fuel_entity=data.get("fuel_entity", ""),
         levies={int(year): Adjustment(Decimal(price)) for year, price in data["levies"].items()},
         support=_by_month(data.get("support", {})),
         discount=Decimal(data.get("discount", "0")),
         total_rounding=Rounding(data.get("total_rounding", Rounding.DOWN)),
         levy_rounding=Rounding(data.get("levy_rounding", Rounding.DOWN)),
-        feed_in=None if feed_in is None else simple(Decimal(feed_in)),
+        feed_in=_feed_in(data),
         feed_in_until=None if until is None else date.fromisoformat(until),
     )
 
 
-def _energy(data: Mapping[str, Any]) -> Bands:
-    if data["energy"] != BANDS:
-        return stepped(steps_of(data.get("limits", ()), data["prices"]))
-    return Bands(tuple(band_of(band) for band in data["bands"]))
+def plan_of_prices(name: str, price: str | None, entity: str | None, feed_in: str | None) -> dict[str, Any]:
+    """Return the data of a plan that has nothing but the price that the Energy dashboard had."""
+    if entity is None:
+        energy = {"energy": ONE, "prices": [price]}
+    else:
+        energy = {"energy": MARKET, "price_entity": entity, "factor": "1", "loss": "0", "surcharge": "0"}
+    return {
+        "name": name,
+        # Before all that any meter remembers.
+        "valid_from": date(dt_util.utcnow().year - 1, 1, 1).isoformat(),
+        **energy,
+        "basic": NONE,
+        "billing_day": 1,
+        "levies": {str(min(LEVIES)): "0"},
+        "feed_in": feed_in,
+    }
+
+
+def _energy(data: Mapping[str, Any]) -> Bands | Market:
+    match data["energy"]:
+        case "bands":
+            return Bands(tuple(band_of(band) for band in data["bands"]))
+        case "market":
+            return market_of(data)
+        case _:
+            return stepped(steps_of(data.get("limits", ()), data["prices"]))
+
+
+def market_of(data: Mapping[str, Any]) -> Market:
+    """Return a price that an entity tells; the loss is typed as a percentage.
+
+    Raises:
+        InvalidPlanError: it cannot be as it was typed.
+
+    """
+    return Market(
+        factor=Decimal(data["factor"]),
+        loss=Decimal(data["loss"]) / 100,
+        surcharge=Decimal(data["surcharge"]),
+        entity=data["price_entity"],
+    )
+
+
+def _feed_in(data: Mapping[str, Any]) -> Bands | None:
+    """Return what is paid for what is fed in: by hours, or one price, or nothing."""
+    if bands := data.get("feed_in_bands"):
+        return Bands(tuple(band_of(band) for band in bands))
+    price = data.get("feed_in")
+    return None if price is None else simple(Decimal(price))
 
 
 def band_of(data: Mapping[str, Any]) -> Band:

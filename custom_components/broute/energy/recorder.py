@@ -1,10 +1,10 @@
 """The recorder's rows brought into line with the ledger: compared, written, read back and compared again.
 
-The only file that touches the recorder and its tables.
+Together with price_history.py, which only reads, the only file that touches the recorder and its tables.
 """
 
 import asyncio
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import batched
 import logging
@@ -24,17 +24,13 @@ from homeassistant.components.recorder.models import (
     StatisticMetaData,
     process_timestamp,
 )
-from homeassistant.components.recorder.statistics import (
-    async_add_external_statistics,
-    async_import_statistics,
-    get_metadata,
-)
+from homeassistant.components.recorder.statistics import async_import_statistics, get_metadata
 from homeassistant.components.recorder.tasks import RecorderTask, SynchronizeTask
 from homeassistant.const import UnitOfEnergy
 from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import EnergyConverter
-from sqlalchemy import BigInteger, bindparam, cast as sql_cast, func, literal_column, select, update
+from sqlalchemy import BigInteger, bindparam, cast as sql_cast, func, insert, literal_column, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from .ledger import MICRO, Ledger
@@ -333,6 +329,11 @@ def has_recorder(hass: HomeAssistant) -> bool:
     return DATA_INSTANCE in hass.data
 
 
+def is_recorded(hass: HomeAssistant, entity_id: str) -> bool:
+    """Return whether the recorder keeps an entity."""
+    return has_recorder(hass) and is_entity_recorded(hass, entity_id)
+
+
 async def async_written(hass: HomeAssistant) -> None:
     """Return when the recorder has made the rows that it missed while it was off, and written what was queued so far.
 
@@ -571,44 +572,93 @@ def _own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> d
     return {row.start: row.sum for row in rows}
 
 
-async def async_write_own(
-    hass: HomeAssistant, statistic_id: str, name: str, unit: str, rows: Iterable[Row], known: Container[int]
-) -> None:
-    """Queue rows of such a statistic, some at a time; of those that start at known times, there are some already."""
-    metadata = StatisticMetaData(
+async def async_write_own(hass: HomeAssistant, statistic_id: str, unit: str, rows: Sequence[Row]) -> None:
+    """Queue hours of such a statistic, some at a time, in order of time."""
+    metadata = _own_metadata(statistic_id, unit)
+    for some in batched(rows, BATCH, strict=False):
+        get_instance(hass).queue_task(WriteTask(metadata, some))
+        await asyncio.sleep(0)
+
+
+async def async_count_on(hass: HomeAssistant, statistic_id: str, unit: str, total: int) -> bool:
+    """Let the recorder count on so that its sums are the sensor's own values; return whether something was written.
+
+    It adds to the last sum by how much the value has changed; so one row with both alike is enough. Where there is none
+    yet, it begins with `total`.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
+    last = await _async_read(hass, _counted, statistic_id, total)
+    if last is None or abs(last.state - last.sum) <= NOTHING:
+        return False
+    row = StatisticData(start=dt_util.utc_from_timestamp(last.start), state=last.state / MICRO, sum=last.state / MICRO)
+    get_instance(hass).async_import_statistics(_own_metadata(statistic_id, unit), [row], StatisticsShortTerm)
+    return True
+
+
+def _counted(hass: HomeAssistant, statistic_id: str, total: int) -> Row | None:
+    """Return the last row of five minutes; one that is still to be made has no sum yet."""
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    number = -1 if metadata is None else metadata[0]
+    with session_scope(hass=hass, read_only=True) as session:
+        if rows := _rows(session, StatisticsShortTerm, number, UnitOfEnergy.KILO_WATT_HOUR, newest=1):
+            return rows[-1]
+        run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
+    return None if run is None else Row(int(_timestamp(run)), total, 0)
+
+
+def _own_metadata(statistic_id: str, unit: str) -> StatisticMetaData:
+    return StatisticMetaData(
         mean_type=StatisticMeanType.NONE,
         has_sum=True,
-        name=name,
-        source=statistic_id.partition(":")[0],
+        name=None,
+        source=RECORDER_DOMAIN,
         statistic_id=statistic_id,
         unit_class=None,
         unit_of_measurement=unit,
     )
-    for some in batched(rows, BATCH, strict=False):
-        if added := [row for row in some if row.start not in known]:
-            async_add_external_statistics(hass, metadata, _data(added, UnitOfEnergy.KILO_WATT_HOUR))
-        if changed := [row for row in some if row.start in known]:
-            get_instance(hass).queue_task(ChangeTask(statistic_id, changed))
-        await asyncio.sleep(0)
 
 
 @dataclass(slots=True)
-class ChangeTask(RecorderTask):
-    """Gives rows of a statistic of ours other sums, all in one statement: the recorder itself does it row by row."""
+class WriteTask(RecorderTask):
+    """Gives hours their sums, all in one or two statements: the recorder itself does it row by row."""
 
-    statistic_id: str
-    rows: list[Row]
+    metadata: StatisticMetaData
+    rows: Sequence[Row]
+    """In order of time."""
 
     @override
     def run(self, instance: Recorder) -> None:
-        """Change the rows, in the recorder's own thread."""
+        """Change the rows that are there and add the others, in the recorder's own thread."""
+        manager, statistic_id = instance.statistics_meta_manager, self.metadata["statistic_id"]
+        table, now = Statistics, dt_util.utcnow().timestamp()
         change = (
-            update(Statistics)
-            .where(Statistics.metadata_id == bindparam("number"), Statistics.start_ts == bindparam("at"))
+            update(table)
+            .where(table.metadata_id == bindparam("number"), table.start_ts == bindparam("at"))
             .values(state=bindparam("total"), sum=bindparam("total"))
         )
         with session_scope(session=instance.get_session()) as session:
-            metadata = instance.statistics_meta_manager.get(session, self.statistic_id)
-            if metadata is not None:
-                values = [{"number": metadata[0], "at": row.start, "total": row.sum / MICRO} for row in self.rows]
-                session.connection().execute(change, values)
+            before = manager.get_many(session, statistic_ids={statistic_id})
+            _, number = manager.update_or_add(session, self.metadata, before)
+            limits = table.start_ts >= self.rows[0].start, table.start_ts <= self.rows[-1].start
+            known = set(session.execute(select(table.start_ts).where(table.metadata_id == number, *limits)).scalars())
+            changed = [
+                {"number": number, "at": row.start, "total": row.sum / MICRO} for row in self.rows if row.start in known
+            ]
+            added = [
+                {
+                    "metadata_id": number,
+                    "created_ts": now,
+                    "start_ts": row.start,
+                    "state": row.sum / MICRO,
+                    "sum": row.sum / MICRO,
+                }
+                for row in self.rows
+                if row.start not in known
+            ]
+            if changed:
+                session.connection().execute(change, changed)
+            if added:
+                session.connection().execute(insert(table), added)

@@ -196,6 +196,8 @@ class Market:
     """The part that is lost on the way, below 1."""
     surcharge: Decimal = ZERO
     """Yen per kWh."""
+    entity: str = ""
+    """Who tells the price."""
 
     def __post_init__(self) -> None:
         """Take a loss that leaves something.
@@ -381,6 +383,8 @@ class Plan:
     billing: Billing = Billing()
     fuel: Mapping[Month, Adjustment] = field(default_factory=dict)
     """The fuel adjustment (燃料費調整) by the month of the bill; nothing where there is none."""
+    fuel_entity: str = ""
+    """Who tells it for the months that are not there: what it says last within a billing period."""
     levies: Mapping[int, Adjustment] = field(
         default_factory=lambda: {year: Adjustment(price) for year, price in LEVIES.items()}
     )
