@@ -1,28 +1,35 @@
 """What bringing a database in line costs that has ten years of everything: `scripts/bench --statistics`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 import gc
 from pathlib import Path
 import shutil
 import sqlite3
 from tempfile import TemporaryDirectory
 import time
+from types import SimpleNamespace
 from typing import Any, Final
 
 from tests import newer  # noqa: F401  # isort: skip  # before the harness
 
 from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import async_initialize_recorder, get_instance
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import async_test_home_assistant
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_test_home_assistant
 
+from custom_components.broute.const import DOMAIN
+from custom_components.broute.energy.accounts import Accounts
 from custom_components.broute.energy.ledger import DIRECTIONS, MICRO, Ledger, Scale, Source
+from custom_components.broute.energy.plans import steps_of
 from custom_components.broute.energy.recorder import Changes, Reconciler
 from custom_components.broute.energy.statistics import Derivation
+from custom_components.broute.energy.tariff import Billing, Contract, Plan, SizeCharge, stepped
 
 from .figures import Figure
 from .stacks import ROOT
@@ -44,6 +51,9 @@ FIGURES: Final = {
     "first": Figure(title="first import of 99 days, CPU in all", unit="s", limit=5),
     "start": Figure(title="first look after a start, CPU", unit="s"),
     "deleted": Figure(title="two years derived anew after the database was deleted", unit="s", limit=60),
+    "first_plan": Figure(title="all costs of ten years written for the first plan", unit="s", limit=30),
+    "changed_plan": Figure(title="all costs of ten years right after a plan was changed", unit="s", limit=30),
+    "cost_rows": Figure(title="rows of costs written by a look without a change", unit="", limit=0),
     "hold": Figure(title="longest time at which the event loop is held, CPU", unit="ms", limit=20),
 }
 
@@ -184,6 +194,57 @@ async def write_rows(database: Path, ledger: Ledger) -> None:
             connection.executemany(OWN_ROW, values)
 
 
+def plan(last_price: str) -> Plan:
+    """Return three steps and what else is on a bill."""
+    limits, prices = ("120", "300"), ("29.80", "36.40", last_price)
+    return Plan(
+        valid_from=date(2000, 1, 1),
+        energy=stepped(steps_of(limits, prices)),
+        basic=SizeCharge(Decimal("311.75"), Decimal(4)),
+        billing=Billing(10),
+    )
+
+
+class Costs:
+    """The costs of a meter in a Home Assistant."""
+
+    def __init__(self, hass: HomeAssistant, ledger: Ledger) -> None:
+        """Have a sensor for what is paid."""
+        self._entry = MockConfigEntry(domain=DOMAIN, unique_id="001C6400AAAAAAAA", title="Smart meter")
+        unique_id = f"{self._entry.unique_id}_cost"
+        er.async_get(hass).async_get_or_create("sensor", DOMAIN, unique_id, suggested_object_id="smart_meter_cost")
+        source: Any = SimpleNamespace(data=SimpleNamespace(energy_in=None, energy_out=None), readings=0)
+        history: Any = SimpleNamespace(ledger=ledger)
+        self._accounts = Accounts(hass, self._entry, source, history)
+
+    async def look(self, made: Plan) -> None:
+        """Bring everything in line with a plan: the second look at the same ledger writes."""
+        self._accounts.contract = Contract((made,))
+        for _ in range(2):
+            await self._accounts._async_account()  # it rests between two looks
+        assert self._accounts.is_right
+
+    @property
+    def written(self) -> int:
+        """Return how many rows were written."""
+        return self._accounts._rows["cost"].written  # nobody else wants to know
+
+
+async def measure_costs(folder: Path, keep: Callable[[str, float, Meter], None]) -> None:
+    """Add a plan, change it, and look again."""
+    ledger, before = ledger_of(YEARS * 365), 0
+    async with home(folder / "costs.db") as hass:
+        costs = Costs(hass, ledger)
+        for key, price in (("first_plan", "40.49"), ("changed_plan", "41.49"), ("cost_rows", "41.49")):
+            used = await metered(costs.look(plan(price)))
+            written, before = costs.written - before, costs.written
+            if key == "cost_rows":
+                keep(key, written, used)
+            else:
+                assert written > YEARS * 365 * 24 - 24
+                keep(key, used.wall, used)
+
+
 async def measure(folder: Path) -> dict[str, Figure]:
     """Do everything once."""
     holds = []
@@ -219,6 +280,7 @@ async def measure(folder: Path) -> dict[str, Figure]:
         used = await metered(two.look())
         assert two.changes.imported == 2 * 2 * 365 * 24
         keep("deleted", used.wall, used)
+    await measure_costs(folder, keep)
     FIGURES["hold"].samples["ours"] = [max(holds) * 1000]
     return FIGURES
 

@@ -116,7 +116,7 @@ def test_the_options_make_a_price_the_first_plan(tmp_path: Path, prices: dict[st
             hass, entry = home.hass, home.entry
             hass.states.async_set("sensor.price", "12.5", {"unit_of_measurement": "JPY/kWh"})
             hass.states.async_set("sensor.euro", "0.25", {"unit_of_measurement": "EUR/kWh"})
-            source = {**SOURCE, **prices}
+            source: Any = {**SOURCE, **prices}
             await dashboard(hass, source)
             await asyncio.sleep(2 * MINUTE)
             assert not entry.subentries, "nobody has asked"

@@ -112,7 +112,7 @@ def meter_of(hass: HomeAssistant) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("language", "entity_id"), [("en", "sensor.smart_meter_energy_import"), ("ja", "sensor.sumatometa_energy_import")]
+    ("language", "entity_id"), [("en", "sensor.smart_meter_energy_import"), ("ja", "sensor.smart_meter_energy_import")]
 )
 async def test_a_meter_is_added_to_an_empty_dashboard(
     hass: HomeAssistant, sim: SimulatedPort, language: str, entity_id: str

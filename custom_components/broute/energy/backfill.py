@@ -146,8 +146,11 @@ class Backfill:
 
     async def async_load(self) -> None:
         """Read the ledger; once, by whoever needs it first."""
-        if self._is_loaded:  # While the meter's memory is read, the lock is taken for minutes.
-            return
+        # While the meter's memory is read, the lock is taken for minutes.
+        if not self._is_loaded:
+            await self._async_load()
+
+    async def _async_load(self) -> None:
         async with self._lock:
             if self._is_loaded:
                 return
