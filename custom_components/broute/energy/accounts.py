@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 import logging
 from typing import TYPE_CHECKING, Final, override
 
@@ -69,8 +70,10 @@ YEN: Final = "JPY"
 REST: Final = 20.0
 """Seconds between two looks, at least; the second one that sees the same ledger writes."""
 
-PIECE: Final = 5 * int(DAY.total_seconds())
-"""Seconds of the ledger that are taken at a time: a few milliseconds."""
+PART: Final = 50 * int(DAY.total_seconds())
+
+PIECE: Final = int(DAY.total_seconds())
+"""Seconds of the ledger that are taken at a time: about a millisecond."""
 
 LATEST: Final = 4
 """Half-hours back to the last counter that is known; what flowed since is spread over them for the moment."""
@@ -133,6 +136,39 @@ class KnownEnergies(Mapping[datetime, Decimal | None]):
         return len(self._known)
 
 
+class Slots(Mapping[int, int]):
+    """Values by seconds since 1970, in parts: a single dictionary of ten years takes too long to grow."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._parts: dict[int, dict[int, int]] = {}
+
+    def take(self, begin: int, end: int, found: Mapping[int, int]) -> None:
+        """Have for each half-hour within some time what was found, or nothing."""
+        for start in range(begin, end, HALF_HOUR_SECONDS):
+            part = self._parts.setdefault(start // PART, {})
+            if start in found:
+                part[start] = found[start]
+            else:
+                part.pop(start, None)
+
+    @override
+    def __getitem__(self, start: int) -> int:
+        return self._parts[start // PART][start]
+
+    @override
+    def __contains__(self, start: object) -> bool:
+        return isinstance(start, int) and start in self._parts.get(start // PART, ())
+
+    @override
+    def __iter__(self) -> Iterator[int]:
+        return chain.from_iterable(self._parts.values())
+
+    @override
+    def __len__(self) -> int:
+        return sum(map(len, self._parts.values()))
+
+
 @dataclass(slots=True)
 class Accounts:
     """Keeps figures and statistics of one entry in line with its ledger and its plans."""
@@ -154,9 +190,12 @@ class Accounts:
     """Whether a plan was changed while it looked."""
     _task: asyncio.Task[None] | None = None
     _cancel_rest: CALLBACK_TYPE | None = None
-    _known: dict[str, dict[int, int]] = field(default_factory=lambda: {key: {} for key in KINDS.values()})
+    _known: dict[str, Slots] = field(default_factory=lambda: {key: Slots() for key in KINDS.values()})
     _prices: KeptPrices = field(init=False)
     _holidays: Container[date] | None = None
+    _spans: dict[str, Known | None] = field(default_factory=dict)
+    """From the first half-hour that is known to the end of the last one."""
+    _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _version: Version | None = None
     _readings: int = 0
     _figured: tuple[object, ...] = ()
@@ -191,7 +230,7 @@ class Accounts:
         """
         await self.history.async_load()
         await self._async_take_ledger()
-        known, contract = self._span(ENERGY_IN), self.contract
+        known, contract = self._spans.get(ENERGY_IN), self.contract
         if known is None or contract is None:
             return None
         first, end = ((at + DAY - HALF_HOUR).astimezone(JST).date() for at in (known[0], known[1] - DAY + HALF_HOUR))
@@ -347,7 +386,7 @@ class Accounts:
         for kind, key in KINDS.items():
             base = sum(piece.total for other, piece in pieces[kind] if other.span.first < period.span.first)
             is_there = kind == COST or any(plan.feed_in is not None for plan in contract.plans)
-            if is_there and (known := self._span(key)) is not None:
+            if is_there and (known := self._spans.get(key)) is not None:
                 since = max(period.span.start_time, known[0])
                 so_far = await job(_SO_FAR[kind], contract, live, period, since, now, self._is_spread)
                 totals[kind] = Decimal(base) / MICRO + so_far
@@ -361,7 +400,7 @@ class Accounts:
         """Take what entities have told of the half-hours that the ledger knows."""
         entities = entities_of(contract)
         await self._prices.async_load()
-        known = self._span(ENERGY_IN)
+        known = self._spans.get(ENERGY_IN)
         if not entities or known is None or not has_recorder(self.hass):
             return
         first = max(known[0], midnight(contract.plans[0].valid_from))
@@ -390,6 +429,10 @@ class Accounts:
 
     async def _async_take_ledger(self) -> None:
         """Take what is new in the ledger, a month at a time."""
+        async with self._taking:
+            await self._async_take()
+
+    async def _async_take(self) -> None:
         ledger = self.history.ledger
         counts = tuple(sorted((m.meter, m.name, m.version) for m in ledger.months.values()))
         tenures = tuple((each.meter, each.since, each.scale) for each in ledger.tenures)
@@ -407,11 +450,11 @@ class Accounts:
                 until = min(at + PIECE, end)
                 for key, known in self._known.items():
                     found = energies(ledger, key, at, until)
-                    for start in range(at, until, HALF_HOUR_SECONDS):
-                        known.pop(start, None)
-                    known.update(found)
+                    known.take(at, until, found)
                     await asyncio.sleep(0)
             self._changes[name] = self._changes.get(name, 0) + 1
+        for key, known in self._known.items():
+            self._spans[key] = await self.hass.async_add_executor_job(_span, known)
         self._version = version
 
     async def _async_write(self, pieces: Mapping[str, list[tuple[Period, Piece]]]) -> bool:
@@ -437,7 +480,7 @@ class Accounts:
         if self._derived_by is not contract:
             self._derived.clear()
             self._derived_by = contract
-        if (known := self._span(KINDS[kind])) is None:
+        if (known := self._spans.get(KINDS[kind])) is None:
             return []
         first, last = (at.astimezone(JST).date() for at in known)
         back = A_YEAR if has_demand_charge(contract) else DAY
@@ -454,12 +497,12 @@ class Accounts:
             pieces.append((period, piece))
         return pieces
 
-    def _span(self, key: str) -> Known | None:
-        """Return the beginning of the first half-hour that is known, and the end of the last one."""
-        known = self._known[key]
-        if not known:
-            return None
-        return datetime.fromtimestamp(min(known), UTC), datetime.fromtimestamp(max(known), UTC) + HALF_HOUR
+
+def _span(known: Mapping[int, int]) -> Known | None:
+    """Return the beginning of the first half-hour, and the end of the last one."""
+    if not known:
+        return None
+    return datetime.fromtimestamp(min(known), UTC), datetime.fromtimestamp(max(known), UTC) + HALF_HOUR
 
 
 def entities_of(contract: Contract) -> set[str]:
