@@ -74,10 +74,14 @@ async def connect(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, 
 async def submit(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, str]) -> ConfigFlowResult:
     """Fill in a form, wait for the connection, and agree to what the last form offers."""
     flow = await connect(hass, flow, typed)
-    if flow["type"] is FlowResultType.FORM and flow["step_id"] == "finish":
+    if flow["type"] is FlowResultType.FORM and flow["step_id"] in FINISH:
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
         await hass.async_block_till_done()
     return flow
+
+
+FINISH = {"finish", "finish_export"}
+"""The last form; a meter that counts what is fed in has one of its own."""
 
 
 def typed(sim: SimulatedPort, **changes: str) -> dict[str, str]:
@@ -450,20 +454,32 @@ async def test_cancelling_at_any_time_frees_the_port(hass: HomeAssistant, second
     assert flow["type"] is FlowResultType.CREATE_ENTRY
 
 
+async def test_the_last_form_of_a_house_that_only_buys(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        flow = await connect(hass, await start(hass), typed(sim))
+        assert flow["step_id"] == "finish"
+        shown = flow["description_placeholders"]
+        assert shown is not None
+        assert shown["power"] == f"{sim.meter.power(clock())} W"
+
+
 async def test_the_last_form_shows_the_first_reading(hass: HomeAssistant) -> None:
     with dongle(scenarios.SOLAR) as sim:
         flow = await connect(hass, await start(hass), typed(sim))
         assert flow["type"] is FlowResultType.FORM
-        assert flow["step_id"] == "finish"
+        assert flow["step_id"] == "finish_export"
         shown = flow["description_placeholders"]
         assert shown is not None
         assert shown == {
-            "power": f"{sim.meter.power(clock())} W",
+            "power": f"{sim.meter.power(clock())} W (feeding in)",
+            "current": shown["current"],
             "energy": f"{sim.meter.energy_in(clock()):,} kWh",
+            "energy_out": f"{sim.meter.energy_out(clock()):,} kWh",
             "rssi": shown["rssi"],
             "meter": "Toshiba S18012345678",
         }
         assert re.fullmatch(r"-4\d dBm", shown["rssi"])
+        assert re.fullmatch(r"R -?\d+\.\d A, T -?\d+\.\d A", shown["current"])
         # There is no Energy dashboard to be offered.
         assert not suggested(flow)
         # The port is free for as long as the person looks.

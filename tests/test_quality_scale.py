@@ -70,8 +70,8 @@ MENUS = [
 UNKNOWN_ITEM = "components.combo-box.unknown_item"
 """What the frontend says of an address that was typed; the forms tell what to think of it."""
 PLAN = "config_subentries.plan.initiate_flow.user"
-NAMES_OF_OTHERS = {"設定", "⋮", "カスタムリポジトリ", "Smart Meter B Route"}
-"""The sidebar's, an icon, HACS's, and the built-in integration's, which has no other in Japanese."""
+NAMES_OF_OTHERS = {"設定", "⋮", "カスタムリポジトリ", "Smart Meter B Route", "わが家"}
+"""The sidebar's, an icon, HACS's, the built-in integration's, which has no other in Japanese, and a home's."""
 
 
 def content(name: str) -> Any:
@@ -527,6 +527,7 @@ def test_every_menu_that_is_named_is_one_of_these() -> None:
         *map(words.frontend, (*MENUS, UNKNOWN_ITEM)),
         words.ours("title"),
         words.ours(PLAN),
+        words.ours("entity.sensor.history_progress.name"),
         *NAMES_OF_OTHERS,
     }
     readme = re.findall("「([^」]+)」(?=→)|(?<=→)「([^」]+)」", README_JA.read_text())

@@ -132,7 +132,8 @@ def test_every_issue_has_its_texts_and_no_other() -> None:
 
 
 def test_every_step_has_its_texts_and_no_other() -> None:
-    forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm", "finish"}
+    forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm"}
+    forms |= {"finish", "finish_export"}
     assert below("config.step") == {"start", *forms}
     assert set(keywords("step_id")) <= {"connect", "start", "user", "takeover", "finish", *below("options.step")}
     assert below("config.step.start") == {"title", "description", "menu_options"}
@@ -189,7 +190,7 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity") == {"binary_sensor", "sensor"}
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
-    assert below("common") == {"meter", "model", "night", "day", "price_of_dashboard"}
+    assert below("common") == {"meter", "model", "night", "day", "price_of_dashboard", "feeding_in"}
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 

@@ -96,6 +96,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._stick = ""
         self._summary: dict[str, str] = {}
         self._counts = False
+        self._exports = False
         self._task: asyncio.Task[dict[str, Any]] | None = None
         self._connecting = Connecting(self._time, Progress(Stage.PROBE))
         self._shown: tuple[str, dict[str, str]] | None = None
@@ -252,7 +253,13 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                     probatio.Required(CONF_COSTS, default=is_first): BooleanSelector(),
                 }
             )
-        return self.async_show_form(step_id="finish", data_schema=schema, description_placeholders=self._summary)
+        # Who feeds in has to know that Home Assistant counts only what is registered.
+        step_id = "finish_export" if self._exports else "finish"
+        return self.async_show_form(step_id=step_id, data_schema=schema, description_placeholders=self._summary)
+
+    async def async_step_finish_export(self, user_input: dict[str, Any]) -> ConfigFlowResult:
+        """Take what was chosen for a meter that counts what is fed in, too."""
+        return await self.async_step_finish(user_input)
 
     async def _async_title(self) -> str:
         """Return what a meter is called in the language of the installation; the second one gets a number."""
@@ -332,7 +339,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             ):
                 reading = await meter.read()
                 profile = meter.profile
-                self._summary = _summary(profile, reading)
+                texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+                self._summary = _summary(profile, reading, texts[f"component.{DOMAIN}.common.feeding_in"])
+                self._exports = reading.energy_out is not None
                 # Without a unit there are no counters to show; one that is refused now comes later.
                 self._counts = profile.unit is not None or ENERGY_UNIT.code in reading.refused
                 self._data |= {CONF_MODULE: meter.module.family, CONF_PAN: asdict(meter.pan)}
@@ -407,13 +416,17 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return self._get_reconfigure_entry().data if self.source == SOURCE_RECONFIGURE else {}
 
 
-def _summary(profile: MeterProfile, reading: Reading) -> dict[str, str]:
-    """Return what the last form shows of the meter."""
+def _summary(profile: MeterProfile, reading: Reading, feeding_in: str) -> dict[str, str]:
+    """Return what the last form shows of the meter; `feeding_in` is how a negative power is shown."""
     rssi = None if reading.rssi is None else round(reading.rssi)
     meter = " ".join(filter(None, (profile.manufacturer, profile.serial_number)))
+    power = _text(reading.power, "W")
+    currents = (("R", reading.current_r), ("T", reading.current_t))
     return {
-        "power": _text(reading.power, "W"),
+        "power": feeding_in.format(power=power) if reading.power is not None and reading.power < 0 else power,
+        "current": ", ".join(f"{phase} {value:,} A" for phase, value in currents if value is not None) or UNKNOWN,
         "energy": _text(reading.energy_in, "kWh"),
+        "energy_out": _text(reading.energy_out, "kWh"),
         "rssi": _text(rssi, "dBm"),
         "meter": meter or UNKNOWN,
     }

@@ -72,6 +72,7 @@ def schema(interval: int, shortest: int, *, has_costs: bool) -> probatio.Schema:
                     step=1,
                     mode=NumberSelectorMode.BOX,
                     unit_of_measurement=UnitOfTime.SECONDS,
+                    translation_key=CONF_INTERVAL,
                 )
             ),
             probatio.Required(CONF_NOTIFICATIONS, default=True): BooleanSelector(),

@@ -96,12 +96,15 @@ def assert_progress(person: Person, sights: list[Sight]) -> None:
 async def assert_first_reading(person: Person, meter: Simulator) -> None:
     """See what the meter has told, and the offer to show it on the Energy dashboard."""
     form, truth = person.dialog.form, await meter.truth(datetime.now(TOKYO))
-    await expect(person.dialog.title).to_have_text(person.words.ours("config.step.finish.title"))
-    await expect(form.get_by_role("listitem")).to_have_count(4)
+    await expect(person.dialog.title).to_have_text(person.words.ours("config.step.finish_export.title"))
+    await expect(form.get_by_role("listitem")).to_have_count(6)
     counters = [f"{truth.energy_in - step:,} kWh" for step in STEPS]
-    await expect(form.get_by_role("listitem").nth(1)).to_contain_text(re.compile("|".join(map(re.escape, counters))))
-    await expect(form.get_by_role("listitem").nth(3)).to_contain_text(MeterSettings().serial)
-    await expect(form.get_by_role("switch")).to_be_checked()
+    await expect(form.get_by_role("listitem").nth(2)).to_contain_text(re.compile("|".join(map(re.escape, counters))))
+    await expect(form.get_by_role("listitem").nth(5)).to_contain_text(MeterSettings().serial)
+    # What the house uses of its own is not known to Home Assistant by itself.
+    solar = person.words.ours("config.step.finish_export.description").rsplit("**", 1)[1]
+    await expect(form.get_by_text(solar)).to_be_visible()
+    await expect(form.get_by_role("switch").first).to_be_checked()
 
 
 async def assert_device(person: Person, meter: Simulator) -> None:

@@ -243,7 +243,7 @@ async def connect(hass: HomeAssistant, flow: ConfigFlowResult, **typed: str) -> 
     assert flow["type"] is FlowResultType.SHOW_PROGRESS
     await until(lambda: hass.config_entries.flow.async_get(flow["flow_id"])["step_id"] != "connect")
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
-    if flow.get("step_id") == "finish":
+    if flow.get("step_id") in {"finish", "finish_export"}:
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {})
     await hass.async_block_till_done()
     return flow
