@@ -21,30 +21,50 @@ class Capacity:
         """The largest number that worked."""
         self._full = full
         self._most = known or full
+        self._too_many = self._most + 1
+        """The least number that is known, or taken, not to work."""
         self._clock = clock
         self._retrial = clock() + RETRIAL
         self._silences = 0
+        self._silent = 0
+        """The number of the last that got no answer, although fewer did."""
 
     @property
     def most(self) -> int:
         """Return how many properties to ask for in one Get."""
         if self._most < self._full and self._clock() >= self._retrial:
-            self._most = self._full
+            self._most, self._too_many = self._full, self._full + 1
         return self._most
 
     def prove(self, number: int) -> None:
         """Take note that the meter had room for so many."""
         self.proved = max(self.proved, number)
-        if number > 1:
+        if number >= self._silent:
             self._silences = 0
+        if number >= self._most:
+            self._search()
 
     def limit(self, number: int) -> None:
         """Ask for so many from now on, or for as many as ever worked."""
         self._most = min(max(number, self.proved), self.most)
+        self._too_many = self._most + 1
         self._retrial = self._clock() + RETRIAL
+
+    def exceed(self, number: int) -> None:
+        """Take note that so many were too much; what is between that and what worked is tried in turn."""
+        if number <= self.proved:
+            return  # It worked before: a bad moment.
+        self._too_many = min(number, self._too_many)
+        self._retrial = self._clock() + RETRIAL
+        self._search()
 
     def fall_silent(self, number: int) -> None:
         """Take note that so many got no answer, and fewer did."""
-        self._silences += 1
+        self._silences, self._silent = self._silences + 1, number
         if self._silences >= SILENCES:
-            self.limit(number // 2)
+            self._silences = 0
+            self.exceed(number)
+
+    def _search(self) -> None:
+        """Ask for what is halfway between what worked and what did not."""
+        self._most = max((self.proved + self._too_many) // 2, self.proved, 1)

@@ -227,7 +227,7 @@ class Transactions:
         elif not answered and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
             asked, answered = await self._ask([self._one_of(group)] * max(self._tries(inquiry), 1))
             if answered:
-                capacity.limit(len(group) // 2)
+                capacity.exceed(len(group))
             else:
                 asked = group
         inquiry.pending = [code for code in group if code not in asked] + inquiry.pending
