@@ -27,15 +27,19 @@ from .bill import (
     HalfHours,
     Overlaid,
     Period,
+    Sum,
     Usage,
+    Used,
     add_up,
     bill,
     compare,
     costs,
+    costs_after,
     demands,
     forecast,
     periods,
     returns,
+    used_until,
 )
 from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
 from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, async_take_price, cost_entity_id
@@ -199,6 +203,7 @@ class Accounts:
     _version: Version | None = None
     _readings: int = 0
     _figured: tuple[object, ...] = ()
+    _settled: Settled | None = None
     _written: tuple[object, ...] = ()
     _seen: tuple[object, ...] = ()
     _changes: dict[str, int] = field(default_factory=dict)
@@ -375,20 +380,23 @@ class Accounts:
             prices={**usage.prices, **prices},
         )
         looked = (contract, self._version, start, tuple(sorted(self._prices.changes.items())))
-        before = self.figures if looked == self._figured else None
+        before, settled = (self.figures, self._settled) if looked == self._figured else (None, None)
         job = self.hass.async_add_executor_job
-        self.figures = await job(_figures, contract, live, now, before)
-        self._figured = looked
-        if self.figures is None:
-            self.totals = {}
+        if settled is None:
+            settled = await job(_settled, contract, usage, now, self._spans.get(ENERGY_IN), self._is_spread)
+        if settled is None:
+            self.figures, self.totals, self._figured = None, {}, ()
             return
-        period, totals = self.figures.period, {}
+        self.figures, so_far = await job(_figures, contract, live, now, before, settled, self._is_spread)
+        self._figured, self._settled = looked, settled
+        period, totals = settled.period, {}
         for kind, key in KINDS.items():
             base = sum(piece.total for other, piece in pieces[kind] if other.span.first < period.span.first)
             is_there = kind == COST or any(plan.feed_in is not None for plan in contract.plans)
             if is_there and (known := self._spans.get(key)) is not None:
                 since = max(period.span.start_time, known[0])
-                so_far = await job(_SO_FAR[kind], contract, live, period, since, now, self._is_spread)
+                if kind == COMPENSATION:
+                    so_far = await job(_brought_in, contract, live, since, now)
                 totals[kind] = Decimal(base) / MICRO + so_far
         self.totals = totals
 
@@ -518,19 +526,60 @@ def holidays_of_japan() -> Container[date]:
     return country_holidays("JP")
 
 
-def _figures(contract: Contract, usage: Usage, now: datetime, before: Figures | None) -> Figures | None:
-    """Return the figures of the bill that runs; `None` before the first plan.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The part of the bill that runs that a reading cannot change any more."""
 
-    What changes with half-hours only is taken from those before, if there are any.
-    """
+    period: Period
+    used: Used
+    so_far: Sum
+    this_day: Sum
+    total: Decimal
+    """Yen since the first half-hour that is known."""
+
+
+def _settled(
+    contract: Contract,
+    usage: Usage,
+    now: datetime,
+    known: Known | None,
+    is_spread: bool,  # noqa: FBT001  # called by a thread
+) -> Settled | None:
+    """Return what is settled of the bill that runs; `None` before the first plan."""
     today = now.astimezone(JST).date()
     found = periods(contract, today, today + DAY)
     if not found:
         return None
     period = found[0]
-    each = [cost for cost in costs(contract, usage, period) if cost.start <= now]
-    so_far = add_up(each)
-    this_day = add_up(cost for cost in each if cost.start >= midnight(today))
+    until = max(period.span.start_time, half_hour(now) - (LATEST - 1) * HALF_HOUR)
+    each, used = used_until(contract, usage, period, until)
+    since = None if known is None else known[0]
+    return Settled(
+        period=period,
+        used=used,
+        so_far=add_up(each),
+        this_day=add_up(cost for cost in each if cost.start >= midnight(today)),
+        total=add_up((cost for cost in each if since is None or cost.start >= since), with_fixed=is_spread).yen,
+    )
+
+
+def _figures(
+    contract: Contract,
+    usage: Usage,
+    now: datetime,
+    before: Figures | None,
+    settled: Settled,
+    is_spread: bool,  # noqa: FBT001  # called by a thread
+) -> tuple[Figures, Decimal]:
+    """Return the figures of the bill that runs, and yen since the first half-hour that is known.
+
+    What changes with half-hours only is taken from those before, if there are any.
+    """
+    today, period = now.astimezone(JST).date(), settled.period
+    each = [cost for cost in costs_after(contract, usage, period, settled.used) if cost.start <= now]
+    total = settled.total + add_up(each, with_fixed=is_spread).yen
+    so_far = settled.so_far.plus(add_up(each))
+    this_day = settled.this_day.plus(add_up(cost for cost in each if cost.start >= midnight(today)))
     if before is None:
         last = periods(contract, period.span.first - DAY, period.span.first)
         guessed = forecast(contract, usage, period, half_hour(now) + HALF_HOUR)
@@ -549,35 +598,15 @@ def _figures(contract: Contract, usage: Usage, now: datetime, before: Figures | 
             last_bill=_total(contract, usage, last[0]) if last else None,
             price=_price(contract, usage, period, now),
         )
-    return replace(before, cost=so_far.yen, energy=so_far.energy, today_cost=this_day.yen, today_energy=this_day.energy)
+    shown = replace(
+        before, cost=so_far.yen, energy=so_far.energy, today_cost=this_day.yen, today_energy=this_day.energy
+    )
+    return shown, total
 
 
-def _cost_so_far(
-    contract: Contract,
-    usage: Usage,
-    period: Period,
-    since: datetime,
-    now: datetime,
-    is_spread: bool,  # noqa: FBT001  # called by a thread
-) -> Decimal:
-    """Return yen of a bill between two times."""
-    half_hours = (cost for cost in costs(contract, usage, period) if since <= cost.start <= now)
-    return add_up(half_hours, with_fixed=is_spread).yen
-
-
-def _return_so_far(
-    contract: Contract,
-    usage: Usage,
-    _: Period,
-    since: datetime,
-    now: datetime,
-    is_spread: bool,  # noqa: FBT001  # called by a thread
-) -> Decimal:
+def _brought_in(contract: Contract, usage: Usage, since: datetime, now: datetime) -> Decimal:
     """Return yen that are brought in between two times."""
-    return add_up(returns(contract, usage, since, now), with_fixed=is_spread).yen
-
-
-_SO_FAR: Final = {COST: _cost_so_far, COMPENSATION: _return_so_far}
+    return add_up(returns(contract, usage, since, now)).yen
 
 
 def _total(contract: Contract, usage: Usage, period: Period) -> Decimal | None:

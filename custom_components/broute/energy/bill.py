@@ -182,6 +182,16 @@ class Sum:
     unpriced: int
     """Half-hours whose kWh have no price."""
 
+    def plus(self, other: Sum) -> Sum:
+        """Return both together."""
+        return Sum(
+            yen=self.yen + other.yen,
+            energy=self.energy + other.energy,
+            half_hours=self.half_hours + other.half_hours,
+            unknown=self.unknown + other.unknown,
+            unpriced=self.unpriced + other.unpriced,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -256,16 +266,44 @@ def demands(contract: Contract, usage: Usage, period: Period) -> Decimal | None:
     return contract_demand(peaks[::-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was used on a bill before some time."""
+
+    until: datetime
+    total: Decimal
+    by_band: Mapping[str, Decimal]
+
+
+def used_until(contract: Contract, usage: Usage, period: Period, until: datetime) -> tuple[list[Cost], Used]:
+    """Return the costs of a bill before some time, and what it takes to go on from there."""
+    counting = _Counting(usage)
+    each = list(_costs(contract, usage, period, counting, period.span.start_time, until))
+    return each, Used(until, counting.total, dict(counting.by_band))
+
+
+def costs_after(contract: Contract, usage: Usage, period: Period, used: Used) -> Iterator[Cost]:
+    """Return the costs of the rest of a bill."""
+    counting = _Counting(usage, total=used.total, by_band=dict(used.by_band))
+    return _costs(contract, usage, period, counting, used.until, period.span.end_time)
+
+
 def costs(contract: Contract, usage: Usage, period: Period) -> Iterator[Cost]:
     """Return the cost of each half-hour of a bill.
 
     Steps count what was used since the beginning of the bill, within each band; half-hours that are not known count
     nothing. Where one plan follows another within a bill, they go on counting.
     """
+    return _costs(contract, usage, period, _Counting(usage), period.span.start_time, period.span.end_time)
+
+
+def _costs(
+    contract: Contract, usage: Usage, period: Period, counting: _Counting, since: datetime, until: datetime
+) -> Iterator[Cost]:
+    """Yield the cost of each half-hour between two times of a bill."""
     demand = _demand(contract, usage, period)
-    counting = _Counting(usage)
     offset = (period.span.first - period.whole.first).days * 48
-    for number in range(period.span.days):
+    for number in range((since - period.span.start_time) // DAY, period.span.days):
         plan = _plan(contract, period.span.first + number * DAY)
         if plan.valid_from not in counting.rates:
             counting.rates[plan.valid_from] = _rates(plan, usage, period, demand)
@@ -273,6 +311,10 @@ def costs(contract: Contract, usage: Usage, period: Period) -> Iterator[Cost]:
         begin = period.span.start_time + number * DAY
         for index in range(48):
             start = begin + index * HALF_HOUR
+            if start < since:
+                continue
+            if start >= until:
+                return
             yield Cost(
                 start=start,
                 used=usage.taken.get(start),
