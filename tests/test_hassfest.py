@@ -66,8 +66,8 @@ KNOWN = REQUIRED | {
 }
 """hassfest refuses a key that it does not know. "categories" and "connectivity" are new in Home Assistant 2026.11."""
 
-WITHOUT_DEPENDENCY = {"diagnostics", "repairs", *Platform}
-"""Components whose files are imported without a dependency: they find ours."""
+WITHOUT_DEPENDENCY = {"diagnostics", "persistent_notification", "repairs", *Platform}
+"""Components whose files are imported without a dependency: they find ours, or are there in every Home Assistant."""
 
 KEY = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 ADDRESS = re.compile(r"(https?|ftps?|mqtts?|socket)://[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,5}\b|www\.", re.IGNORECASE)

@@ -15,6 +15,7 @@ from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.cost_sensor import COST_SENSORS, RUNNING_DEMAND, TOTALS
 from custom_components.broute.dongle.credentials import FORMS
 from custom_components.broute.energy.tariff import Fault
+from custom_components.broute.export import HEADS
 from custom_components.broute.options_flow import schema
 from custom_components.broute.plan_flow import (
     ADJUSTMENTS,
@@ -190,7 +191,8 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity") == {"binary_sensor", "sensor"}
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
-    assert below("common") == {"meter", "model", "night", "day", "price_of_dashboard", "feeding_in"}
+    files = {"csv_day", "csv_written", *HEADS}
+    assert below("common") == {"meter", "model", "night", "day", "price_of_dashboard", "feeding_in"} | files
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 

@@ -20,6 +20,7 @@ from .energy.backfill import Backfill
 from .energy.dashboard import async_add_if_requested
 from .energy.prices import KeptPrices
 from .energy.store import LedgerStore
+from .export import ExportView
 from .repairs import async_forget, async_watch_entries
 from .takeover.built_in import CONF_TAKES_OVER, async_disable_built_in, async_take_over
 
@@ -38,8 +39,9 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
-    """Register the actions, and watch for dongles that are plugged in and entries that are disabled."""
+    """Register the actions and downloads, and watch for dongles that are plugged in and entries that are disabled."""
     async_setup_actions(hass)
+    hass.http.register_view(ExportView())
     async_watch_ports(hass, lambda entry: entry.runtime_data.async_port_appeared())
     async_watch_entries(hass)
     return True

@@ -1,6 +1,6 @@
-"""Actions: the meter's half-hours as data, days compared anew, and plans side by side."""
+"""Actions: the history as data and as a file, days compared anew, and plans side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
@@ -15,19 +15,35 @@ import probatio
 
 from .aiobroute import HISTORY_DAYS, JST, BRouteError
 from .const import DOMAIN
+from .energy.records import Length, sen
 from .energy.source import HistoryUnavailableError
 from .energy.tariff import Rounding
+from .export import Layout, async_export
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
     from homeassistant.util.json import JsonValueType
 
     from .coordinator import MeterConfigEntry
-    from .energy.backfill import Backfill
     from .energy.bill import Comparison
+    from .energy.records import Record
 
 ATTR_FIRST: Final = "first_day"
 ATTR_LAST: Final = "last_day"
+ATTR_PERIOD: Final = "period"
+ATTR_LAYOUT: Final = "layout"
+
+ANSWERS: Final[Mapping[Length, str]] = {
+    Length.HALF_HOUR: "half_hours",
+    Length.HOUR: "hours",
+    Length.DAY: "days",
+    Length.MONTH: "months",
+    Length.BILLING_PERIOD: "billing_periods",
+}
+"""What the list is called that `get_history` returns."""
 
 KEPT_DAYS: Final = 36_525
 """The ledger keeps everything; a day of another century is a slip."""
@@ -39,6 +55,12 @@ SCHEMA: Final = SCHEMA_OF_METER.extend(
         probatio.Required(ATTR_LAST): cv.date,
     }
 )
+SCHEMA_OF_HISTORY: Final = SCHEMA.extend(
+    {probatio.Optional(ATTR_PERIOD, default=Length.HALF_HOUR): probatio.Coerce(Length)}
+)
+SCHEMA_OF_EXPORT: Final = SCHEMA.extend(
+    {probatio.Optional(ATTR_LAYOUT, default=Layout.HALF_HOUR): probatio.Coerce(Layout)}
+)
 
 
 @callback
@@ -46,14 +68,24 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     """Register the actions, whether there is a meter or not."""
 
     async def get_history(call: ServiceCall) -> ServiceResponse:
-        history, first, last = _asked(hass, call, KEPT_DAYS)
+        entry, first, last = _asked(hass, call, KEPT_DAYS)
+        accounts, period = entry.runtime_data.accounts, call.data[ATTR_PERIOD]
+        if period is Length.BILLING_PERIOD and accounts.contract is None:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_plan")
         with _told_to_a_person():
-            return {"half_hours": list(await history.async_half_hours(first, last))}
+            found = await accounts.async_records(period, first, last)
+        tell = _half_hour if period is Length.HALF_HOUR else _sum
+        return {ANSWERS[period]: [tell(record) for record in found]}
+
+    async def export_history(call: ServiceCall) -> ServiceResponse:
+        entry, first, last = _asked(hass, call, KEPT_DAYS)
+        with _told_to_a_person():
+            return {**await async_export(hass, entry, first, last, call.data[ATTR_LAYOUT])}
 
     async def import_history(call: ServiceCall) -> ServiceResponse:
-        history, first, last = _asked(hass, call, HISTORY_DAYS)
+        entry, first, last = _asked(hass, call, HISTORY_DAYS)
         with _told_to_a_person():
-            return {**await history.async_import(first, last)}
+            return {**await entry.runtime_data.history.async_import(first, last)}
 
     async def compare_plans(call: ServiceCall) -> ServiceResponse:
         entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
@@ -69,14 +101,18 @@ def async_setup_actions(hass: HomeAssistant) -> None:
         }
 
     hass.services.async_register(DOMAIN, "compare_plans", compare_plans, SCHEMA_OF_METER, SupportsResponse.ONLY)
-    hass.services.async_register(DOMAIN, "get_history", get_history, SCHEMA, SupportsResponse.ONLY)
+    hass.services.async_register(DOMAIN, "get_history", get_history, SCHEMA_OF_HISTORY, SupportsResponse.ONLY)
     # It overrules statistics and what was corrected by hand.
     async_register_admin_service(
         hass, DOMAIN, "import_history", import_history, SCHEMA, supports_response=SupportsResponse.OPTIONAL
     )
+    # It writes files.
+    async_register_admin_service(
+        hass, DOMAIN, "export_history", export_history, SCHEMA_OF_EXPORT, supports_response=SupportsResponse.OPTIONAL
+    )
 
 
-def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[Backfill, date, date]:
+def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[MeterConfigEntry, date, date]:
     """Return whose history is wanted, and of which days, which cannot be older than some."""
     entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
     first, last = call.data[ATTR_FIRST], call.data[ATTR_LAST]
@@ -87,7 +123,48 @@ def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[Backfill,
             translation_key="wrong_days",
             translation_placeholders={"days": str(days)},
         )
-    return entry.runtime_data.history, first, last
+    return entry, first, last
+
+
+def _half_hour(record: Record) -> dict[str, JsonValueType]:
+    """Return a half-hour; what is not known is nothing."""
+    return {
+        "start": _time(record.start),
+        "energy_in": _number(record.energy_in),
+        "energy_out": _number(record.energy_out),
+        "demand": None if record.peak is None else _number(record.peak.demand),
+        "cost": _yen(record.cost),
+        "compensation": _yen(record.compensation),
+    }
+
+
+def _sum(record: Record) -> dict[str, JsonValueType]:
+    """Return a sum, and from how many half-hours each of its numbers is."""
+    told = {
+        **_half_hour(record),
+        "end": _time(record.end),
+        "demand_start": None if record.peak is None else _time(record.peak.start),
+        "half_hours": record.half_hours,
+        "half_hours_in": record.known_in,
+        "half_hours_out": record.known_out,
+        "half_hours_cost": record.priced_in,
+        "half_hours_compensation": record.priced_out,
+    }
+    return told if record.bill is None else {**told, "bill": _yen(record.bill)}
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(JST).isoformat()
+
+
+def _number(number: Decimal | None) -> float | None:
+    """Return kWh or kW as JSON has numbers."""
+    return None if number is None else float(number)
+
+
+def _yen(yen: Decimal | None) -> float | None:
+    """Return yen and sen as JSON has numbers."""
+    return None if yen is None else float(sen(yen))
 
 
 def _compared(comparison: Comparison) -> dict[str, JsonValueType]:

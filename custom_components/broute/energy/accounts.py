@@ -49,6 +49,7 @@ from .plans import contract_of
 from .price_history import price_of_state
 from .prices import KeptPrices
 from .recorder import RecorderUnavailableError, has_recorder, is_recorded
+from .records import Length, Record, records
 from .statistics import energies
 from .tariff import ZERO, Contract, InvalidPlanError, Market, midnight
 
@@ -253,6 +254,17 @@ class Accounts:
         taken, fed = (KnownEnergies(self._known[key]) for key in (ENERGY_IN, ENERGY_OUT))
         prices = {entity: KnownEnergies(known) for entity, known in self._prices.known.items()}
         return Usage(taken=taken, fed=fed, prices=prices, holidays=self._holidays)
+
+    async def async_records(self, length: Length, first: date, last: date) -> list[Record]:
+        """Return what flowed in each half-hour, day, … that has one of some days, and what it cost; nobody is asked."""
+        await self.history.async_load()
+        await self._async_take_ledger()
+        known = [span[0] for span in self._spans.values() if span is not None]
+        if not known:
+            return []
+        since, now, usage = min(known).astimezone(JST).date(), dt_util.utcnow(), await self.async_usage()
+        job = partial(records, self.contract, usage, length, first, last, since=since, now=now)
+        return await self.hass.async_add_executor_job(job)
 
     @callback
     def async_add_listener(self, told: Callable[[], None]) -> CALLBACK_TYPE:

@@ -32,10 +32,10 @@ from ..aiobroute import (
     PropertyRefusedError,
 )
 from ..const import DOMAIN
-from .ledger import DIRECTIONS, ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO, Scale, Source, half_hours
+from .ledger import DIRECTIONS, ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, Scale, Source, half_hours
 from .recorder import Changes, Reconciler, RecorderUnavailableError, Verified, has_recorder
 from .source import HistoryProgress, HistoryUnavailableError, MeterSource
-from .statistics import HOUR, energies
+from .statistics import HOUR
 from .store import LedgerStore
 
 if TYPE_CHECKING:
@@ -201,19 +201,6 @@ class Backfill:
             "corrected": changes.corrected,
             "without_value": asked - read,
         }
-
-    async def async_half_hours(self, first: date, last: date) -> list[dict[str, Any]]:
-        """Return what flowed in each half-hour of some days, in order of time, in kWh; nobody is asked for it."""
-        await self.async_load()
-        begin, end = next(half_hours(first)), next(half_hours(last + timedelta(days=1)))
-        found = {key: energies(self.ledger, key, begin, end) for key in DIRECTIONS}
-        return [
-            {
-                "start": datetime.fromtimestamp(at, JST).isoformat(),
-                **{key: _kwh(found[key].get(at)) for key in DIRECTIONS},
-            }
-            for at in sorted({*found[ENERGY_IN], *found[ENERGY_OUT]})
-        ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return how far the history is, for whoever is asked for help; no meter is named."""
@@ -659,7 +646,3 @@ def _days(first: date, last: date) -> list[date]:
 
 def _half_hour(at: datetime) -> datetime:
     return datetime.fromtimestamp(int(at.timestamp()) // HALF_HOUR_SECONDS * HALF_HOUR_SECONDS, UTC)
-
-
-def _kwh(energy: int | None) -> float | None:
-    return None if energy is None else float(Decimal(energy) / MICRO)
