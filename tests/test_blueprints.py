@@ -19,7 +19,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed, async_mock_service
 from pytest_homeassistant_custom_component.components.recorder.common import async_wait_recording_done
 
-from .home import dongle, entry_of, set_up
+from .aiobroute.virtual_time import START
+from .energy.test_backfill import DAY, MINUTE, house, live
+from .home import dongle, elapse, entry_of, set_up
+from .plans import CONTRACT, ONE_PRICE, fill_in
 from .simulator import scenarios
 
 if TYPE_CHECKING:
@@ -35,7 +38,8 @@ BLUEPRINTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 ENGLISH = [name for name in BLUEPRINTS if not name.endswith("_ja")]
 JST = ZoneInfo("Asia/Tokyo")
 
-CURRENTS = ["sensor.current_r", "sensor.current_t"]
+CURRENTS = {"current_r": "sensor.current_r", "current_t": "sensor.current_t"}
+UNITS = {"W": ["W"], "kW": ["kW"], None: ["A", "kWh"]}
 PHONE = "notify.phone"
 
 
@@ -73,7 +77,7 @@ def notes(hass: HomeAssistant) -> dict[str, str]:
 
 def draw(hass: HomeAssistant, *amperes: object) -> None:
     """Let the meter measure currents."""
-    for sensor, ampere in zip(CURRENTS, amperes, strict=False):
+    for sensor, ampere in zip(CURRENTS.values(), amperes, strict=False):
         hass.states.async_set(sensor, str(ampere))
 
 
@@ -129,6 +133,8 @@ async def test_a_person_can_choose_the_right_entities_only(hass: HomeAssistant) 
     with dongle(scenarios.SOLAR) as sim:
         entry = entry_of(sim)
         await set_up(hass, entry)
+        await fill_in(hass, entry, ONE_PRICE)
+        await elapse(hass, 60)
         entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
         offered = {}
         for name in ENGLISH:
@@ -140,13 +146,16 @@ async def test_a_person_can_choose_the_right_entities_only(hass: HomeAssistant) 
                             for entity in entities
                             if (entity.domain, entity.original_device_class)
                             == (wanted["domain"], wanted["device_class"])
-                            and not entity.disabled
+                            and entity.unit_of_measurement in UNITS[wanted.get("unit_of_measurement")]
+                            and not (entity.disabled and key != "demand")
                         }
     assert offered == {
-        "currents": {"current", "current_r", "current_t"},
+        "current_r": {"current", "current_r", "current_t"},
+        "current_t": {"current", "current_r", "current_t"},
         "power": {"power"},
-        "energy_in": {"energy_in", "energy_out"},
-        "energy_out": {"energy_in", "energy_out"},
+        "energy_in": {"energy_in", "energy_out", "period_energy"},
+        "energy_out": {"energy_in", "energy_out", "period_energy"},
+        "demand": {"running_demand", "period_peak", "contract_demand"},
     }
 
 
@@ -169,7 +178,7 @@ async def test_peak_warning(
     ampere: float,
 ) -> None:
     draw(hass, *before)
-    sent = await use(hass, f"peak_warning{language}", currents=CURRENTS, method=method, phones=[PHONE])
+    sent = await use(hass, f"peak_warning{language}", **CURRENTS, method=method, phones=[PHONE])
     await asyncio.sleep(3)
     assert not sent
     draw(hass, *after)
@@ -182,7 +191,7 @@ async def test_peak_warning(
 
 async def test_peak_warning_for_one_current_without_a_phone(hass: HomeAssistant, language: str) -> None:
     draw(hass, 10)
-    sent = await use(hass, f"peak_warning{language}", currents=CURRENTS[:1], ampere=30, share=100)
+    sent = await use(hass, f"peak_warning{language}", current_r="sensor.current_r", ampere=30, share=100)
     draw(hass, 30)
     await asyncio.sleep(3)
     assert not sent
@@ -194,7 +203,7 @@ async def test_peak_warning_leaves_in_peace_and_does_what_else_is_to_be_done(
 ) -> None:
     off = async_mock_service(hass, "switch", "turn_off")
     heater = {"action": "switch.turn_off", "target": {"entity_id": "switch.heater"}}
-    sent = await use(hass, f"peak_warning{language}", currents=CURRENTS, phones=[PHONE], pause=15, actions=[heater])
+    sent = await use(hass, f"peak_warning{language}", **CURRENTS, phones=[PHONE], pause=15, actions=[heater])
     for _ in range(7):
         draw(hass, 20, 20)
         await asyncio.sleep(60)
@@ -290,4 +299,164 @@ async def test_daily_report(
     assert re.findall(r"[-+]?\d+(?:\.\d+)?", call.data["message"]) == numbers
     assert call.data["message"].strip() == call.data["message"] != ""
     # Nobody waits for tomorrow's report.
+    await hass.services.async_call(AUTOMATION, "turn_off", {"entity_id": "all"}, blocking=True)
+
+
+def demand(hass: HomeAssistant, kilowatts: object) -> None:
+    hass.states.async_set("sensor.demand", str(kilowatts))
+
+
+async def test_demand_warning(hass: HomeAssistant, language: str) -> None:
+    await hass.config.async_set_time_zone(JST.key)
+    off = async_mock_service(hass, "switch", "turn_off")
+    heater = {"action": "switch.turn_off", "target": {"entity_id": "switch.heater"}}
+    begin = dt_util.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+    async def at(minute: float) -> int:
+        await asyncio.sleep((begin + timedelta(minutes=minute) - dt_util.now()).total_seconds())
+        return len(sent)
+
+    demand(hass, 4.1)
+    sent = await use(hass, f"demand_warning{language}", demand="sensor.demand", phones=[PHONE], actions=[heater])
+    demand(hass, 4)
+    sent.clear()
+    off.clear()
+    assert await at(1) == 0
+    # A kettle in the first minutes.
+    demand(hass, 9)
+    assert await at(2.9) == 0
+    demand(hass, 3.9)
+    assert await at(12.5) == 0
+    demand(hass, STATE_UNAVAILABLE)
+    assert await at(14.5) == 0
+    demand(hass, 4.52)
+    # Two readings later at the latest, with a quarter of an hour left.
+    assert await at(15.5) == 1
+    (call,) = sent
+    numbers = re.findall(r"\d+(?:[.:]\d+)?", call.data["message"])
+    # 0.52 kW over half an hour are 1,040 W over a quarter.
+    assert {"4.5", f"{begin:%H}:30", "4", "1040"} <= set(numbers)
+    assert len(off) == 1
+    assert not notes(hass)
+    # Once is enough, but the next half-hour is another one, though the demand never fell.
+    assert await at(32.9) == 1
+    assert await at(33.1) == 2
+    demand(hass, 3)
+    assert await at(87) == 2
+    # When it is too late to change anything.
+    assert await at(88.5) == 2
+    demand(hass, 4.1)
+    assert await at(92.9) == 2
+    assert await at(93.1) == 3
+    await hass.services.async_call(AUTOMATION, "turn_off", {"entity_id": "all"}, blocking=True)
+
+
+@pytest.mark.parametrize("end", ["", "_ja"])
+def test_bill_report(tmp_path: Path, end: str) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            hass = home.hass
+            folder = Path(hass.config.path("blueprints", AUTOMATION))
+            await hass.async_add_executor_job(lambda: folder.mkdir(parents=True))
+            (folder / "broute").symlink_to(FOLDER)
+            await hass.config.async_set_time_zone(JST.key)
+            contract = {**CONTRACT, "energy": "one", "basic": "none", "billing_day": 24}
+            await fill_in(hass, home.entry, {**ONE_PRICE, "contract": contract})
+            await elapse(hass, 20 * MINUTE)
+            inputs = {"meter": home.entry.entry_id, "time": "00:20:00", "phones": [PHONE]}
+            sent = await use(hass, f"bill_report{end}", **inputs)
+            # Not today, as the period ends tonight.
+            midnight = START.astimezone(JST).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+            await asyncio.sleep((midnight - dt_util.now()).total_seconds())
+            assert not sent
+            await elapse(hass, 25 * MINUTE)
+            (call,) = sent
+            used = sim.meter.energy_in(midnight) - sim.meter.energy_in(midnight.replace(month=10))
+            before = sim.meter.energy_in(midnight.replace(month=10)) - sim.meter.energy_in(midnight.replace(month=9))
+            yen, yen_before = int(31 * used), int(31 * before)
+            message = call.data["message"]
+            assert message.startswith("2026-10-24")
+            assert "2026-11-23" in message
+            assert f"{yen:,}" in message
+            assert f"{yen - yen_before:+,}" in message
+            assert f"{used:.1f}" in message
+            assert call.data["message"].strip() == call.data["message"]
+            await hass.services.async_call(AUTOMATION, "turn_off", {"entity_id": "all"}, blocking=True)
+
+    live(story)
+
+
+PRICES = [12, 11, 10, 9, 8, 8, 9, 10, 11, 12, 13, 14, 15, 15, 14, 13, 16, 20, 22, 21, 18, 16, 14, 13]
+
+
+@pytest.mark.parametrize("rows", ["numbers", "values", "prices"])
+async def test_cheapest_hours_of_today(hass: HomeAssistant, language: str, rows: str) -> None:
+    await hass.config.async_set_time_zone(JST.key)
+    turned = async_mock_service(hass, "homeassistant", "turn_on"), async_mock_service(hass, "homeassistant", "turn_off")
+    lists = {
+        "numbers": PRICES,
+        "values": [{"start": str(hour), "value": price} for hour, price in enumerate(PRICES)],
+        "prices": [{"start": str(hour), "price": price} for hour, price in enumerate(PRICES)],
+    }
+
+    async def costs(price: object, today: object = lists[rows]) -> tuple[int, int]:
+        hass.states.async_set("sensor.price", str(price), {"today": today})
+        await elapse(hass, 1)
+        return len(turned[0]), len(turned[1])
+
+    await costs(12)
+    target = {"entity_id": ["switch.heater"]}
+    await use(hass, f"cheapest_hours{language}", price="sensor.price", attribute="today", devices=target, hours=4)
+    turned[0].clear()
+    turned[1].clear()
+    assert await costs(9) == (1, 0)
+    assert turned[0][0].data["entity_id"] == ["switch.heater"]
+    assert await costs(10) == (1, 1)
+    assert await costs(8) == (2, 1)
+    # Unknown for a moment is nothing; at the next half-hour, nobody knows that it is cheap.
+    assert await costs(STATE_UNAVAILABLE) == (2, 1)
+    await elapse(hass, 1900)
+    on, off = len(turned[0]), len(turned[1])
+    assert on == 2
+    assert off >= 2
+    # Without a list, nothing is cheap.
+    assert await costs(7, None) == (2, off + 1)
+    assert await costs(6, []) == (2, off + 2)
+    await hass.services.async_call(AUTOMATION, "turn_off", {"entity_id": "all"}, blocking=True)
+
+
+async def test_cheapest_hours_of_what_was_recorded(
+    recorder_mock: Recorder,  # noqa: ARG001  # it has the statistics
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    language: str,
+) -> None:
+    midnight = (dt_util.now() + timedelta(days=1000)).replace(hour=0, minute=0, second=0, microsecond=0)
+    freezer.move_to(midnight)
+    metadata = StatisticMetaData(
+        mean_type=StatisticMeanType.ARITHMETIC,
+        has_sum=False,
+        name=None,
+        source="recorder",
+        statistic_id="sensor.price",
+        unit_class=None,
+        unit_of_measurement="JPY/kWh",
+    )
+    means = [
+        StatisticData(start=midnight - timedelta(days=day, hours=24 - hour), mean=price, min=price, max=price)
+        for day in range(7)
+        for hour, price in enumerate(PRICES)
+    ]
+    async_import_statistics(hass, metadata, sorted(means, key=lambda row: row["start"]))
+    await async_wait_recording_done(hass)
+    hass.states.async_set("sensor.price", "12")
+    turned = async_mock_service(hass, "homeassistant", "turn_on"), async_mock_service(hass, "homeassistant", "turn_off")
+    target = {"entity_id": ["switch.heater"]}
+    await use(hass, f"cheapest_hours{language}", price="sensor.price", devices=target, hours=4)
+    for price, on, off in ((9, 1, 0), (9.5, 1, 1), (8, 2, 1)):
+        hass.states.async_set("sensor.price", str(price))
+        await hass.async_block_till_done()
+        await async_wait_recording_done(hass)
+        assert (len(turned[0]), len(turned[1])) == (on, off)
     await hass.services.async_call(AUTOMATION, "turn_off", {"entity_id": "all"}, blocking=True)

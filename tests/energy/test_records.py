@@ -123,8 +123,8 @@ def test_before_the_first_plan_there_is_energy_without_a_cost() -> None:
 def test_what_is_not_known(length: Length) -> None:
     nothing = Usage(taken={})
     for record in found(length, nothing):
-        assert record.energy_in is record.energy_out is record.cost is record.compensation is record.peak is None
-        assert record.bill is None
+        told = (record.energy_in, record.energy_out, record.cost, record.compensation, record.peak, record.bill)
+        assert told == (None,) * 6
         assert record.known_in == record.priced_in == 0
         assert record.half_hours > 0
     # Nobody wants the rows of a century before the meter was there.
