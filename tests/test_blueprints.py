@@ -1,6 +1,7 @@
 """The blueprints: imported, filled in and run by Home Assistant's own code."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 import re
@@ -24,6 +25,7 @@ from .energy.test_backfill import DAY, MINUTE, house, live
 from .home import dongle, elapse, entry_of, set_up
 from .plans import CONTRACT, ONE_PRICE, fill_in
 from .simulator import scenarios
+from .simulator.meter import MeterSettings
 
 if TYPE_CHECKING:
     from freezegun.api import FrozenDateTimeFactory
@@ -41,6 +43,7 @@ JST = ZoneInfo("Asia/Tokyo")
 CURRENTS = {"current_r": "sensor.current_r", "current_t": "sensor.current_t"}
 UNITS = {"W": ["W"], "kW": ["kW"], None: ["A", "kWh"]}
 PHONE = "notify.phone"
+BEFORE_MIDNIGHT = START.astimezone(JST).replace(hour=23, minute=0)
 
 
 @pytest.fixture
@@ -351,10 +354,10 @@ async def test_demand_warning(hass: HomeAssistant, language: str) -> None:
     await hass.services.async_call(AUTOMATION, "turn_off", {"entity_id": "all"}, blocking=True)
 
 
-@pytest.mark.parametrize("end", ["", "_ja"])
-def test_bill_report(tmp_path: Path, end: str) -> None:
+def test_bill_report(tmp_path: Path) -> None:
     async def story() -> None:
-        async with house(tmp_path) as (home, sim):
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=65))
+        async with house(tmp_path, scenario) as (home, sim):
             await home.start()
             hass = home.hass
             folder = Path(hass.config.path("blueprints", AUTOMATION))
@@ -363,28 +366,30 @@ def test_bill_report(tmp_path: Path, end: str) -> None:
             await hass.config.async_set_time_zone(JST.key)
             contract = {**CONTRACT, "energy": "one", "basic": "none", "billing_day": 24}
             await fill_in(hass, home.entry, {**ONE_PRICE, "contract": contract})
-            await elapse(hass, 20 * MINUTE)
+            sent = async_mock_service(hass, "notify", "send_message")
             inputs = {"meter": home.entry.entry_id, "time": "00:20:00", "phones": [PHONE]}
-            sent = await use(hass, f"bill_report{end}", **inputs)
-            # Not today, as the period ends tonight.
-            midnight = START.astimezone(JST).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
-            await asyncio.sleep((midnight - dt_util.now()).total_seconds())
-            assert not sent
-            await elapse(hass, 25 * MINUTE)
-            (call,) = sent
-            used = sim.meter.energy_in(midnight) - sim.meter.energy_in(midnight.replace(month=10))
-            before = sim.meter.energy_in(midnight.replace(month=10)) - sim.meter.energy_in(midnight.replace(month=9))
-            yen, yen_before = int(31 * used), int(31 * before)
-            message = call.data["message"]
-            assert message.startswith("2026-10-24")
-            assert "2026-11-23" in message
-            assert f"{yen:,}" in message
-            assert f"{yen - yen_before:+,}" in message
-            assert f"{used:.1f}" in message
-            assert call.data["message"].strip() == call.data["message"]
+            both = [
+                {"id": name, "alias": name, "use_blueprint": {"path": f"broute/{name}.yaml", "input": inputs}}
+                for name in ("bill_report", "bill_report_ja")
+            ]
+            assert await async_setup_component(hass, AUTOMATION, {AUTOMATION: both})
+            midnight = BEFORE_MIDNIGHT.replace(hour=0) + DAY
+            await elapse(hass, (midnight - dt_util.now()).total_seconds() + 25 * MINUTE)
+            counter = sim.meter.energy_in
+            used = counter(midnight) - counter(midnight.replace(month=10))
+            before = counter(midnight.replace(month=10)) - counter(midnight.replace(month=9))
+            assert len(sent) == 2
+            for call in sent:
+                message = call.data["message"]
+                assert message.startswith("2026-10-24")
+                assert "2026-11-23" in message
+                assert f"{int(31 * used):,}" in message
+                assert f"{int(31 * used) - int(31 * before):+,}" in message
+                assert f"{used:.1f}" in message
+                assert message.strip() == message
             await hass.services.async_call(AUTOMATION, "turn_off", {"entity_id": "all"}, blocking=True)
 
-    live(story)
+    live(story, BEFORE_MIDNIGHT)
 
 
 PRICES = [12, 11, 10, 9, 8, 8, 9, 10, 11, 12, 13, 14, 15, 15, 14, 13, 16, 20, 22, 21, 18, 16, 14, 13]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
+from . import dashboard
 from .browser import DESKTOP, PHONE, chromium, find_chromium, go_back, logged_in
 from .flow_dialog import SET_UP, FlowDialog
 from .home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
@@ -115,6 +116,15 @@ async def pages(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> 
     await camera.shoot("energy", focus=page.locator("hui-energy-usage-graph-card"))
 
 
+async def own_page(camera: Photographer, hass: HomeAssistant) -> None:
+    """Look at the page that a person pastes as a dashboard."""
+    await dashboard.prepare(hass.client)
+    await dashboard.paste(hass.client, camera.words.lang)
+    await camera.page.goto(f"/{dashboard.PATH}")
+    await camera.page.locator("hui-statistics-graph-card ha-chart-base").wait_for()
+    await camera.shoot("dashboard")
+
+
 async def repair(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> None:
     """Have the meter exchanged."""
     page, dialog = camera.page, FlowDialog(camera.page, camera.words)
@@ -143,6 +153,8 @@ async def photograph(folder: Path, lang: str) -> None:
                     await config_flow(camera, meter)
                 with step(f"{lang}: the pages"):
                     await pages(camera, hass, meter)
+                with step(f"{lang}: a page of one's own"):
+                    await own_page(camera, hass)
                 with step(f"{lang}: a repair"):
                     await repair(camera, hass, meter)
             except StepError:
