@@ -84,7 +84,7 @@ HOME = {
         "repairs",
         "takeover.built_in",
     },
-    "sensor": {"const", "coordinator", "cost_sensor", "energy.details", "energy.plausibility", "entity"},
+    "sensor": {"aiobroute", "const", "coordinator", "cost_sensor", "energy.details", "energy.plausibility", "entity"},
     "binary_sensor": {"coordinator", "entity"},
     "actions": {
         "aiobroute",

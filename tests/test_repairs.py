@@ -10,6 +10,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import async_capture_events
 
 from custom_components.broute.repairs import Issues
 
@@ -27,6 +28,7 @@ from .home import (
     without_history,
 )
 from .simulator import scenarios
+from .simulator.meter import Refusal
 from .simulator.radio import RadioSettings
 from .simulator.record import JOIN
 from .simulator.scenarios import Scenario
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.issue_registry import IssueEntry
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+    from .simulator.meter import MeterSettings
     from .simulator.transport import SimulatedPort
 
 NEW_MAC = "001C640003D2FFFF"
@@ -348,6 +351,56 @@ async def test_an_exchanged_meter_takes_over_entities_and_device(hass: HomeAssis
         assert same.serial_number == "S26087654321"
         assert not issues(hass)
         assert float(state(hass, "sensor.smart_meter_energy_import")) < 1
+
+
+def own_keys(hass: HomeAssistant, entry: MockConfigEntry) -> dict[str, str]:
+    """Return what there is of each entity for as long as it is not removed, by its key."""
+    found = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    assert entry.unique_id is not None
+    return {entity.unique_id.removeprefix(f"{entry.unique_id}_"): entity.id for entity in found}
+
+
+SECOND_GENERATION = replace(scenarios.SOLAR.meter, release="R")
+FEWER = replace(scenarios.ONE_PHASE.meter, serial="S26087654321")
+
+
+async def exchange_for(
+    hass: HomeAssistant, sim: SimulatedPort, new: MeterSettings
+) -> tuple[MockConfigEntry, dict[str, str]]:
+    """Exchange the meter by another kind and confirm it; return the entry and what it showed before."""
+    assert await async_setup_component(hass, "repairs", {})
+    entry = entry_of(sim)
+    await set_up(hass, entry)
+    await elapse(hass, 400)
+    before = own_keys(hass, entry)
+    sim.exchange_meter(new, mac=NEW_MAC)
+    await elapse(hass, 300)
+    assert await confirm(hass, issues(hass)["meter_exchanged"].issue_id) is FlowResultType.CREATE_ENTRY
+    await elapse(hass, 400)
+    return entry, before
+
+
+async def test_what_only_the_old_meter_had_is_removed_with_it(hass: HomeAssistant) -> None:
+    with dongle(replace(scenarios.SOLAR, meter=SECOND_GENERATION)) as sim:
+        entry, before = await exchange_for(hass, sim, FEWER)
+        gone = {"current_t", "energy_out", "fixed_out", "minute_in", "minute_out", "half_hour_out"}
+        assert before.keys() - own_keys(hass, entry).keys() == gone & before.keys()
+        assert {"current_t", "energy_out", "fixed_out", "minute_out"} <= before.keys()
+        assert "exchanged" not in entry.data
+        (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+        assert (device.serial_number, device.sw_version) == ("S26087654321", "F.0")
+
+
+async def test_what_the_new_meter_refuses_at_first_is_not_taken_for_absent(hass: HomeAssistant) -> None:
+    refusal = Refusal(codes=(0xE8, 0xE3), time=timedelta(seconds=200))
+    with dongle(scenarios.SOLAR) as sim:
+        new = replace(scenarios.SOLAR.meter, serial="S26087654321", refusals=(refusal,))
+        # What is removed and comes back has the same id as before.
+        changes = async_capture_events(hass, er.EVENT_ENTITY_REGISTRY_UPDATED)
+        entry, before = await exchange_for(hass, sim, new)
+        assert own_keys(hass, entry).items() >= before.items()
+        assert [change.data["entity_id"] for change in changes if change.data["action"] == "remove"] == []
+        assert "exchanged" not in entry.data
 
 
 async def test_a_new_meter_that_tells_nothing_of_itself_is_not_shown_as_the_old_one(hass: HomeAssistant) -> None:

@@ -14,6 +14,8 @@ CONF_ENERGY: Final = "energy"
 """Whether the meter is still to be added to the Energy dashboard; gone as soon as it is there."""
 CONF_PRICES: Final = "prices"
 """What the Energy dashboard had of money before it showed ours."""
+CONF_EXCHANGED: Final = "exchanged"
+"""Whether entities may be left of an old meter that the new one has not; gone as soon as that was looked at."""
 CONF_MODULE: Final = "module"
 """Family of the module that answered last, which is asked for first."""
 

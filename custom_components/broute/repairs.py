@@ -22,7 +22,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.util.hass_dict import HassKey
 
 from .aiobroute import shown
-from .const import CONF_PAN, CONF_PROFILE, DOMAIN
+from .const import CONF_EXCHANGED, CONF_PAN, CONF_PROFILE, DOMAIN
 from .dongle.reauth import async_forget_refusals
 
 if TYPE_CHECKING:
@@ -250,7 +250,8 @@ class MeterExchangedFlow(ConfirmRepairFlow):
                 device.id, new_identifiers={(DOMAIN, mac)}, manufacturer=None, serial_number=None, sw_version=None
             )
         data = {key: value for key, value in entry.data.items() if key != CONF_PROFILE}
-        self.hass.config_entries.async_update_entry(entry, unique_id=mac, data={**data, CONF_PAN: pan})
+        data |= {CONF_PAN: pan, CONF_EXCHANGED: True}
+        self.hass.config_entries.async_update_entry(entry, unique_id=mac, data=data)
         self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return self.async_create_entry(data={})
 

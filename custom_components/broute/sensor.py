@@ -27,7 +27,8 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
 from homeassistant.util import dt as dt_util
 
-from .const import DOMAIN
+from .aiobroute import ENERGY_OUT, FIXED_TIME_IN, MINUTE_ENERGY
+from .const import CONF_EXCHANGED, DOMAIN
 from .coordinator import MeterCoordinator
 from .cost_sensor import add_cost_sensors
 from .energy.plausibility import PlausibilityFilter, Sample
@@ -263,6 +264,8 @@ async def async_setup_entry(
     @callback
     def add_new() -> None:
         """Add what has its first value, such as the export of solar cells that were put into operation."""
+        removed = _remove_absent(coordinator)
+        missing.extend(each for each in SENSORS + ENERGIES + HALF_HOURS if each.key in removed and each not in missing)
         if new := [description for description in missing if is_there(description)]:
             missing[:] = [description for description in missing if description not in new]
             async_add_entities(
@@ -273,6 +276,38 @@ async def async_setup_entry(
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
     add_cost_sensors(entry, async_add_entities)
+
+
+def _remove_absent(coordinator: MeterCoordinator) -> set[str]:
+    """After an exchange, remove what only the old meter had, as soon as the new one has told; return the keys."""
+    entry, registry = coordinator.config_entry, er.async_get(coordinator.hass)
+    if CONF_EXCHANGED not in entry.data or not coordinator.last_update_success:
+        return set()
+    if not coordinator.profile.is_complete or coordinator.data.refused:
+        return set()
+    data = {key: value for key, value in entry.data.items() if key != CONF_EXCHANGED}
+    coordinator.hass.config_entries.async_update_entry(entry, data=data)
+    removed = set()
+    for key in _absent(coordinator):
+        if (entity := registry.async_get_entity_id(SENSOR_DOMAIN, DOMAIN, f"{entry.unique_id}_{key}")) is not None:
+            registry.async_remove(entity)
+            removed.add(key)
+    return removed
+
+
+def _absent(coordinator: MeterCoordinator) -> set[str]:
+    """Return the keys of what this meter does not measure, by its own words and a reading without refusals."""
+    reading, profile = coordinator.data, coordinator.profile
+    absent = set()
+    if reading.current_r is not None and reading.current_t is None:
+        absent.add("current_t")
+    if reading.energy_out is None or not profile.has(ENERGY_OUT):
+        absent |= {"energy_out", "fixed_out", "minute_out", "half_hour_out"}
+    if not profile.has(FIXED_TIME_IN):
+        absent |= {"fixed_in", "fixed_time"}
+    if not profile.has(MINUTE_ENERGY):
+        absent |= {"minute_in", "minute_out"}
+    return absent
 
 
 def _is_shown_by_other(coordinator: MeterCoordinator, description: MeterSensorDescription) -> bool:
