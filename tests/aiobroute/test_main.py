@@ -140,12 +140,16 @@ def test_watch_reads_until_it_is_told_to_stop(
     assert sim.record.opens == sim.record.closes == 1
 
 
-def test_watch_is_told_to_stop_while_it_asks(
-    sim: SimulatedPort, capsys: pytest.CaptureFixture[str], at: dict[float, Callable[[], object]]
+@pytest.mark.parametrize("told", [25, 40], ids=["between two readings", "while it asks"])
+def test_watch_is_told_to_stop_while_the_module_is_silent(
+    sim: SimulatedPort, capsys: pytest.CaptureFixture[str], at: dict[float, Callable[[], object]], told: float
 ) -> None:
+    late: list[str] = []
     at[20] = lambda: setattr(sim.line, "is_mute", True)
-    at[40] = stop
+    at[told] = stop
+    at[told + 3] = lambda: late.append("it still runs after three seconds")
     run(sim, "watch", "--json", "--interval", "30", "--pan", PAN)
+    assert late == []
     assert "stopped" in capsys.readouterr().err
     assert sim.record.opens == sim.record.closes == 1
 

@@ -52,6 +52,8 @@ class MissingError(BRouteError):
 
 
 RECONNECT_PAUSE = 10.0
+LEAVE_WITHIN = 1.0
+"""Seconds for the end of the session, once somebody wants to stop."""
 """Seconds between a failure and the next try of `watch`."""
 
 TEXTS = {
@@ -208,8 +210,10 @@ async def _watch(options: argparse.Namespace) -> None:
             try:
                 await _watch_meter(options, meter, told)
             except asyncio.CancelledError:
-                with suppress(BRouteError):  # In the middle of a command, the port is closed by now.
-                    await meter.leave()
+                # In the middle of a command, the port is closed by now; a silent module must not keep a person waiting.
+                with suppress(BRouteError, TimeoutError):
+                    async with asyncio.timeout(LEAVE_WITHIN):
+                        await meter.leave()
                 raise
             finally:
                 await meter.close()
