@@ -52,9 +52,9 @@ class MissingError(BRouteError):
 
 
 RECONNECT_PAUSE = 10.0
+"""Seconds between a failure and the next try of `watch`."""
 LEAVE_WITHIN = 1.0
 """Seconds for the end of the session, once somebody wants to stop."""
-"""Seconds between a failure and the next try of `watch`."""
 
 TEXTS = {
     Stage.PROBE: "asking the port for a Wi-SUN module",
