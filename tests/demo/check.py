@@ -55,7 +55,7 @@ UNITS = {"power": "W", "current": "A", "current_r": "A", "current_t": "A", "ener
 
 def answers(port: str) -> Mapping[str, object]:
     """Return what a person types and chooses in the config flow."""
-    return {"device": port, "route_b_id": ROUTE_B_ID, "password": PASSWORD, "energy": True}
+    return {"device": port, "route_b_id": ROUTE_B_ID, "password": PASSWORD, "energy": True, "costs": False}
 
 
 def difference(sensors: Mapping[str, Sensor], early: Truth, late: Truth) -> str | None:
