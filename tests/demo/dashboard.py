@@ -9,7 +9,7 @@ from homeassistant.util.yaml import load_yaml
 from .client import Client, Json
 from .home_assistant import PROJECT
 from .integration import DOMAIN, find_entry, find_sensors
-from .process import Found, NotYet, until
+from .process import Found, NotYet, StepError, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +22,18 @@ WAIT: Final = 300.0
 """Seconds until the costs are there; some twenty are normal."""
 
 FORMS: Final[Mapping[str, Mapping[str, object]]] = {
-    "user": {"name": "従量電灯B", "valid_from": "2020-01-01", "energy": "steps", "basic": "ampere", "billing_day": 10},
+    "user": {"next_step_id": "other"},
+    "contract": {
+        "name": "従量電灯B",
+        "valid_from": "2020-01-01",
+        "energy": "steps",
+        "basic": "ampere",
+        "billing_day": 10,
+    },
     "steps": {"limits": "120, 300", "prices": "29.80, 36.40, 40.49"},
     "basic": {"ampere_price": "311.75", "amperes": "40", "is_halved": True},
     "adjustments": {"levies": "2025: 3.98\n2026: 4.18", "total_rounding": "down", "levy_rounding": "down"},
-    "feed_in": {},
+    "feed_in": {"is_feed_in_by_hours": False},
     "dashboard": {"in_dashboard": False},
 }
 """What an invented bill says, by the steps of the flow."""
@@ -42,9 +49,10 @@ async def add_plan(client: Client) -> None:
     entry = await find_entry(client)
     resource = "/api/config/config_entries/subentries/flow"
     step = await client.post(resource, handler=[entry["entry_id"], "plan"])
-    while step["type"] == "form":
-        typed = FORMS.get(step["step_id"], FORMS["user"])
-        step = await client.post(f"{resource}/{step['flow_id']}", **typed)
+    while step["type"] in {"form", "menu"}:
+        if step.get("errors") or step["step_id"] not in FORMS:
+            raise StepError.unexpected("the form of a plan", step)
+        step = await client.post(f"{resource}/{step['flow_id']}", **FORMS[step["step_id"]])
 
 
 async def prepare(client: Client) -> None:
@@ -69,7 +77,12 @@ async def _costs(client: Client) -> Found[str] | NotYet:
     for key in ("period_cost", "period_peak", HALF_HOUR):
         if key not in sensors or sensors[key].state in {"unavailable", "unknown"}:
             return NotYet(f"there is no {key}")
-    return Found(sensors["period_cost"].state)
+    cost = sensors["period_cost"]
+    states = {state["entity_id"]: state["attributes"] for state in await client.command("get_states")}
+    # The running half-hour, and the one before, may not be known yet.
+    if (unknown := states[cost.entity_id]["hours_unknown"]) > 1:
+        return NotYet(f"{unknown} hours of the period are not known")
+    return Found(cost.state)
 
 
 async def paste(client: Client, lang: str) -> Json:
