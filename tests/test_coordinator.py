@@ -265,7 +265,7 @@ async def test_a_meter_that_refuses_everything_is_unavailable_and_back_at_the_ne
         await elapse(hass, 80)
         assert value(hass, "power") == STATE_UNAVAILABLE
         assert str(entry.runtime_data.last_exception) == (
-            "The meter is connected and answers, but refuses to tell anything at present"
+            "The meter is connected and answers, but refuses to give any values at present"
         )
         await elapse(hass, 60 * minutes + 70)
         assert value(hass, "power") not in {None, STATE_UNAVAILABLE, STATE_UNKNOWN}
@@ -277,7 +277,7 @@ async def test_a_meter_that_refuses_everything_at_the_start(hass: HomeAssistant)
     with dongle(scenarios.REFUSES_VALUES) as sim:
         entry = entry_of(sim)
         await set_up(hass, entry)
-        assert entry.reason == "The meter is connected and answers, but refuses to tell anything at present"
+        assert entry.reason == "The meter is connected and answers, but refuses to give any values at present"
         await elapse(hass, 200)
         assert entry.state is ConfigEntryState.LOADED
         assert {value(hass, key) for key in ("power", "energy_in", "energy_out")}.isdisjoint({None, STATE_UNKNOWN})

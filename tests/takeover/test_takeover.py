@@ -378,7 +378,12 @@ async def test_the_way_back(hass: HomeAssistant, tmp_path: Path) -> None:
         first, last = min(after), max(after) + HOUR
         # Nothing is lost, though hours are as Home Assistant sees them again.
         counted = sim.meter.energy_in(last) - sim.meter.energy_in(first)
-        assert abs(sum(after.values()) - counted) <= Decimal("0.2")
+        assert sum(after.values()) <= counted + Decimal("0.2")
+        # The built-in integration may miss readings on a busy machine, and asks no memory.
+        shown = hass.states.get(NEW)
+        assert shown is not None
+        seen = min(Decimal(shown.state), sim.meter.energy_in(last)) - sim.meter.energy_in(first)
+        assert sum(after.values()) >= seen - Decimal("0.2")
         # And forth again.
         flow = await start(hass)
         assert flow["step_id"] == "takeover_confirm"
