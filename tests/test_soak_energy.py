@@ -1,5 +1,6 @@
 """Whether an energy soak would notice anything, and the command line that runs many."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Literal
@@ -10,7 +11,7 @@ from .aiobroute.virtual_time import START, clock
 from .simulator.meter import Meter, MeterSettings
 from .soak.__main__ import main
 from .soak.compare import differences
-from .soak.energy import EnergyResult, energy_story, heal
+from .soak.energy import EnergyResult, energy_soak, energy_story, heal
 from .soak.house import DAY, HOUR, Service
 from .soak.many import Order, run, seeds_of
 
@@ -206,3 +207,12 @@ def test_a_seed_that_breaks_off_is_one_that_failed() -> None:
     assert sorted(line.split(":")[0].strip() for line in lines) == ["3 broke off", "4 broke off"]
     assert summary.startswith("0 seeds, ")
     assert verdict == "failed: 3, 4"
+
+
+@pytest.mark.timeout(300)
+def test_costs_are_compared_too() -> None:
+    result = energy_soak(2 / 24, 3, history_days=14, has_costs=True)
+    assert result.failures == []
+    assert result.costs is not None
+    assert result.costs > 300
+    assert "no bar of costs was compared" in replace(result, costs=0).failures

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--history-days", type=int, choices=(14, 30, 99), help="that the meter remembers, with --energy (by chance)"
     )
+    parser.add_argument("--costs", action="store_true", help="compare what each hour cost, too, with --energy")
     parser.add_argument("--seeds", type=seeds_of, help="1-100 or 1,5,9-12: many, on all cores, with --energy")
     parser.add_argument("--recorder", choices=RECORDERS, default="sqlite", help="its database, with --energy (sqlite)")
     options = parser.parse_args(arguments)
@@ -52,6 +53,7 @@ def _run(options: Namespace) -> int:
             days=options.hours / 24,
             module=options.module,
             history_days=options.history_days,
+            has_costs=options.costs,
             recorder=options.recorder,
         )
         return min(1, run(order, options.seeds, partial(print, flush=True)))
@@ -62,6 +64,7 @@ def _run(options: Namespace) -> int:
         command += f" --limit {options.limit:g}"
     if options.energy:
         command += " --energy" + (f" --history-days {options.history_days}" if options.history_days else "")
+        command += " --costs" if options.costs else ""
         command += f" --recorder {options.recorder}" if options.recorder != "sqlite" else ""
         with databases(options.recorder) as make:
             energy = energy_soak(
@@ -69,6 +72,7 @@ def _run(options: Namespace) -> int:
                 seed,
                 module=options.module,
                 history_days=options.history_days,
+                has_costs=options.costs,
                 tell=partial(print, flush=True),
                 make=make(seed),
             )
@@ -94,6 +98,7 @@ def _energy_report(result: EnergyResult) -> list[str]:
         f"days              {result.days:g}",
         f"meter             {_meter(result.meter)}",
         f"hours checked     {result.hours}, wrong {len(result.wrong)}",
+        *([] if result.costs is None else [f"bars of costs     {result.costs}"]),
         f"energy lost       {result.lost} kWh",
         f"warnings          {result.warnings.total()}",
     ]

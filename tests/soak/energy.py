@@ -24,6 +24,7 @@ from tests.simulator.scenarios import Scenario
 from tests.simulator.transport import simulated_port
 
 from .compare import compare
+from .costs import add_plan, compare_costs
 from .house import DAY, RETRIED, SPAN, House, Service, Warnings
 from .installation import Installation
 from .outages import OUTAGES, meter_of
@@ -42,7 +43,13 @@ MINUTES: Final = (1.0, 900.0)
 HEALED: Final = timedelta(hours=4)
 """In this time at the end, everything has come right: there is a look each hour."""
 
-RECORDED: Final = ("sensor.smart_meter_energy_import", "sensor.smart_meter_energy_export", "sensor.energy_*")
+RECORDED: Final = (
+    "sensor.smart_meter_energy_import",
+    "sensor.smart_meter_energy_export",
+    "sensor.energy_*",
+    "sensor.smart_meter_cost",
+    "sensor.smart_meter_compensation",
+)
 """What the recorder has to keep, also under other names: the rest would only cost time."""
 
 type Make = Callable[[Path], Database]
@@ -63,6 +70,8 @@ class EnergyResult:
     outages: Counter[str] = field(default_factory=Counter)
     hours: int = 0
     """Bars that were compared, of both directions."""
+    costs: int | None = None
+    """Bars of costs that were compared, if that was asked for."""
     wrong: list[str] = field(default_factory=list)
     lost: Decimal = Decimal(0)
     """kWh by which the sums from the first to the last hour of each meter differ, in either direction."""
@@ -73,6 +82,7 @@ class EnergyResult:
         """What must not be, in words."""
         return [
             *([] if self.hours else ["no hour was compared"]),
+            *(["no bar of costs was compared"] if self.costs == 0 else []),
             *(f"wrong: {text}" for text in self.wrong),
             *([f"energy lost: {self.lost} kWh"] if self.lost else []),
             *(f"warned, {count} times: {text}" for text, count in self.warnings.items()),
@@ -85,6 +95,7 @@ def energy_soak(
     *,
     module: str = "bp35c2",
     history_days: int | None = None,
+    has_costs: bool = False,
     tell: Tell = lambda _: None,
     make: Make = sqlite,
 ) -> EnergyResult:
@@ -98,7 +109,11 @@ def energy_soak(
         meter = replace(meter, history_days=history_days)
 
     async def live(house: House, result: EnergyResult) -> None:
+        if has_costs:
+            add_plan(house.home.hass, house.home.entry)
         await _live(house, result, START + days * DAY, tell)
+        if has_costs:
+            result.costs = await compare_costs(house, result.wrong)
 
     return energy_story(meter, live, chance=chance, module=module, days=days, make=make)
 

@@ -27,6 +27,7 @@ class Order:
     days: float
     module: str
     history_days: int | None
+    has_costs: bool = False
     recorder: str
 
 
@@ -116,5 +117,12 @@ def run(order: Order, seeds: Sequence[int], tell: Callable[[str], None]) -> int:
 def _run(order: Order, seed: int, make: Make) -> Line:
     logging.lastResort = None  # What is unexpected is in the result.
     begin = time.process_time()
-    result = energy_soak(order.days, seed, module=order.module, history_days=order.history_days, make=make)
+    result = energy_soak(
+        order.days,
+        seed,
+        module=order.module,
+        history_days=order.history_days,
+        has_costs=order.has_costs,
+        make=make,
+    )
     return Line(seed, result, time.process_time() - begin)

@@ -1,0 +1,143 @@
+"""Whether each bar of the costs is what the meters' hours cost by a plan, worked out a second time and slowly."""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+import itertools
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.helpers import entity_registry as er
+
+from custom_components.broute.aiobroute import JST
+from tests.aiobroute.virtual_time import START
+from tests.home import DOMAIN
+from tests.recorder import bars
+
+from .house import DAY, HOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from homeassistant.config_entries import ConfigEntry
+    from homeassistant.core import HomeAssistant
+
+    from .house import House, Service
+
+BILLING_DAY: Final = 10
+BASIC: Final = Decimal("1247.00")
+LEVY: Final = Decimal("3.98")
+NIGHT: Final = ((Decimal(40), Decimal("16.30")), (None, Decimal("19.91")))
+OTHERS: Final = ((Decimal(90), Decimal("28.11")), (None, Decimal("35.76")))
+
+PLAN: Final = {
+    "name": "昼と夜",
+    "valid_from": "2025-01-01",
+    "energy": "bands",
+    "bands": [
+        {
+            "name": "夜",
+            "begin": "23:00:00",
+            "end": "07:00:00",
+            "days": "every_day",
+            "months": [str(month) for month in range(1, 13)],
+            "limits": [str(NIGHT[0][0])],
+            "prices": [str(price) for _, price in NIGHT],
+        },
+        {"name": "昼", "limits": [str(OTHERS[0][0])], "prices": [str(price) for _, price in OTHERS]},
+    ],
+    "basic": "month",
+    "basic_price": str(BASIC),
+    "billing_day": BILLING_DAY,
+    "levies": {"2012": str(LEVY)},
+    "feed_in": "8.5",
+}
+FED_IN: Final = Decimal("8.5")
+
+NOTHING: Final = Decimal("0.001")
+"""Yen; what the recorder counts in binary numbers, and shares of fixed charges that were rounded."""
+
+
+def add_plan(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Let a person add the plan."""
+    data = MappingProxyType(PLAN)
+    hass.config_entries.async_add_subentry(
+        entry, ConfigSubentry(data=data, subentry_type="plan", title="昼と夜", unique_id=None)
+    )
+
+
+async def compare_costs(house: House, wrong: list[str]) -> int:
+    """Compare all bars of costs, and of what was brought in; return how many, and add what is wrong to a list."""
+    compared = 0
+    registry = er.async_get(house.home.hass)
+    kinds = {"cost": costs_of(house.services)}
+    if "energy_out" in house.directions:
+        kinds["compensation"] = brought_in(house.services)
+    for kind, wanted in kinds.items():
+        sensor = registry.async_get_entity_id("sensor", DOMAIN, f"{house.home.entry.unique_id}_{kind}")
+        if sensor is None:
+            wrong.append(f"no sensor for the {kind}")
+            continue
+        shown = await bars(house.home.hass, sensor, START - 130 * DAY)
+        compared += len(wanted)
+        wrong += [
+            f"{hour:%Y-%m-%d %H} {kind} {shown.get(hour)} yen, in truth {yen}"
+            for hour, yen in wanted.items()
+            if abs(shown.get(hour, Decimal(-1)) - yen) > NOTHING
+        ]
+    return compared
+
+
+def brought_in(services: Sequence[Service]) -> dict[datetime, Decimal]:
+    """Return yen for what was fed in, by the hours that the meters knew."""
+    return {
+        hour: FED_IN * service.counted("energy_out", hour, hour + HOUR)
+        for service in services
+        for hour in sorted(service.known)
+    }
+
+
+def costs_of(services: Sequence[Service]) -> dict[datetime, Decimal]:
+    """Return yen by hour, for each billing period up to the first hour that is not known: steps need all before."""
+    known = {hour: service for service in services for hour in service.known}
+    if not known:
+        return {}
+    found: dict[datetime, Decimal] = {}
+    for begin, end in _billing_periods(min(known), max(known)):
+        if begin < min(known):  # What was used before is not known, so nobody can say where a step is crossed.
+            continue
+        number = (end - begin) // HOUR
+        used = {NIGHT: Decimal(0), OTHERS: Decimal(0)}
+        for hour in (begin + place * HOUR for place in range(number)):
+            if hour not in known:
+                break
+            energy = known[hour].counted("energy_in", hour, hour + HOUR)
+            steps = NIGHT if hour.astimezone(JST).hour in (23, *range(7)) else OTHERS
+            found[hour] = _energy_price(steps, used[steps], energy) + LEVY * energy + BASIC / number
+            used[steps] += energy
+    return found
+
+
+def _energy_price(steps: Sequence[tuple[Decimal | None, Decimal]], used: Decimal, energy: Decimal) -> Decimal:
+    """Return yen for kWh after others; of two steps."""
+    (limit, low), (_, high) = steps
+    assert limit is not None
+    cheap = min(max(limit - used, Decimal(0)), energy)
+    return cheap * low + (energy - cheap) * high
+
+
+def _billing_periods(first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the periods that two times, and all between them, are in."""
+    day = first.astimezone(JST).date() - timedelta(days=31)
+    begins: list[datetime] = []
+    while day <= last.astimezone(JST).date() + timedelta(days=32):
+        if day.day == BILLING_DAY:
+            begins.append(_midnight(day))
+        day += timedelta(days=1)
+    for begin, end in itertools.pairwise(begins):
+        if begin <= last and end > first:
+            yield begin, end
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), JST)
