@@ -62,75 +62,68 @@ def _forecast(figures: Figures) -> Mapping[str, Any]:
     }
 
 
-def _yen(
+def _figure(
     key: str,
     figure_fn: Callable[[Figures], Decimal | None],
     about_fn: Callable[[Figures], Mapping[str, Any] | None] = lambda _: None,
     *,
+    unit: str = YEN,
+    decimals: int = 0,
     is_enabled: bool = True,
 ) -> CostSensorDescription:
-    """Return an amount of money."""
+    """Return a sensor of a figure; yen, if nothing else is said."""
     return CostSensorDescription(
         key=key,
         translation_key=key,
-        device_class=SensorDeviceClass.MONETARY,
-        native_unit_of_measurement=YEN,
-        suggested_display_precision=0,
+        device_class=DEVICE_CLASSES.get(unit),
+        state_class=None if unit in DEVICE_CLASSES else SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=unit,
+        suggested_display_precision=decimals,
         entity_registry_enabled_default=is_enabled,
         figure_fn=figure_fn,
         about_fn=about_fn,
     )
 
 
+DEVICE_CLASSES: Final[Mapping[str, SensorDeviceClass]] = {
+    YEN: SensorDeviceClass.MONETARY,
+    UnitOfEnergy.KILO_WATT_HOUR: SensorDeviceClass.ENERGY,
+    UnitOfPower.KILO_WATT: SensorDeviceClass.POWER,
+}
+
 COST_SENSORS: tuple[CostSensorDescription, ...] = (
-    _yen("period_cost", lambda figures: figures.cost, _so_far),
-    CostSensorDescription(
-        key="period_energy",
-        translation_key="period_energy",
-        device_class=SensorDeviceClass.ENERGY,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=1,
-        figure_fn=lambda figures: figures.energy,
-        about_fn=_so_far,
+    _figure("period_cost", lambda figures: figures.cost, _so_far),
+    _figure("period_energy", lambda figures: figures.energy, _so_far, unit=UnitOfEnergy.KILO_WATT_HOUR, decimals=1),
+    _figure("bill_forecast", lambda figures: figures.forecast, _forecast),
+    _figure(
+        "period_peak",
+        lambda figures: None if figures.peak is None else figures.peak.demand,
+        _peak,
+        unit=UnitOfPower.KILO_WATT,
+        decimals=1,
     ),
-    _yen("bill_forecast", lambda figures: figures.forecast, _forecast),
-    CostSensorDescription(
-        key="period_peak",
-        translation_key="period_peak",
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.KILO_WATT,
-        suggested_display_precision=1,
-        figure_fn=lambda figures: None if figures.peak is None else figures.peak.demand,
-        about_fn=_peak,
+    _figure("today_cost", lambda figures: figures.today_cost, is_enabled=False),
+    _figure(
+        "today_energy",
+        lambda figures: figures.today_energy,
+        unit=UnitOfEnergy.KILO_WATT_HOUR,
+        decimals=1,
+        is_enabled=False,
     ),
-    _yen("today_cost", lambda figures: figures.today_cost, is_enabled=False),
-    CostSensorDescription(
-        key="today_energy",
-        translation_key="today_energy",
-        device_class=SensorDeviceClass.ENERGY,
-        native_unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
-        suggested_display_precision=1,
-        entity_registry_enabled_default=False,
-        figure_fn=lambda figures: figures.today_energy,
+    _figure("last_bill", lambda figures: figures.last_bill, is_enabled=False),
+    _figure(
+        "price",
+        lambda figures: figures.price,
+        unit=f"{YEN}/{UnitOfEnergy.KILO_WATT_HOUR}",
+        decimals=2,
+        is_enabled=False,
     ),
-    _yen("last_bill", lambda figures: figures.last_bill, is_enabled=False),
-    CostSensorDescription(
-        key="price",
-        translation_key="price",
-        state_class=SensorStateClass.MEASUREMENT,
-        native_unit_of_measurement=f"{YEN}/{UnitOfEnergy.KILO_WATT_HOUR}",
-        suggested_display_precision=2,
-        entity_registry_enabled_default=False,
-        figure_fn=lambda figures: figures.price,
-    ),
-    CostSensorDescription(
-        key="contract_demand",
-        translation_key="contract_demand",
-        device_class=SensorDeviceClass.POWER,
-        native_unit_of_measurement=UnitOfPower.KILO_WATT,
-        suggested_display_precision=1,
-        entity_registry_enabled_default=False,
-        figure_fn=lambda figures: figures.contract_demand,
+    _figure(
+        "contract_demand",
+        lambda figures: figures.contract_demand,
+        unit=UnitOfPower.KILO_WATT,
+        decimals=1,
+        is_enabled=False,
     ),
 )
 

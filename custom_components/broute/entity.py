@@ -55,12 +55,9 @@ class MeterEntity(CoordinatorEntity[MeterCoordinator]):
             return None
         # Home Assistant has read them, too, for entity ids.
         hass, key = self.coordinator.hass, self.entity_description.translation_key
-        texts = {
-            **async_get_cached_translations(hass, "en", "common", DOMAIN),
-            **async_get_cached_translations(hass, "en", "entity", DOMAIN),
-        }
-        name = texts[f"component.{DOMAIN}.entity.{self._domain}.{key}.name"]
-        return f"{texts[f'component.{DOMAIN}.common.meter']}{numbered[1] or ''} {name}"
+        names = async_get_cached_translations(hass, "en", "entity", DOMAIN)
+        meter = async_get_cached_translations(hass, "en", "common", DOMAIN)[f"component.{DOMAIN}.common.meter"]
+        return f"{meter}{numbered[1] or ''} {names[f'component.{DOMAIN}.entity.{self._domain}.{key}.name']}"
 
 
 def unique_id(entry: MeterConfigEntry, description: EntityDescription) -> str:

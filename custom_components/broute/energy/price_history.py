@@ -17,13 +17,12 @@ from homeassistant.components.recorder.history import state_changes_during_perio
 from homeassistant.components.recorder.models import process_timestamp
 from homeassistant.components.recorder.statistics import get_metadata
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
-from homeassistant.helpers.recorder import get_instance, session_scope
+from homeassistant.helpers.recorder import session_scope
 from homeassistant.util import dt as dt_util
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from .ledger import HALF_HOUR_SECONDS, MICRO
-from .recorder import RecorderUnavailableError
+from .recorder import async_read
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, State
@@ -104,10 +103,7 @@ async def async_prices(hass: HomeAssistant, entity_id: str, begin: int, end: int
         RecorderUnavailableError: the recorder cannot be asked at present.
 
     """
-    try:
-        return await get_instance(hass).async_add_executor_job(_read, hass, entity_id, begin, end)
-    except SQLAlchemyError as err:
-        raise RecorderUnavailableError(f"the recorder's database cannot be read: {type(err).__name__}") from err
+    return await async_read(hass, _read, entity_id, begin, end)
 
 
 def _read(hass: HomeAssistant, entity_id: str, begin: int, end: int) -> Prices:

@@ -215,7 +215,7 @@ class Reconciler:
         for lost in ledger.lost(self.key, int(dt_util.utcnow().timestamp())):
             place = (lost.tenure.meter, lost.begin)
             if place not in self._recalled:
-                rows = await _async_read(self.hass, _hours, statistic_id, lost.begin, lost.end - HOUR + 1)
+                rows = await async_read(self.hass, _hours, statistic_id, lost.begin, lost.end - HOUR + 1)
                 self._recalled.add(place)
                 for row in rows:
                     ledger.recall(self.key, lost.tenure, row.start + HOUR, row.state)
@@ -232,7 +232,7 @@ class Reconciler:
         wanted = Wanted(await self._async_chunks(ledger), self._offset, 0)
         if wanted.first is None:
             return True
-        latest = await _async_read(self.hass, _newest, statistic_id, 1)
+        latest = await async_read(self.hass, _newest, statistic_id, 1)
         return bool(latest) and _is_right(shift_of(wanted, latest[0]))
 
     async def _async_chunks(self, ledger: Ledger) -> list[Chunk]:
@@ -246,7 +246,7 @@ class Reconciler:
         expected = self._past.total if self._past is not None and self._past.chunks == past else None
         await async_written(self.hass)
         span = Span(0 if first is None else first.at, since, border)
-        overview = await _async_read(self.hass, _overview, statistic_id, span, expected)
+        overview = await async_read(self.hass, _overview, statistic_id, span, expected)
         self._offset = offset_of(overview.before, first)
         if overview.total is not None:
             self._seen = Past(past, overview.total)
@@ -297,7 +297,7 @@ class Reconciler:
     async def _async_rows(self, statistic_id: str, chunks: Iterable[Chunk]) -> dict[int, list[Row]]:
         """Return what the recorder has in some chunks."""
         return {
-            chunk.begin: await _async_read(self.hass, _hours, statistic_id, chunk.compared_from, chunk.begin + CHUNK)
+            chunk.begin: await async_read(self.hass, _hours, statistic_id, chunk.compared_from, chunk.begin + CHUNK)
             for chunk in chunks
         }
 
@@ -305,7 +305,7 @@ class Reconciler:
         """Return the rows of five minutes that have to be written."""
         if overview.latest is not None and _is_right(shift_of(wanted, overview.latest)):
             return []
-        newest = await _async_read(self.hass, _newest, statistic_id, NEWEST)
+        newest = await async_read(self.hass, _newest, statistic_id, NEWEST)
         return running(wanted, newest, ledger.tenures[-1].since, overview.compiled - PERIOD)
 
     async def _async_write(self, statistic_id: str, unit: str, hours: list[Row], short: list[Row]) -> None:
@@ -358,7 +358,13 @@ async def async_written(hass: HomeAssistant) -> None:
         raise RecorderUnavailableError("the recorder does not get to writing")
 
 
-async def _async_read[*Ts, T](hass: HomeAssistant, read: Callable[[HomeAssistant, *Ts], T], *arguments: *Ts) -> T:
+async def async_read[*Ts, T](hass: HomeAssistant, read: Callable[[HomeAssistant, *Ts], T], *arguments: *Ts) -> T:
+    """Return what a function finds in the database; it runs in one of the recorder's threads.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
     try:
         return await get_instance(hass).async_add_executor_job(read, hass, *arguments)
     except SQLAlchemyError as err:
@@ -386,14 +392,14 @@ def _are_like(before: tuple[Summary, Summary], now: tuple[Summary, Summary]) -> 
     return all(one.is_like(other) for one, other in zip(before, now, strict=True))
 
 
-def _metadata(statistic_id: str, unit: str) -> StatisticMetaData:
+def _metadata(statistic_id: str, unit: str, unit_class: str | None = EnergyConverter.UNIT_CLASS) -> StatisticMetaData:
     return StatisticMetaData(
         mean_type=StatisticMeanType.NONE,
         has_sum=True,
         name=None,
         source=RECORDER_DOMAIN,
         statistic_id=statistic_id,
-        unit_class=EnergyConverter.UNIT_CLASS,
+        unit_class=unit_class,
         unit_of_measurement=unit,
     )
 
@@ -537,13 +543,13 @@ def _to_micro(unit: str) -> Callable[[float], int]:
 
 
 async def async_own_summaries(hass: HomeAssistant, statistic_id: str) -> Summaries:
-    """Return the chunks of a statistic of ours that no recorder counts on, in millionths of its unit.
+    """Return the chunks of a statistic of ours whose sums are its states, in millionths of its unit.
 
     Raises:
         RecorderUnavailableError: the recorder cannot be asked at present.
 
     """
-    return await _async_read(hass, _own_summaries, statistic_id)
+    return await async_read(hass, _own_summaries, statistic_id)
 
 
 async def async_own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> dict[int, int]:
@@ -553,7 +559,7 @@ async def async_own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end
         RecorderUnavailableError: the recorder cannot be asked at present.
 
     """
-    return await _async_read(hass, _own_rows, statistic_id, begin, end)
+    return await async_read(hass, _own_rows, statistic_id, begin, end)
 
 
 def _own_summaries(hass: HomeAssistant, statistic_id: str) -> Summaries:
@@ -574,7 +580,7 @@ def _own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> d
 
 async def async_write_own(hass: HomeAssistant, statistic_id: str, unit: str, rows: Sequence[Row]) -> None:
     """Queue hours of such a statistic, some at a time, in order of time."""
-    metadata = _own_metadata(statistic_id, unit)
+    metadata = _metadata(statistic_id, unit, None)
     for some in batched(rows, BATCH, strict=False):
         get_instance(hass).queue_task(WriteTask(metadata, some))
         await asyncio.sleep(0)
@@ -590,11 +596,11 @@ async def async_count_on(hass: HomeAssistant, statistic_id: str, unit: str, tota
         RecorderUnavailableError: the recorder cannot be asked at present.
 
     """
-    last = await _async_read(hass, _counted, statistic_id, total)
+    last = await async_read(hass, _counted, statistic_id, total)
     if last is None or abs(last.state - last.sum) <= NOTHING:
         return False
     row = StatisticData(start=dt_util.utc_from_timestamp(last.start), state=last.state / MICRO, sum=last.state / MICRO)
-    get_instance(hass).async_import_statistics(_own_metadata(statistic_id, unit), [row], StatisticsShortTerm)
+    get_instance(hass).async_import_statistics(_metadata(statistic_id, unit, None), [row], StatisticsShortTerm)
     return True
 
 
@@ -607,18 +613,6 @@ def _counted(hass: HomeAssistant, statistic_id: str, total: int) -> Row | None:
             return rows[-1]
         run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
     return None if run is None else Row(int(_timestamp(run)), total, 0)
-
-
-def _own_metadata(statistic_id: str, unit: str) -> StatisticMetaData:
-    return StatisticMetaData(
-        mean_type=StatisticMeanType.NONE,
-        has_sum=True,
-        name=None,
-        source=RECORDER_DOMAIN,
-        statistic_id=statistic_id,
-        unit_class=None,
-        unit_of_measurement=unit,
-    )
 
 
 @dataclass(slots=True)
