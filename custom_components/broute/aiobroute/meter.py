@@ -51,10 +51,10 @@ READING: tuple[AnyProperty, ...] = (POWER, CURRENTS, ENERGY_IN, ENERGY_OUT)
 FRESH = 40.0
 """Seconds that a reading may take from its first answer on, where it takes several exchanges: it tells of one time."""
 
-NEEDED = (*SCALING, GET_MAP)
-"""Constants without which a reading may lack its energies: where they are not known yet, it asks for them, too."""
+NEEDED = frozenset(row.code for row in (*SCALING, GET_MAP))
+"""Codes of what a reading may lack its energies without: as long as it is not known, a reading asks for it, too."""
 
-LEARNT: tuple[AnyProperty, ...] = tuple(dict.fromkeys((*NEEDED, *MAPS, *CONSTANTS)))
+LEARNT: tuple[AnyProperty, ...] = tuple(dict.fromkeys((*SCALING, GET_MAP, *MAPS, *CONSTANTS)))
 """All that does not change, in the order in which it is needed."""
 
 LEARNT_CODES = frozenset(row.code for row in LEARNT)
@@ -228,13 +228,13 @@ class SmartMeter:
             PortError: the port went away.
 
         """
-        return await self._get(codes, LEARNT)
+        return await self._get(codes, LEARNT_CODES)
 
     async def _get(
-        self, codes: Collection[int], besides: Collection[AnyProperty] = (), *, fresh: float = math.inf
+        self, codes: Collection[int], besides: Collection[int] = (), *, fresh: float = math.inf
     ) -> Values:
         """Ask for these and, where there is room in the request, for constants that are not known yet."""
-        extra = [row.code for row in self._lacking if row in besides and row.code not in codes]
+        extra = [row.code for row in self._lacking if row.code in besides and row.code not in codes]
         room = max(self._transactions.capacity.most - len(codes), 1)
         values = await self._transactions.get(codes, besides=extra[:room], fresh=fresh)
         if not values.data.keys().isdisjoint(LEARNT_CODES) or extra:

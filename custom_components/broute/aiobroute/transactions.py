@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 import logging
 import math
 from random import randrange
@@ -56,28 +57,25 @@ class _Answer:
 class _Request:
     frames: dict[_Build, Frame] = field(default_factory=dict)
     """What was sent so far; a late answer to any of it serves."""
-    answer: asyncio.Future[Frame] = field(init=False)
-    unreadable: Frame | None = None
+    answer: asyncio.Future[_Answer] = field(init=False)
+    unreadable: _Answer | None = None
     """An answer of which nothing could be read."""
 
-    def is_answered_by(self, frame: Frame) -> bool:
-        """Compare transaction, object, service and properties: a notification can bear our TID by chance."""
-        return any(_is_answer(frame, request) for request in self.frames.values())
-
-    def answered(self, frame: Frame) -> _Answer:
-        """Return an answer with the request that it is to."""
-        return _Answer(next(request for request in self.frames.values() if _is_answer(frame, request)), frame)
+    def answered_by(self, frame: Frame) -> _Answer | None:
+        """Return an answer with the request that it is to; `None` if it is to none of ours."""
+        for request in self.frames.values():
+            if _is_answer(frame, request):
+                return _Answer(request, frame)
+        return None
 
 
 def _is_answer(frame: Frame, request: Frame) -> bool:
+    """Compare transaction, object, service and properties: a notification can bear our TID by chance."""
+    if frame.tid != request.tid or frame.source != request.destination or frame.esv not in ANSWERS[request.esv]:
+        return False
     asked = {code for code, _ in request.properties}
-    return (
-        frame.tid == request.tid
-        and frame.source == request.destination
-        and frame.esv in ANSWERS[request.esv]
-        # A meter that can answer nothing of it may leave everything out.
-        and (not frame.properties or not asked.isdisjoint(code for code, _ in frame.properties))
-    )
+    # A meter that can answer nothing of it may leave everything out.
+    return not frame.properties or any(code in asked for code, _ in frame.properties)
 
 
 @dataclass(slots=True)
@@ -246,12 +244,7 @@ class Transactions:
 
     async def _ask(self, plan: Sequence[Sequence[int]]) -> tuple[Sequence[int], dict[int, bytes]]:
         """Ask for one of these; return which was answered, and how."""
-
-        def building(codes: Sequence[int]) -> _Build:
-            return lambda tid: Frame.get(tid, codes)
-
-        builds = {tuple(codes): building(codes) for codes in plan}
-        answer = await self._exchange([builds[tuple(codes)] for codes in plan])
+        answer = await self._exchange([_getting(tuple(codes)) for codes in plan])
         asked = [code for code, _ in answer.request.properties]
         return asked, {code: data for code, data in answer.frame.properties if data and code in asked}
 
@@ -281,17 +274,17 @@ class Transactions:
             frame = _readable(frame)
             values = _values(frame)
             if not values.data:
-                if self._request is not None and self._request.is_answered_by(frame):
-                    self._request.unreadable = frame
+                if self._request is not None and (answer := self._request.answered_by(frame)) is not None:
+                    self._request.unreadable = answer
                 return
         self.rssi = datagram.rssi
         _LOGGER.debug("< %s", _Shown(frame))
         self._is_heard = self._is_heard or (frame.source == SMART_METER and frame.esv in ANSWERING)
         if frame.esv in (Esv.INF, Esv.INFC) and frame.source in (SMART_METER, NODE_PROFILE):
             self._notification_received(frame, values)
-        elif self._request is not None and self._request.is_answered_by(frame):
+        elif self._request is not None and (answer := self._request.answered_by(frame)) is not None:
             if not self._request.answer.done():
-                self._request.answer.set_result(frame)
+                self._request.answer.set_result(answer)
         else:
             _LOGGER.debug("skipped: nobody asked for it")
 
@@ -326,9 +319,9 @@ class Transactions:
                     await self._session.send(request.frames[build].encode())
                     with suppress(TimeoutError):
                         async with asyncio.timeout(limit):
-                            return request.answered(await request.answer)
+                            return await request.answer
                 if request.unreadable is not None:
-                    return request.answered(request.unreadable)
+                    return request.unreadable
                 raise MeterTimeoutError(f"the meter did not answer {len(plan)} times")
             finally:
                 self._request = None
@@ -373,6 +366,12 @@ SHORTEST_ANSWER = 4.0
 
 CONFIRMATION_LIMIT = 15.0
 """Seconds after which the meter repeats the notification anyway."""
+
+
+@lru_cache(maxsize=64)
+def _getting(codes: tuple[int, ...]) -> _Build:
+    """Return what makes a Get of some properties, always the same for the same ones."""
+    return lambda tid: Frame.get(tid, codes)
 
 
 def _values(frame: Frame) -> Values:
