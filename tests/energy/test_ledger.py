@@ -1,5 +1,6 @@
 """The ledger alone: which counter wins, what is left out, what is still to be asked for."""
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations, product
@@ -16,7 +17,9 @@ from custom_components.broute.energy.ledger import (
     HALF_HOUR_SECONDS,
     MICRO,
     SLOTS,
+    UNKNOWN,
     Ledger,
+    Lost,
     Month,
     Sample,
     Scale,
@@ -241,45 +244,107 @@ def test_a_month_that_is_lost() -> None:
     assert since is not None
     assert lost(ledger) == [], "nobody knows how the new meter counts"
     ledger.hear(moment(since + 600), {ENERGY_IN: 9}, TENTH)
-    assert lost(ledger) == [(B, since, january), (B, january, BEGIN + 70 * 86_400)]
-    fill(ledger, {since + HALF_HOUR_SECONDS: 10, january: 12})
+    assert lost(ledger) == [(B, since, january - 1)], "the present month has only begun"
+    ledger.damaged = {(B, "2027-01")}
+    assert lost(ledger) == [(B, since, january - 1), (B, january, BEGIN + 70 * 86_400)]
+    ledger.damaged.clear()
+    fill(ledger, {since + HALF_HOUR_SECONDS: 10})
     assert lost(ledger) == []
-    assert lost(ledger, key=ENERGY_OUT)[1:3] == [(A, november, december), (A, december, since)]
+    assert lost(ledger, key=ENERGY_OUT)[1:3] == [(A, november, december - 1), (A, december, since)]
     for name, span in (
-        ("2026-10", (A, BEGIN, november)),
-        ("2026-11", (A, november, december)),
+        ("2026-10", (A, BEGIN, november - 1)),
+        ("2026-11", (A, november, december - 1)),
         ("2026-12", (A, december, since)),
     ):
         month = ledger.months.pop((A, name))
         first, ledger.tenures[0].first = ledger.tenures[0].first, Sample(BEGIN, {})
         assert lost(ledger) == [span]
         ledger.months[A, name], ledger.tenures[0].first = month, first
-    del ledger.months[A, "2026-10"]
+        # One that has been read again is still not whole: the meter may have forgotten a part of it.
+        ledger.note_oldest()
+        ledger.damaged = {(A, name)}
+        assert lost(ledger) == [span]
+        ledger.tenures[0].oldest.clear()
+        ledger.damaged.clear()
+    october = ledger.months.pop((A, "2026-10"))
     assert lost(ledger) == [], "what was before everything that is known is not missed"
+    ledger.months[A, "2026-10"] = october
+    ledger.note_oldest()
+    del ledger.months[A, "2026-10"]
+    assert lost(ledger) == [(A, BEGIN, november - 1)], "but what was known once is"
+
+
+def test_the_first_half_hour_of_each_meter_and_direction_is_kept() -> None:
+    ledger = ledger_of(series(BEGIN, 100, [1] * 10))
+    ledger.note_oldest()
+    assert ledger.tenures[0].oldest == {ENERGY_IN: (BEGIN, 100)}
+    fill(ledger, {BEGIN + HALF_HOUR_SECONDS: 7}, key=ENERGY_OUT)
+    ledger.months[A, "2026-10"].counts[ENERGY_IN].values[0] = 3
+    ledger.note_oldest()
+    first = ledger.months[A, "2026-10"].begin
+    assert ledger.tenures[0].oldest == {ENERGY_IN: (first, 3), ENERGY_OUT: (BEGIN + HALF_HOUR_SECONDS, 7)}
+    # Another meter begins after the one before was heard last, whatever it counted elsewhere; and the first comes back.
+    ledger.begin(B)
+    since = BEGIN + 10 * HALF_HOUR_SECONDS
+    fill(ledger, {since - HALF_HOUR_SECONDS: 1, since: 2, since + HALF_HOUR_SECONDS: 3})
+    ledger.note_oldest()
+    assert ledger.tenures[1].oldest == {ENERGY_IN: (since + HALF_HOUR_SECONDS, 3)}
+    ledger.begin(A)
+    fill(ledger, {since + 60 * 86_400: 130})
+    del ledger.months[A, "2026-10"]
+    ledger.note_oldest()
+    assert ledger.tenures[0].oldest[ENERGY_IN] == (first, 3)
+    assert ledger.tenures[2].oldest == {ENERGY_IN: (since + 60 * 86_400, 130)}
+
+
+def recalled(ledger: Ledger, part: Lost, energies: Mapping[int, int]) -> dict[int, tuple[int, int]]:
+    """Return what is known of the meter of a lost part, once the recorder has told: counts, and who told them."""
+    ledger.recall(ENERGY_IN, part, {at: count * TENTH.step for at, count in energies.items()})
+    return {
+        month.begin + slot * HALF_HOUR_SECONDS: (value, month.counts[ENERGY_IN].sources[slot])
+        for month in ledger.months.values()
+        if month.meter == part.tenure.meter
+        for slot, value in enumerate(month.counts[ENERGY_IN].values)
+        if value != UNKNOWN
+    }
 
 
 def test_what_the_recorder_has_of_a_lost_month() -> None:
-    ledger = ledger_of(series(BEGIN, 100, [1] * 10))
-    ledger.begin(B)
-    fill(ledger, {BEGIN + 10 * HALF_HOUR_SECONDS: 7})
-    former, present = ledger.tenures
-    assert present.scale is None
-    ledger.recall(ENERGY_IN, present, BEGIN, 5 * TENTH.step)
+    ledger = ledger_of({BEGIN: 100})
+    former = ledger.tenures[0]
     former.scale = TENTH
+    last = BEGIN + 2 * 3600
+    part = Lost(former, BEGIN, last)
+    before = {BEGIN: (100, Source.HISTORY)}
+    assert recalled(ledger, part, {BEGIN: 5}) == before, "what is known stays"
+    assert recalled(ledger, part, {BEGIN - 3600: 5, last + HALF_HOUR_SECONDS: 5, BEGIN + 1: 5}) == before
+    ledger.recall(ENERGY_IN, part, {BEGIN + 3600: 5 * TENTH.step + 1})
     ledger.changed.clear()
-    ledger.recall(ENERGY_IN, former, BEGIN, 5 * TENTH.step)
-    ledger.recall(ENERGY_IN, former, BEGIN + 1, 5 * TENTH.step)
-    ledger.recall(ENERGY_IN, former, BEGIN + 86_400, 5 * TENTH.step + 1)
-    assert not ledger.changed
-    at = BEGIN + 3 * 86_400
-    ledger.recall(ENERGY_IN, former, at, 120 * TENTH.step)
-    assert ledger.changed == {(A, "2026-11")}
-    month = ledger.months[A, "2026-11"]
-    slot = (at - month.begin) // HALF_HOUR_SECONDS
-    counts = month.counts[ENERGY_IN]
-    assert (counts.values[slot], counts.sources[slot], counts.answered[slot]) == (120, Source.POLL, 0)
-    ledger.recall(ENERGY_IN, former, at, 121 * TENTH.step)
-    assert counts.values[slot] == 120
+    assert recalled(ledger, part, {last: 120}) == {**before, last: (120, Source.POLL)}
+    assert ledger.changed == {(A, "2026-10")}
+    assert recalled(ledger, part, {last: 121})[last] == (120, Source.POLL)
+    # Right where a meter took over, the recorder has the counter of the one before.
+    ledger.begin(B)
+    present = ledger.tenures[1]
+    present.since = BEGIN
+    part = Lost(present, BEGIN, last)
+    ledger.recall(ENERGY_IN, part, {last: 1})
+    assert (B, "2026-10") not in ledger.months, "nobody knows how it counts"
+    present.scale = TENTH
+    assert recalled(ledger, part, {BEGIN: 100, BEGIN + 3600: 7}) == {BEGIN + 3600: (7, Source.POLL)}
+
+
+@pytest.mark.parametrize(("off", "is_found"), [(-1, False), (0, True), (4, True), (5, False)])
+def test_the_first_counter_of_all_comes_back_though_no_row_ends_with_it(off: int, *, is_found: bool) -> None:
+    ledger = ledger_of({BEGIN + 86_400: 9})
+    tenure = ledger.tenures[0]
+    tenure.scale = TENTH
+    tenure.oldest = {ENERGY_IN: (BEGIN + off * HALF_HOUR_SECONDS, 3)}
+    part = Lost(tenure, BEGIN, BEGIN + 4 * HALF_HOUR_SECONDS)
+    found = recalled(ledger, part, {})
+    assert (found.get(BEGIN + off * HALF_HOUR_SECONDS) == (3, Source.POLL)) is is_found
+    ledger.recall(ENERGY_OUT, part, {})
+    assert ENERGY_OUT not in ledger.months[A, "2026-10"].counts
 
 
 def test_the_half_hours_of_a_day() -> None:

@@ -128,3 +128,30 @@ def test_a_month_of_a_meter_that_is_gone_is_damaged() -> None:
     result = energy_story(MeterSettings(solar=True, history_days=30), live)
     assert not result.failures
     assert result.hours > 24 * 27
+
+
+def test_the_first_month_of_all_is_damaged_when_the_meter_remembers_it_no_more_and_then_the_database_is_lost() -> None:
+    async def live(house: House, result: EnergyResult) -> None:
+        result.outages["ledger damaged"] += 1
+        begin = clock()
+        await until(at(23, 17, 20))
+        house.note(begin)
+        await house.home.stop()
+        await asyncio.sleep(30 * DAY.total_seconds())
+        await house.home.start()
+        await asyncio.sleep(2 * 3600)
+        await house.home.stop()
+        august, *_ = house.home.stored()
+        assert august.name.endswith("2026-08")
+        august.write_bytes(august.read_bytes()[:1000])
+        house.warnings.are_expected = True
+        await house.home.start()
+        await asyncio.sleep(600)
+        await house.home.stop()
+        house.database.delete()
+        await house.home.start()
+        await heal(house, clock())
+
+    result = energy_story(MeterSettings(solar=True, history_days=99), live)
+    assert not result.failures
+    assert result.hours > 24 * 97

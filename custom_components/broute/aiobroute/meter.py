@@ -230,9 +230,7 @@ class SmartMeter:
         """
         return await self._get(codes, LEARNT_CODES)
 
-    async def _get(
-        self, codes: Collection[int], besides: Collection[int] = (), *, fresh: float = math.inf
-    ) -> Values:
+    async def _get(self, codes: Collection[int], besides: Collection[int] = (), *, fresh: float = math.inf) -> Values:
         """Ask for these and, where there is room in the request, for constants that are not known yet."""
         extra = [row.code for row in self._lacking if row.code in besides and row.code not in codes]
         room = max(self._transactions.capacity.most - len(codes), 1)

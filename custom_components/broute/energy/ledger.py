@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import IntEnum
 import logging
+import sys
 from typing import Final
 
 from ..aiobroute import JST, MeterProfile
@@ -96,6 +97,8 @@ class Tenure:
     """When it was first heard."""
     last: Sample | None = None
     """When it was last heard."""
+    oldest: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The first half-hour that was ever known of each direction, and its count: they outlive the file of that month."""
 
 
 @dataclass(slots=True)
@@ -148,11 +151,12 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A part of a month in which a meter was in its place, and of which no counter is known; seconds since 1970."""
+    """A part of a month in which a meter was in its place, and of which counters are lost; seconds since 1970."""
 
     tenure: Tenure
     begin: int
     end: int
+    """The last second of it."""
 
 
 @dataclass(slots=True)
@@ -165,6 +169,8 @@ class Ledger:
     """By meter and name of the month."""
     corrections: dict[str, dict[int, int]] = field(default_factory=lambda: {key: {} for key in DIRECTIONS})
     """Hours that a person gave another energy: by their start in seconds since 1970, millionths of a kWh."""
+    damaged: set[tuple[str, str]] = field(default_factory=set)
+    """Months of which a file could not be read, whatever is known of them since."""
     changed: set[tuple[str, str]] = field(default_factory=set)
     """Months that are not on disk as they are here."""
     is_index_changed: bool = False
@@ -278,18 +284,49 @@ class Ledger:
         return [at for at, slot in slots if counts.sources[slot] < Source.PUSH and not counts.answered[slot]]
 
     def lost(self, key: str, until: int) -> list[Lost]:
-        """Return the parts of months in which a meter was in its place, and of which no counter is known at all."""
-        ends = [*(tenure.since or 0 for tenure in self.tenures[1:]), until]
-        return [
-            Lost(tenure, max(begin, since), min(following, end))
-            for tenure, end in zip(self.tenures, ends, strict=True)
-            if tenure.scale is not None and (since := self._began(tenure)) is not None
-            for begin, following, name in _calendar(since, end)
-            if (month := self.months.get((tenure.meter, name))) is None or key not in month.counts
-        ]
+        """Return the parts of months in which a meter was in its place, and that are damaged, or over and not known."""
+        found = []
+        for tenure, end in zip(self.tenures, self._ends(until), strict=True):
+            since = self._began(tenure)
+            if tenure.scale is None or since is None:
+                continue
+            for begin, following, name in _calendar(since, end):
+                part = Lost(tenure, max(begin, since), min(following - 1, end))
+                month = self.months.get((tenure.meter, name))
+                is_known = month is not None and key in month.counts
+                if (tenure.meter, name) in self.damaged or (part.end < until and not is_known):
+                    found.append(part)
+        return found
 
-    def recall(self, key: str, tenure: Tenure, at: int, energy: int) -> None:
-        """Take what the recorder has of a meter whose own counter is lost, in millionths of a kWh."""
+    def note_oldest(self) -> None:
+        """Keep the first half-hour that is known of each meter in its place."""
+        for tenure, end in zip(self.tenures, self._ends(sys.maxsize), strict=True):
+            months = [month for month in self.months.values() if month.meter == tenure.meter]
+            for key in DIRECTIONS:
+                known = (
+                    counter
+                    for month in sorted(months, key=lambda month: month.begin)
+                    if key in month.counts
+                    for counter in _counters(month, month.counts[key])
+                )
+                found = next(((at, count) for at, count in known if (tenure.since or 0) < at <= end), None)
+                if found is not None and (key not in tenure.oldest or found[0] < tenure.oldest[key][0]):
+                    tenure.oldest[key] = found
+
+    def recall(self, key: str, lost: Lost, energies: Mapping[int, int]) -> None:
+        """Take what the recorder has of a meter whose own counters are lost: by time, in millionths of a kWh."""
+        tenure = lost.tenure
+        for at, energy in energies.items():
+            # Where a meter took over, the counter is still that of the one before.
+            if lost.begin <= at <= lost.end and at != tenure.since:
+                self._recall(key, tenure, at, energy)
+        # The recorder has no row that ends with the first counter of all.
+        if tenure.scale is not None and key in tenure.oldest:
+            at, count = tenure.oldest[key]
+            if lost.begin <= at <= lost.end:
+                self._recall(key, tenure, at, count * tenure.scale.step)
+
+    def _recall(self, key: str, tenure: Tenure, at: int, energy: int) -> None:
         scale = tenure.scale
         if scale is None or at % HALF_HOUR_SECONDS or energy % scale.step:
             return
@@ -301,9 +338,17 @@ class Ledger:
 
     def _began(self, tenure: Tenure) -> int | None:
         """Return from when on a meter is known to have been in its place."""
-        times = [month.begin for month in self.months.values() if month.meter == tenure.meter]
+        if tenure.since is not None:
+            return tenure.since
+        times = [at for at, _ in tenure.oldest.values()]
         times += [] if tenure.first is None else [tenure.first.at]
-        return min(times, default=None) if tenure.since is None else tenure.since
+        # What is before the first half-hour that was ever known was not this one's to count.
+        months = [month.begin for month in self.months.values() if month.meter == tenure.meter]
+        return min(times if tenure.oldest else [*times, *months], default=None)
+
+    def _ends(self, until: int) -> list[int]:
+        """Return when each tenure ends."""
+        return [*(tenure.since or 0 for tenure in self.tenures[1:]), until][: len(self.tenures)]
 
     def energy(self, key: str, at: int) -> Decimal | None:
         """Return what the present meter counted at a half-hour, in kWh."""
@@ -385,6 +430,13 @@ def _calendar(begin: int, end: int) -> Iterator[tuple[int, int, str]]:
 
 def _slot(at: datetime) -> int:
     return (at.day - 1) * SLOTS + at.hour * 2 + at.minute // 30
+
+
+def _counters(month: Month, counts: Counts) -> Iterator[tuple[int, int]]:
+    """Yield the half-hours of a month that are known, with their counts, in order of time."""
+    for slot, value in enumerate(counts.values):
+        if value != UNKNOWN:
+            yield month.begin + slot * HALF_HOUR_SECONDS, value
 
 
 def _known(month: Month) -> tuple[int, int] | None:

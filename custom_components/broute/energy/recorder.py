@@ -211,14 +211,13 @@ class Reconciler:
             since = chunk_of(rows[0].start if rows else wanted.until)
 
     async def _async_recall(self, ledger: Ledger, statistic_id: str) -> None:
-        """Take from the recorder what the ledger had and lost: a damaged month of a meter that is there no more."""
+        """Take from the recorder what the ledger had and lost: a damaged month that no meter remembers any more."""
         for lost in ledger.lost(self.key, int(dt_util.utcnow().timestamp())):
             place = (lost.tenure.meter, lost.begin)
             if place not in self._recalled:
-                rows = await async_read(self.hass, _hours, statistic_id, lost.begin, lost.end - HOUR + 1)
+                rows = await async_read(self.hass, _hours, statistic_id, lost.begin - HOUR, lost.end)
                 self._recalled.add(place)
-                for row in rows:
-                    ledger.recall(self.key, lost.tenure, row.start + HOUR, row.state)
+                ledger.recall(self.key, lost, {row.start + HOUR: row.state for row in rows})
 
     async def async_check(self, ledger: Ledger, statistic_id: str) -> bool:
         """Return whether the recorder counts on from the truth, which is quickly seen.

@@ -43,6 +43,9 @@ FORMER: Final = "history"
 NONE: Final = "none"
 """In place of a count: the meter was asked, and has no value."""
 
+DAMAGED: Final = ".damaged-"
+"""In the name of a file that was set aside, before the time."""
+
 SPARSE: Final = {"polled": Source.POLL, "announced": Source.PUSH}
 """Names of the counters that are not from the meter's memory."""
 
@@ -65,16 +68,18 @@ class LedgerStore:
 
     async def async_load(self) -> None:
         """Read everything; what cannot be read is set aside under another name, and the rest is used."""
-        index, months = await self.hass.async_add_executor_job(_load, self._folder, self._prefix)
+        index, months, damaged = await self.hass.async_add_executor_job(_load, self._folder, self._prefix)
         if index is not None:
             self.ledger.tenures, self.ledger.corrections, self.verified = index
         self.ledger.months = {(month.meter, month.name): month for month in months}
+        self.ledger.damaged = damaged
         if index is None:
             self.ledger.find_tenures()
 
     async def async_save(self) -> None:
         """Write what has changed; what did not get there is written the next time."""
         ledger = self.ledger
+        ledger.note_oldest()
         for meter, name in sorted(ledger.changed):
             month = ledger.months[meter, name]
             version = month.version
@@ -143,6 +148,7 @@ def _tenure_as_dict(tenure: Tenure) -> dict[str, Any]:
         "since": None if tenure.since is None else _text(tenure.since),
         "first": None if tenure.first is None else _sample_as_dict(tenure.first),
         "last": None if tenure.last is None else _sample_as_dict(tenure.last),
+        "oldest": {key: {"time": _text(at), "count": count} for key, (at, count) in sorted(tenure.oldest.items())},
     }
 
 
@@ -154,6 +160,7 @@ def _tenure_from_dict(stored: Mapping[str, Any]) -> Tenure:
         None if since is None else _at(since),
         None if first is None else _sample_from_dict(first),
         None if last is None else _sample_from_dict(last),
+        {key: (_at(each["time"]), _count(each["count"])) for key, each in stored.get("oldest", {}).items()},
     )
 
 
@@ -254,7 +261,8 @@ def _index_of_former(stored: Mapping[str, Any]) -> Index:
     return tenures, {key: {} for key in DIRECTIONS}, {}
 
 
-def _load(folder: Path, prefix: str) -> tuple[Index | None, list[Month]]:
+def _load(folder: Path, prefix: str) -> tuple[Index | None, list[Month], set[tuple[str, str]]]:
+    """Return what the files hold, and which months were set aside, now or before."""
     index: Index | None = None
     months = []
     for path in sorted(folder.glob(f"{prefix}*")):  # The former one comes before the index.
@@ -271,7 +279,8 @@ def _load(folder: Path, prefix: str) -> tuple[Index | None, list[Month]]:
                 months.append(month)
         except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError) as err:
             _set_aside(path, err)
-    return index, months
+    names = [path.name.removeprefix(prefix).rpartition(DAMAGED)[0] for path in folder.glob(f"{prefix}*{DAMAGED}*")]
+    return index, months, {(name.split(".")[0], name.split(".")[1]) for name in names if _is_month(name)}
 
 
 def _is_month(name: str) -> bool:
@@ -294,7 +303,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _set_aside(path: Path, err: Exception) -> None:
-    aside = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d%H%M%S}")
+    aside = path.with_name(f"{path.name}{DAMAGED}{datetime.now(UTC):%Y%m%d%H%M%S}")
     path.rename(aside)
     _LOGGER.warning("A part of the meter's ledger cannot be read and was set aside as %s: %s", aside.name, err)
 
