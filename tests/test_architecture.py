@@ -14,7 +14,8 @@ STACK = INTEGRATION / "aiobroute"
 
 BELOW = {
     "__init__": {"address", "echonet", "errors", "history", "meter", "module", "profile", "session", "transactions"},
-    "__main__": {""},
+    "__main__": {"", "cli"},
+    "cli": {""},
     "meter": {
         "capacity",
         "echonet",

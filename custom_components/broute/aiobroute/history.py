@@ -240,8 +240,10 @@ class History:
 
     async def _number(self, day: date) -> int:
         number = ((await self._today()).today - day).days
-        if not 0 <= number <= HISTORY_DAYS:
-            raise NoHistoryError("no meter remembers that day")
+        if number < 0:
+            raise NoHistoryError("that day has not begun yet")
+        if number > HISTORY_DAYS:
+            raise NoHistoryError(f"the meter remembers {HISTORY_DAYS} days")
         return number
 
     def _directions(self) -> list[Direction]:

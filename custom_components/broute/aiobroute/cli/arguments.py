@@ -1,0 +1,153 @@
+"""The arguments of the command line, and what is wrong with them, in words."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+import getpass
+import os
+import re
+import unicodedata
+
+from .. import HISTORY_DAYS, Credentials, Pan
+
+LONGEST_INTERVAL = 86400.0
+"""Seconds."""
+
+
+def parse(
+    arguments: Sequence[str] | None, commands: Mapping[str, Callable[[argparse.Namespace], object]]
+) -> argparse.Namespace:
+    """Return the arguments with the credentials; `commands` has what carries out each command.
+
+    Raises:
+        SystemExit: something is wrong with them, as standard error says.
+
+    """
+    top = _parser(commands)
+    options = top.parse_args(arguments)
+    if getattr(options, "csv", False) and options.json:
+        top.error("choose --csv or --json")
+    try:
+        options.credentials = Credentials(options.route_b_id, _password())
+    except argparse.ArgumentTypeError as err:
+        top.error(str(err))
+    return options
+
+
+def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="aiobroute", description="Read a smart meter over Route B.")
+    found = top.add_subparsers(required=True, metavar="COMMAND")
+    common, joining = _common()
+
+    def add(name: str, text: str, parent: argparse.ArgumentParser = joining) -> argparse.ArgumentParser:
+        command = found.add_parser(name, parents=[parent], help=text, description=text)
+        command.set_defaults(command=commands[name])
+        return command
+
+    add("scan", "find the meter, and print where it is on the air", common)
+    add("read", "print one reading")
+    watch = add("watch", "print a reading again and again, reconnecting if need be")
+    watch.add_argument("--interval", type=_seconds, default=60.0, metavar="S", help="seconds (default: 60)")
+    add("properties", "print every property that the meter names")
+    history = add("history", "print the half-hours that the meter remembers, in kWh")
+    which = history.add_mutually_exclusive_group()
+    which.add_argument("--days", type=_days, default=1, metavar="N", help="today and the days before (default: 1)")
+    which.add_argument("--date", type=_date, metavar="DAY", help="one day, such as 2026-11-23")
+    history.add_argument("--csv", action="store_true", help="print comma-separated values")
+    history.add_argument(
+        "--differences",
+        action="store_true",
+        help="the kWh of each half-hour, instead of what the meter's counters showed at its beginning",
+    )
+    setting = add("set", "set a property of the meter")
+    setting.add_argument("property", choices=["installation-location"])
+    setting.add_argument("value", type=_byte, help="one byte in hexadecimal, such as 08 for a living room")
+    return top
+
+
+def _common() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return what all commands understand, and what those understand that join the meter."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--port", required=True, help="device path or serial URL")
+    common.add_argument(
+        "--id",
+        dest="route_b_id",
+        type=_route_b_id,
+        default=os.environ.get("BROUTE_ID", ""),
+        metavar="ID",
+        help=(
+            "Route B ID, 32 digits and letters from A to F (default: BROUTE_ID). The password is taken from "
+            "BROUTE_PASSWORD, or asked for"
+        ),
+    )
+    common.add_argument("--json", action="store_true", help="print one JSON object a line")
+    common.add_argument("-q", "--quiet", action="store_true", help="do not say how far it is")
+    common.add_argument("--debug", action="store_true", help="log what goes over the line, without credentials")
+    joining = argparse.ArgumentParser(add_help=False, parents=[common])
+    joining.add_argument(
+        "--pan", type=_pan, metavar="PAN", help="where the meter is on the air, as `scan` prints it: spares the scan"
+    )
+    return common, joining
+
+
+def _typed(text: str) -> str:
+    """Return what was meant: letters print blocks of four, and a Japanese keyboard types full-width characters."""
+    return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
+
+
+def _route_b_id(text: str) -> str:
+    route_b_id = _typed(text).replace("-", "").upper()
+    if not route_b_id:
+        raise argparse.ArgumentTypeError("no Route B ID: give --id ID, or set BROUTE_ID")
+    if not re.fullmatch("[0-9A-F]{32}", route_b_id):
+        raise argparse.ArgumentTypeError("a Route B ID has 32 characters, each a digit or a letter from A to F")
+    return route_b_id
+
+
+def _password() -> str:
+    """Return the password, which is never an argument: other users of a machine can read those."""
+    try:
+        password = _typed(os.environ.get("BROUTE_PASSWORD") or getpass.getpass("Route B password: "))
+    except EOFError:
+        raise argparse.ArgumentTypeError("no Route B password: set BROUTE_PASSWORD") from None
+    if not re.fullmatch("[!-~]{12}", password):
+        raise argparse.ArgumentTypeError("a Route B password has 12 letters and digits (BROUTE_PASSWORD)")
+    return password
+
+
+def _pan(text: str) -> Pan:
+    found = re.fullmatch("([0-9A-F]{2}):([0-9A-F]{4}):([0-9A-F]{16})", text.upper())
+    if found is None:
+        raise argparse.ArgumentTypeError("a PAN looks like 31:8A3C:001C640003D2A1B7: copy what `scan` prints")
+    return Pan(channel=int(found[1], 16), pan_id=int(found[2], 16), mac=found[3])
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= LONGEST_INTERVAL:
+        raise argparse.ArgumentTypeError(f"an interval is a number of seconds between 1 and {LONGEST_INTERVAL:.0f}")
+    return seconds
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= HISTORY_DAYS + 1:
+        raise argparse.ArgumentTypeError(
+            f"the meter remembers {HISTORY_DAYS} days besides today: choose a number from 1 to {HISTORY_DAYS + 1}"
+        )
+    return int(text)
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a day looks like 2026-11-23, not {text}") from None
+
+
+def _byte(text: str) -> int:
+    if not re.fullmatch("[0-9A-Fa-f]{1,2}", text):
+        raise argparse.ArgumentTypeError("one byte has two hexadecimal digits, such as 08")
+    return int(text, 16)
