@@ -1,7 +1,7 @@
 """Serial servers that people really have, in front of a simulated dongle; each a process of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 import os
 from pathlib import Path
@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from typing import Self
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -39,19 +40,33 @@ def program(name: str) -> str:
 class Server:
     """A server that can be killed, frozen and started again."""
 
-    def __init__(self, url: str, command: Sequence[str], log: Path) -> None:
-        """Run nothing yet."""
+    def __init__(
+        self,
+        url: str,
+        command: Sequence[str],
+        log: Path,
+        *,
+        device: str = os.devnull,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Run nothing yet; what it is started with is the device."""
         self.url = url
         self._command = command
         self._log = log
+        self._device = device
+        self._environment = environment
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Run it, and return when it can be used."""
         with self._log.open("ab") as log:
-            self._child = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            device = os.open(self._device, os.O_RDWR | os.O_NOCTTY)
+            try:
+                self._child = await asyncio.create_subprocess_exec(
+                    *self._command, stdin=device, stdout=log, stderr=log, env=self._environment
+                )
+            finally:
+                os.close(device)
         await until(self._is_there, within=START)
 
     def signal(self, number: signal.Signals) -> None:
@@ -87,7 +102,7 @@ def is_offered(url: str) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+            probe.bind(("127.0.0.1", urlsplit(url).port))
         except OSError:
             return True
     return False
