@@ -87,6 +87,7 @@ async def failure(url: str) -> tuple[Exception, float]:
     ("scheme", "words", "hangs_up", "kind", "text", "seconds"),
     [
         ("socket", TELNET, False, PortTelnetError, "speaks telnet: use rfc2217://", 1),
+        ("socket", b"Welcome to port 1\r\n" + TELNET, False, PortTelnetError, "speaks telnet: use rfc2217://", 1),
         ("socket", b"Port already in use\r\n", True, PortBusyError, "in use by another client", 1),
         ("socket", b"Device open failure: Value or file not found\r\n", True, PortClosedError, "the device behind", 1),
         ("socket", b"", True, PortClosedError, "often another client has it", 1),
@@ -113,6 +114,7 @@ def test_a_server_that_is_no_port(
             assert type(error) is kind
             assert text in str(error)
             assert str(error).count(url) == 1
+            assert "is closed" not in str(error)
             assert took <= seconds
 
     run(main())

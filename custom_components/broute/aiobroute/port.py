@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 import logging
+import re
 from typing import override
 
 import serialx
@@ -33,6 +34,9 @@ GREETING = 200
 
 TELNET_OPTIONS = tuple(bytes((0xFF, verb)) for verb in (0xFB, 0xFC, 0xFD, 0xFE))
 """How a telnet server begins: IAC and WILL, WONT, DO or DONT (RFC 854); no Wi-SUN module says that."""
+
+SEVERAL_OPTIONS = re.compile(rb"(?:\xff[\xfb-\xfe][\x00-\x31]){2}")
+"""How it goes on after a banner; a single one could be a module's noise."""
 
 LOGGERS = ("serialx", "aioesphomeapi")
 """Libraries below us that log what goes over a port."""
@@ -77,7 +81,7 @@ class _Receiver(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_network and len(self.greeting) < GREETING:
             self.greeting += data[:GREETING]
-            if self._is_raw and self.greeting.startswith(TELNET_OPTIONS):
+            if self._is_raw and _is_telnet(self.greeting):
                 self._lose(PortTelnetError("speaks telnet: use rfc2217:// instead of socket://", shown(self._url)))
                 return
         self.on_data(data)
@@ -105,6 +109,11 @@ class _Receiver(asyncio.Protocol):
         if self.lost is None:
             self.lost = error
             self.on_lost(error)
+
+
+def _is_telnet(greeting: bytes) -> bool:
+    """Return whether a connection begins as only a telnet server begins one."""
+    return greeting.startswith(TELNET_OPTIONS) or SEVERAL_OPTIONS.search(greeting) is not None
 
 
 class _Rfc2217Transport(RFC2217SerialTransport):
@@ -157,7 +166,7 @@ class Port:
 
         """
         if (lost := self._receiver.lost) is not None:
-            raise type(lost)(f"is closed: {lost.reason}", self.url)
+            raise type(lost)(lost.reason, self.url)
         if self._transport.is_closing():
             raise PortError("is closed", self.url)
         with _unlogged():
