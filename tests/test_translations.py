@@ -37,7 +37,7 @@ from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, *TOTALS, RUNNING_DEMAND)
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
-OF_A_PORT = [issue for issue, _ in TOLD.values() if issue.startswith("port_")]
+OF_A_PORT = [issue for issue, _ in TOLD.values() if issue.startswith("port_") or issue == "no_module"]
 ONLY_WHILE_RUNNING = {"timeout", "starting"}
 OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 
@@ -126,7 +126,7 @@ def test_placeholders_of_failures_are_filled() -> None:
 
 
 def test_every_issue_has_its_texts_and_no_other() -> None:
-    assert set(OF_A_PORT) == {key for key in ERROR_KEYS.values() if key.startswith("port_")}
+    assert set(OF_A_PORT) == {"no_module", *(key for key in ERROR_KEYS.values() if key.startswith("port_"))}
     assert below("issues") == {*ISSUES, *OF_A_PORT}
     for issue in (*ISSUES, *OF_A_PORT):
         assert below(f"issues.{issue}") in ({"title", "description"}, {"title", "fix_flow"})

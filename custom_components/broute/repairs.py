@@ -51,6 +51,8 @@ FAILURES: Final[Mapping[str, tuple[str, int]]] = {
     "port_host": ("port_host", UNHEARD),
     "port_unreachable": ("port_unreachable", UNHEARD),
     "port_error": ("port_error", UNHEARD),
+    "no_module": ("no_module", UNHEARD),
+    "module_error": ("no_module", UNHEARD),
     "join_refused": ("join_refused", 0),
     "no_meter": ("no_meter", UNHEARD),
     "join_unanswered": ("no_meter", UNHEARD),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, RESTART_EXIT_CODE
 from homeassistant.core import callback
+from homeassistant.exceptions import ConfigEntryNotReady
 
 from ..aiobroute import (
     BRouteError,
@@ -17,9 +18,11 @@ from ..aiobroute import (
     ModuleEvent,
     Notification,
     Pan,
+    PortError,
     Progress,
     SessionLostError,
     connect,
+    shown,
 )
 from ..const import CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID
 from .sharing import REJOIN_PAUSE, Lease, async_sharers
@@ -117,20 +120,7 @@ class Connection:
             TimeoutError: it takes too long.
 
         """
-        data = self._entry.data
-        async with asyncio.timeout(CONNECT_LIMIT):
-            meter = await connect(
-                data[CONF_DEVICE],
-                Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
-                family=data.get(CONF_MODULE),
-                pan=Pan(**data[CONF_PAN]),
-                profile=self.profile or _kept_profile(data),
-                must_join=self.must_join,
-                on_lost=self._on_lost,
-                on_notification=self._on_notification,
-                on_progress=self._progressed,
-                on_event=self._happened,
-            )
+        meter = await self._connect(self._entry.data)
         self._journal.end()
         self._journal.note("connected", f"channel {meter.pan.channel}")
         self.must_join = False
@@ -142,6 +132,25 @@ class Connection:
         self._keep({CONF_MODULE: meter.module.family, CONF_PAN: asdict(meter.pan)})
         self.keep_profile()
         return meter
+
+    async def _connect(self, data: Mapping[str, Any]) -> SmartMeter:
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                return await connect(
+                    data[CONF_DEVICE],
+                    Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
+                    family=data.get(CONF_MODULE),
+                    pan=Pan(**data[CONF_PAN]),
+                    profile=self.profile or _kept_profile(data),
+                    must_join=self.must_join,
+                    on_lost=self._on_lost,
+                    on_notification=self._on_notification,
+                    on_progress=self._progressed,
+                    on_event=self._happened,
+                )
+        except ConfigEntryNotReady as err:
+            # The port is a serial proxy, and the integration that offers it is not there.
+            raise PortError(str(err), shown(data[CONF_DEVICE])) from err
 
     @callback
     def keep_profile(self) -> bool:
