@@ -2,14 +2,25 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 import gc
 from itertools import cycle
+import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .home import now
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_DEVICE
+import pytest
+
+from .home import dongle, entry_of, now, set_up, without_history
 from .simulator import scenarios
+from .simulator.dongle import Dongle
+from .simulator.network import Network
+from .simulator.serve import Terminal
 from .soak.installation import in_a_house
 
 if TYPE_CHECKING:
@@ -17,6 +28,9 @@ if TYPE_CHECKING:
 
     from .simulator.transport import SimulatedPort
     from .soak.installation import Installation
+
+RELOADS = int(os.environ.get("RELOADS", "20"))
+"""How often a real port is opened; docs/ports.md has what a thousand times showed."""
 
 
 def resources(hass: HomeAssistant) -> Counter[str]:
@@ -76,3 +90,90 @@ def test_unloading_at_any_moment_takes_no_time_and_leaves_nothing_behind() -> No
         assert resources(home.hass) == before
 
     in_a_house(scenarios.SOLAR, live)
+
+
+@asynccontextmanager
+async def terminal(folder: Path) -> AsyncIterator[str]:
+    """Offer a dongle as a terminal."""
+    end = Terminal(Dongle(scenarios.NORMAL, speed=math.inf), folder / "dongle")
+    try:
+        yield str(folder / "dongle")
+    finally:
+        end.close()
+
+
+@asynccontextmanager
+async def server(scheme: str, **attributes: Any) -> AsyncIterator[str]:
+    """Offer a dongle in a network, where something may be wrong."""
+    with dongle() as sim:
+        network = Network(sim, scheme)
+        vars(network).update(attributes)
+        async with network.listening() as address:
+            yield f"{scheme}://{address}"
+
+
+@asynccontextmanager
+async def telnet() -> AsyncIterator[str]:
+    """Offer telnet where raw bytes are expected."""
+    async with server("rfc2217") as url:
+        yield url.replace("rfc2217", "socket")
+
+
+@asynccontextmanager
+async def nothing(url: str) -> AsyncIterator[str]:
+    """Offer what is not there."""
+    yield url
+
+
+PORTS: dict[str, tuple[Callable[[], AbstractAsyncContextManager[str]], ConfigEntryState]] = {
+    "socket": (lambda: server("socket"), ConfigEntryState.LOADED),
+    "rfc2217": (lambda: server("rfc2217"), ConfigEntryState.LOADED),
+    "socket, silent": (lambda: server("socket", is_silent=True), ConfigEntryState.SETUP_RETRY),
+    "rfc2217, silent": (lambda: server("rfc2217", is_silent=True), ConfigEntryState.SETUP_RETRY),
+    "socket, closed": (lambda: server("socket", hangs_up=10_000), ConfigEntryState.SETUP_RETRY),
+    "rfc2217, closed": (lambda: server("rfc2217", hangs_up=10_000), ConfigEntryState.SETUP_RETRY),
+    "socket, telnet behind it": (telnet, ConfigEntryState.SETUP_RETRY),
+    "socket, refused": (lambda: nothing("socket://127.0.0.1:1"), ConfigEntryState.SETUP_RETRY),
+    "rfc2217, refused": (lambda: nothing("rfc2217://127.0.0.1:1"), ConfigEntryState.SETUP_RETRY),
+    "path, missing": (lambda: nothing("/dev/serial/by-id/none"), ConfigEntryState.SETUP_RETRY),
+    "esphome, no library": (lambda: nothing("esphome://127.0.0.1:1/?port_name=a"), ConfigEntryState.SETUP_RETRY),
+    "esphome-hass, not loaded": (lambda: nothing("esphome-hass://esphome/1"), ConfigEntryState.SETUP_RETRY),
+}
+"""Each kind of port, and what becomes of an entry that has it."""
+
+
+async def reload(hass: HomeAssistant, url: str, state: ConfigEntryState) -> None:
+    """Reload an entry again and again; nothing more may be there than before."""
+    with dongle() as nobody:
+        entry = without_history(entry_of(nobody, **{CONF_DEVICE: url}))
+    await set_up(hass, entry)
+
+    async def again(times: int) -> Counter[str]:
+        for _ in range(times):
+            await hass.config_entries.async_reload(entry.entry_id)
+            assert entry.state is state
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        await asyncio.sleep(0.1)
+        await hass.async_block_till_done()
+        found = resources(hass)
+        await hass.config_entries.async_setup(entry.entry_id)
+        return found
+
+    before = await again(5)
+    # What other tests have left is collected at any time.
+    assert await again(RELOADS) - before == Counter()
+
+
+@pytest.mark.usefixtures("socket_enabled")
+@pytest.mark.parametrize(("port", "state"), PORTS.values(), ids=PORTS)
+async def test_reloads_of_each_kind_of_port_leave_nothing_behind(
+    hass: HomeAssistant, port: Callable[[], AbstractAsyncContextManager[str]], state: ConfigEntryState
+) -> None:
+    async with port() as url:
+        await reload(hass, url, state)
+
+
+@pytest.mark.stepped_time
+async def test_reloads_of_a_terminal_leave_nothing_behind(hass: HomeAssistant, tmp_path: Path) -> None:
+    async with terminal(tmp_path) as path:
+        await reload(hass, path, ConfigEntryState.LOADED)
