@@ -8,16 +8,20 @@ import ast
 from collections.abc import AsyncGenerator, Iterator
 from datetime import timedelta
 from functools import cache
+from importlib.metadata import metadata
 import json
 import logging
 from pathlib import Path
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import homeassistant
 from homeassistant.components.diagnostics.const import DOMAIN as DIAGNOSTICS
-from homeassistant.config_entries import HANDLERS
-from homeassistant.const import EntityCategory
+from homeassistant.config_entries import HANDLERS, SOURCE_REAUTH, SOURCE_USB, ConfigEntryState
+from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, EntityCategory
+from homeassistant.core import SupportsResponse
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util import yaml as yaml_util
@@ -26,7 +30,7 @@ import pytest
 from custom_components.broute.coordinator import MeterCoordinator
 
 from .demo.words import Words
-from .home import DOMAIN, MAC, dongle, elapse, entry_of, set_up
+from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, look_for_sticks, set_up, stick, until
 from .simulator import scenarios
 
 if TYPE_CHECKING:
@@ -235,7 +239,31 @@ def test_config_flow_test_coverage() -> None:
 def test_dependency_transparency() -> None:
     # Of the holidays library, source and releases are public: github.com/vacanza/holidays, MIT.
     assert MANIFEST["requirements"] == ["holidays>=0.106"]
+    about = metadata("holidays")
+    assert about["License-Expression"] == "MIT"
+    assert any("github.com/vacanza/holidays" in url for url in about.get_all("Project-URL", []))
+    # What else is used is Home Assistant, and what it brings along by itself.
+    brought = json.loads((Path(homeassistant.__file__).parent / "components/usb/manifest.json").read_text())
+    assert "usb" in MANIFEST["dependencies"]
+    assert [line for line in brought["requirements"] if line.startswith("serialx==")]
+    core = {line.partition("=")[0].lower() for line in metadata("homeassistant").get_all("Requires-Dist", [])}
+    assert {"aiohttp", "probatio", "sqlalchemy"} <= core
+    used = {name for path in INTEGRATION.rglob("*.py") for name in _foreign(ast.parse(path.read_text()))}
+    assert {"homeassistant", "holidays", "serialx"} <= used <= {"homeassistant", "holidays", "serialx", *core}
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+
+
+def _foreign(tree: ast.Module) -> Iterator[str]:
+    """Yield what a file imports that is neither Python's own nor ours."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                modules = [alias.name for alias in names]
+            case ast.ImportFrom(module=str(module), level=0):
+                modules = [module]
+            case _:
+                continue
+        yield from {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
 
 
 def test_docs_actions() -> None:
@@ -273,10 +301,52 @@ async def test_runtime_data(hass: HomeAssistant, entry: MockConfigEntry) -> None
     assert DOMAIN not in hass.data
 
 
-def test_action_exceptions() -> None:
-    if services():
-        raised = {error for _, tree in sources() for error in _raised(tree)}
-        assert {"ServiceValidationError", "HomeAssistantError"} <= raised
+DAYS = {"first_day": "2026-11-22", "last_day": "2026-11-22"}
+FUTURE = {"first_day": "2027-11-22", "last_day": "2027-11-22"}
+ASKED: dict[str, dict[str, str]] = {
+    "compare_plans": {},
+    "export_history": FUTURE,
+    "get_history": FUTURE,
+    "import_history": FUTURE,
+}
+"""What each action is asked for in vain: there is no plan, and nobody knows the future."""
+
+
+async def act(hass: HomeAssistant, action: str, data: dict[str, str]) -> None:
+    answers = hass.services.supports_response(DOMAIN, action) is not SupportsResponse.NONE
+    await hass.services.async_call(DOMAIN, action, data, blocking=True, return_response=answers)
+
+
+def told(error: HomeAssistantError) -> str:
+    """Return the text of an error, which is one of ours or of Home Assistant's."""
+    assert error.translation_domain in {DOMAIN, "homeassistant"}
+    assert error.translation_key is not None
+    if error.translation_domain == DOMAIN:
+        assert error.translation_key in ENGLISH["exceptions"]
+    return error.translation_key
+
+
+@pytest.mark.parametrize("action", ASKED)
+async def test_action_exceptions(hass: HomeAssistant, action: str) -> None:
+    assert ASKED.keys() == services().keys()
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(hass, action, ASKED[action])
+        assert told(caught.value) in {"wrong_days", "nothing_to_compare"}
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(hass, action, {**ASKED[action], "config_entry_id": "nobody"})
+        told(caught.value)
+        if action == "import_history":  # There is no recorder, which nobody who calls it can help.
+            with pytest.raises(HomeAssistantError) as failed:
+                await act(hass, action, DAYS)
+            assert not isinstance(failed.value, ServiceValidationError)
+            assert told(failed.value) == "history_no_recorder"
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        with pytest.raises(ServiceValidationError) as caught:
+            await act(hass, action, {**ASKED[action], "config_entry_id": entry.entry_id})
+        told(caught.value)
 
 
 def test_docs_configuration_parameters() -> None:
@@ -326,8 +396,21 @@ def test_parallel_updates() -> None:
         assert re.search(r"^PARALLEL_UPDATES = \d$", path.read_text(), re.MULTILINE), path
 
 
-async def test_reauthentication_flow(entry: MockConfigEntry) -> None:
-    assert hasattr(HANDLERS[entry.domain], "async_step_reauth_confirm")
+async def test_reauthentication_flow(hass: HomeAssistant) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim, **{CONF_PASSWORD: "BAD456789ABC"})
+        await set_up(hass, entry)
+        await elapse(hass, 120)
+        (flow,) = entry.async_get_active_flows(hass, {SOURCE_REAUTH})
+        asked = await hass.config_entries.flow.async_configure(flow["flow_id"])
+        assert asked["step_id"] == "reauth_confirm"
+        await hass.config_entries.flow.async_configure(flow["flow_id"], CREDENTIALS)
+        await hass.async_block_till_done()
+        await hass.config_entries.flow.async_configure(flow["flow_id"])
+        await hass.async_block_till_done()
+        assert entry.state is ConfigEntryState.LOADED
+        assert entry.data[CONF_PASSWORD] == CREDENTIALS[CONF_PASSWORD]
+        assert not list(entry.async_get_active_flows(hass, {SOURCE_REAUTH}))
 
 
 def test_test_coverage() -> None:
@@ -339,7 +422,13 @@ async def test_devices(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert device.manufacturer
     assert device.model
+    assert device.model_id
     assert device.serial_number
+    assert device.sw_version
+    assert device.hw_version
+    assert device.name == entry.title
+    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    assert {entity.device_id for entity in entities} == {device.id}
 
 
 async def test_diagnostics(hass: HomeAssistant, entry: MockConfigEntry) -> None:
@@ -349,9 +438,30 @@ async def test_diagnostics(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     assert platform.config_entry_diagnostics is not None
 
 
-def test_discovery() -> None:
-    assert MANIFEST["usb"]
-    assert "async_step_usb" in functions("config_flow.py")
+async def test_discovery(hass: HomeAssistant) -> None:
+    assert await async_setup_component(hass, "usb", {})
+    with dongle() as sim:
+        await look_for_sticks(hass, stick(sim.url))
+        await hass.async_block_till_done(wait_background_tasks=True)
+        (card,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert card["context"]["source"] == SOURCE_USB
+        assert card["step_id"] == "usb_confirm"
+        assert not sim.record.opens
+        hass.config_entries.flow.async_abort(card["flow_id"])
+
+
+async def test_discovery_update_info(hass: HomeAssistant) -> None:
+    with dongle() as before, dongle() as after:
+        entry = entry_of(before)
+        await set_up(hass, entry)
+        await look_for_sticks(hass, stick(before.url))
+        before.unplug()
+        await look_for_sticks(hass)
+        await look_for_sticks(hass, stick(after.url))
+        await until(lambda: bool(after.record.opens), within=30)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert entry.data[CONF_DEVICE] == after.url
+        assert not hass.config_entries.flow.async_progress_by_handler(DOMAIN)
 
 
 def test_docs_supported_functions() -> None:
