@@ -201,6 +201,26 @@ async def test_nothing_old_is_shown_while_the_meter_is_looked_for(hass: HomeAssi
 
 
 @once
+async def test_the_log_has_the_reason_of_a_search_that_took_long(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture
+) -> None:
+    with dongle() as sim:
+        await set_up(hass, entry_of(sim))
+        await elapse(hass, 70)
+        sim.air.is_reachable = False
+        sim.air.end_session()
+        await elapse(hass, 1800)
+        sim.air.is_reachable = True
+        await elapse(hass, 300)
+    told = [record.getMessage() for record in caplog.records if record.name.endswith(".coordinator")]
+    assert [text for text in told if text.startswith(("Error", "Fetching"))] == [
+        "Error requesting Smart meter data: The meter took too long to answer",
+        "Error fetching Smart meter data: The meter was not heard. Is the dongle close enough to it?",
+        "Fetching Smart meter data recovered",
+    ]
+
+
+@once
 async def test_both_kinds_of_dongle_live_side_by_side(hass: HomeAssistant) -> None:
     other = replace(scenarios.SOLAR.radio, network=replace(scenarios.SOLAR.radio.network, mac="001C640003D2FFFF"))
     with dongle() as sk, dongle(replace(scenarios.SOLAR, radio=other), module="j11") as j11:

@@ -192,9 +192,13 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     @override
     def _async_refresh_finished(self) -> None:
-        # The refresh compares with what was before it, and may find nothing new to show.
-        if self._overdue.take_back() and self.last_update_success:
+        if not self._overdue.take_back():
+            return
+        # The refresh compares with what was before it, and may find nothing new to show, or to log.
+        if self.last_update_success:
             self.async_update_listeners()
+        elif isinstance(self.last_exception, UpdateFailed):  # Otherwise it was unloaded.
+            _LOGGER.error("Error fetching %s data: %s", self.name, self.last_exception)
 
     async def _async_poll(self) -> Reading:
         if wait := self._reauthentication.pause:
