@@ -206,13 +206,21 @@ class Failure:
     scenario: Scenario = scenarios.NORMAL
     changes: dict[str, str] = field(default_factory=dict)
     seconds: float = math.inf
+    reason: str = ""
 
 
 FAILURES = {
     "missing": Failure({CONF_DEVICE: "port_missing"}, prepare=lambda sim: sim.unplug(), seconds=2),
     "busy": Failure({CONF_DEVICE: "port_busy"}, prepare=lambda sim: sim.open(Nobody()), seconds=2),
-    "unknown scheme": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "nonsense://1"}, seconds=2),
-    "not loaded yet": Failure({CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "esphome-hass://1"}, seconds=2),
+    "unknown scheme": Failure(
+        {CONF_DEVICE: "port_error"}, changes={CONF_DEVICE: "nonsense://1"}, seconds=2, reason="cannot be opened: "
+    ),
+    "not loaded yet": Failure(
+        {CONF_DEVICE: "port_error"},
+        changes={CONF_DEVICE: "esphome-hass://1"},
+        seconds=2,
+        reason="ESPHome has not loaded yet",
+    ),
     "something else": Failure({CONF_DEVICE: "no_module"}, prepare=mute, seconds=5),
     "nobody heard": Failure({"route_b_id": "no_meter"}, prepare=unreachable, seconds=180),
     "wrong id": Failure({"route_b_id": "no_meter"}, changes={"route_b_id": "F" * 32}, seconds=180),
@@ -240,6 +248,7 @@ async def test_each_failure_has_its_own_message_and_can_be_put_right(
         assert flow["type"] is FlowResultType.FORM
         assert flow["step_id"] == "user"
         assert flow["errors"] == failure.errors
+        assert failure.reason in (flow["description_placeholders"] or {}).get("error", "")
         assert suggested(flow) == typed(sim, **failure.changes)
         assert now() - began < failure.seconds
         recover(sim)

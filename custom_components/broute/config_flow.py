@@ -27,7 +27,18 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.translation import async_get_translations
 import probatio
 
-from .aiobroute import ENERGY_UNIT, BRouteError, Credentials, ModuleEvent, Pan, Progress, Stage, connect, proposed
+from .aiobroute import (
+    ENERGY_UNIT,
+    BRouteError,
+    Credentials,
+    ModuleEvent,
+    Pan,
+    PortError,
+    Progress,
+    Stage,
+    connect,
+    proposed,
+)
 from .const import CONF_COSTS, CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
 from .coordinator import error_key
 from .dongle.credentials import alike, checked
@@ -93,6 +104,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._typed: dict[str, Any] = {}
         self._data: dict[str, Any] = {}
         self._errors: dict[str, str] = {}
+        self._reason = ""
         self._stick = ""
         self._summary: dict[str, str] = {}
         self._counts = False
@@ -351,8 +363,10 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             self._data |= await async_stick_on(self.hass, data[CONF_DEVICE])
         except BRouteError as err:
             key = error_key(err)
+            self._reason = err.reason if isinstance(err, PortError) else str(err)
             return {CONF_DEVICE if key.startswith("port_") else FIELDS.get(key, "base"): key}
-        except ConfigEntryNotReady:  # A serial proxy whose own integration is not there yet.
+        except ConfigEntryNotReady as err:  # A serial proxy whose own integration is not there yet.
+            self._reason = str(err)
             return {CONF_DEVICE: "port_error"}
         except Exception:
             _LOGGER.exception("Unexpected error while connecting")
@@ -404,7 +418,18 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             "stick": self._stick,
             "alike": alike(self._data.get(CONF_PASSWORD, "")),
             "used_by": ", ".join(self._used_by) or "-",
-        } | ({"proposal": self._typed[CONF_DEVICE]} if self._errors.get(CONF_DEVICE) == "port_scheme" else {})
+            **self._of_port,
+        }
+
+    @property
+    def _of_port(self) -> dict[str, str]:
+        """Return what the text about the port names, if there is one."""
+        match self._errors.get(CONF_DEVICE, self._errors.get("base")):
+            case "port_scheme":
+                return {"proposal": self._typed[CONF_DEVICE]}
+            case "port_error":
+                return {"error": self._reason}
+        return {}
 
     @property
     def _known(self) -> Mapping[str, Any]:
