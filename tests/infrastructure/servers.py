@@ -14,10 +14,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.demo.home_assistant import free_port
+from tests.demo.home_assistant import PROJECT, free_port
 from tests.demo.process import Found, NotYet, running, until
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 SPEED = "20"
+BEGIN = 60.0
+"""Seconds that Python may take to import everything on a busy machine; with ESPHome's library that is five."""
+
+END = 12.0
+"""Seconds; three are promised to a person, whose machine is not four times as busy as this one may be."""
+
 START = 15.0
 """Seconds; each of them is up within one."""
 
@@ -173,3 +180,48 @@ async def socat(folder: Path) -> AsyncIterator[Server]:
 
 
 SERVERS = {"ser2net raw": ser2net_raw, "ser2net RFC 2217": ser2net_rfc2217, "pyserial": pyserial, "socat": socat}
+
+
+@asynccontextmanager
+async def command_line(
+    url: str, command: str, *arguments: str, python: str | Path = sys.executable
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run the command line; it does not stay behind."""
+    child = await asyncio.create_subprocess_exec(
+        python,
+        *("-m", "custom_components.broute.aiobroute", command, "--port", url, "--json", *arguments),
+        cwd=PROJECT,
+        env={**os.environ, "BROUTE_ID": ROUTE_B_ID, "BROUTE_PASSWORD": PASSWORD},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
+async def opening(child: asyncio.subprocess.Process) -> None:
+    """Return when a command line that was just started is about to open its port, or has ended without it."""
+    path = Path(f"/proc/{child.pid}/status")
+
+    async def look() -> Found[None] | NotYet:
+        status = path.read_text()  # noqa: ASYNC240  # no file of a disk
+        mask = int(status.partition("SigCgt:")[2].split()[0], 16)
+        # Python begins with a handler of SIGINT; that of SIGTERM is the command line's.
+        is_caught = mask >> (signal.SIGTERM - 1) & 1
+        return Found(None) if is_caught or "(zombie)" in status else NotYet("it is still being imported")
+
+    await until(look, within=BEGIN)
+    await asyncio.sleep(1)
+
+
+async def interrupt(*children: asyncio.subprocess.Process) -> list[str]:
+    """Press Ctrl-C; return what each says to a person, once all have ended in time."""
+    for child in children:
+        with suppress(ProcessLookupError):
+            child.send_signal(signal.SIGINT)
+    async with asyncio.timeout(END):
+        return [(await child.communicate())[1].decode() for child in children]

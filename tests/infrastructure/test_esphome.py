@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 import json
-import os
 from pathlib import Path
 import signal
 from urllib.parse import urlencode, urlsplit
@@ -13,13 +13,12 @@ import pytest
 
 from tests.demo.check import answers
 from tests.demo.client import Client, Json
-from tests.demo.home_assistant import PROJECT, HomeAssistant, complaints, home_assistant, parse_log
+from tests.demo.home_assistant import HomeAssistant, complaints, home_assistant, parse_log
 from tests.demo.integration import add_meter, find_sensors
 from tests.demo.process import Found, NotYet, until
-from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .esphome import PORT_NAME, hass_program, node
-from .servers import Server
+from .servers import Server, command_line, interrupt, opening
 
 pytestmark = [pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(300)]
 
@@ -30,8 +29,6 @@ FREEZE = 5.0
 
 SUCCESS = "(success: True)"
 
-CREDENTIALS = {"BROUTE_ID": ROUTE_B_ID, "BROUTE_PASSWORD": PASSWORD}
-
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
@@ -40,23 +37,16 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
         yield running
 
 
-async def start(url: str, command: str, *arguments: str) -> asyncio.subprocess.Process:
-    """Start the command line, where ESPHome's library is installed."""
-    return await asyncio.create_subprocess_exec(
-        hass_program("python"),
-        *("-m", "custom_components.broute.aiobroute", command, "--port", url, "--json", *arguments),
-        cwd=PROJECT,
-        env={**os.environ, **CREDENTIALS},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+def start(url: str, command: str, *arguments: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Run the command line where ESPHome's library is installed."""
+    return command_line(url, command, *arguments, python=hass_program("python"))
 
 
 async def read(url: str) -> tuple[Mapping[str, object] | None, str]:
     """Return a reading of the command line, and what it says to a person."""
-    child = await start(url, "read")
-    output, errors = await child.communicate()
-    return (None if child.returncode else json.loads(output)), errors.decode()
+    async with start(url, "read") as child:
+        output, errors = await child.communicate()
+        return (None if child.returncode else json.loads(output)), errors.decode()
 
 
 async def next_reading(child: asyncio.subprocess.Process) -> Mapping[str, Json]:
@@ -68,8 +58,7 @@ async def next_reading(child: asyncio.subprocess.Process) -> Mapping[str, Json]:
 
 
 async def test_the_command_line(server: Server) -> None:
-    watching = await start(server.url, "watch", "--interval", "1")
-    try:
+    async with start(server.url, "watch", "--interval", "1") as watching:
         assert (await next_reading(watching))["energy_in"]
         # A second client is told so in one line, and does no harm to the first.
         reading, errors = await read(server.url)
@@ -78,6 +67,11 @@ async def test_the_command_line(server: Server) -> None:
         assert "is in use" in errors
         assert errors.count("esphome://") == 1
         assert (await next_reading(watching))["energy_in"]
+        # The node knows its port by another name.
+        reading, errors = await read(server.url.replace("dongle", "stick"))
+        assert reading is None
+        assert errors.count("\n") == 1
+        assert "does not exist" in errors
         # What was asked of a frozen node is answered when it goes on, or asked anew.
         server.signal(signal.SIGSTOP)
         await asyncio.sleep(FREEZE)
@@ -91,17 +85,16 @@ async def test_the_command_line(server: Server) -> None:
         await server.start()
         # What was printed before the end is not the answer of the new one.
         began = datetime.now(UTC)
-        while datetime.fromisoformat((await next_reading(watching))["time"]) < began:
+        while datetime.fromisoformat(str((await next_reading(watching))["time"])) < began:
             pass
+        # Ctrl-C ends it, whoever is frozen.
         server.signal(signal.SIGSTOP)
-        watching.send_signal(signal.SIGINT)
-        async with asyncio.timeout(3):
-            assert await watching.wait() == 0
+        async with start(server.url, "read") as second:
+            await opening(second)
+            used, unopened = await interrupt(watching, second)
         server.signal(signal.SIGCONT)
-    finally:
-        if watching.returncode is None:
-            watching.kill()
-        await watching.wait()
+        assert used.splitlines()[-1] == "stopped"
+        assert unopened == "stopped\n"
 
 
 async def add_node(client: Client, server: Server) -> str:
@@ -115,16 +108,18 @@ async def add_node(client: Client, server: Server) -> str:
 
 
 async def polled(hass: HomeAssistant) -> None:
-    """Wait for a poll that succeeds from now on; a value that stays the same is not reported anew."""
+    """Have the meter read until that succeeds; a value that stays the same is not reported anew."""
     before = hass.log.count(SUCCESS)
 
     async def look() -> Found[None] | NotYet:
+        power = (await find_sensors(hass.client))["power"]
+        await hass.client.post("/api/services/homeassistant/update_entity", entity_id=power.entity_id)
         state = (await find_sensors(hass.client))["power"].state
         if hass.log.count(SUCCESS) == before or state in {"unavailable", "unknown"}:
             return NotYet(f"the power is {state}")
         return Found(None)
 
-    await until(look, within=BACK, pause=0.3)
+    await until(look, within=BACK, pause=1)
 
 
 async def unavailable(client: Client) -> None:

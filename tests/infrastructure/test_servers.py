@@ -10,7 +10,7 @@ import pytest
 from custom_components.broute.aiobroute import BRouteError, Credentials, PortError, SmartMeter, connect
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
-from .servers import SERVERS, Server
+from .servers import BEGIN, SERVERS, Server, command_line, interrupt, opening
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")
 
@@ -79,10 +79,20 @@ async def test_a_server_that_people_have(server: tuple[str, Server]) -> None:
     await meter.close()
 
 
-async def test_a_port_is_closed_in_time_though_its_server_is_frozen(server: tuple[str, Server]) -> None:
-    _, running = server
-    meter = await connect(running.url, CREDENTIALS)
-    running.signal(signal.SIGSTOP)
-    async with asyncio.timeout(3):
-        await meter.close()
-    running.signal(signal.SIGCONT)
+async def test_the_command_line_ends_in_time_though_the_server_is_frozen(server: tuple[str, Server]) -> None:
+    kind, running = server
+    async with command_line(running.url, "watch", "--interval", "1") as first:
+        assert first.stdout is not None
+        async with asyncio.timeout(BEGIN):
+            assert b"energy_in" in await first.stdout.readline()
+        running.signal(signal.SIGSTOP)
+        async with command_line(running.url, "read") as second:
+            # By then one has asked, and the other waits for its port.
+            await opening(second)
+            used, unopened = await interrupt(first, second)
+        running.signal(signal.SIGCONT)
+    assert used.splitlines()[-1] == "stopped"
+    assert first.returncode == 0
+    # A terminal belongs to the first, whatever is behind it.
+    assert unopened == "stopped\n" if kind != "socat" else "is in use" in unopened
+    assert unopened.count("\n") == 1

@@ -26,8 +26,8 @@ _in_our_port = ContextVar("_in_our_port", default=False)
 OPEN_TIMEOUT = 10.0
 """Seconds; a serial proxy or a TCP server on a home network answers within one or two."""
 
-CLOSE_TIMEOUT = 2.0
-"""Seconds; a proxy that is frozen never says that it has let go."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds; a proxy that is frozen never says that it has let go, and a person who pressed Ctrl-C waits."""
 
 GREETING = 200
 """Bytes at the beginning of a connection that may be a server's own words."""
