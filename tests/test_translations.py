@@ -192,7 +192,7 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
     files = {"csv_day", "csv_written", *HEADS}
-    assert below("common") == {"meter", "model", "night", "day", "price_of_dashboard", "feeding_in"} | files
+    assert below("common") == {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in"} | files
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 

@@ -43,6 +43,7 @@ from .aiobroute import (
     shown,
 )
 from .const import CONF_NOTIFICATIONS, DOMAIN
+from .devices import meter_identifiers
 from .dongle.connection import Connection, MeterExchangedError
 from .dongle.journal import async_journal
 from .dongle.overdue import Overdue
@@ -321,7 +322,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     def async_show_device(self) -> None:
         """Show on the page of the device what meter and dongle say of themselves; what is not known stays as it was."""
         profile, devices = self.profile, dr.async_get(self.hass)
-        for device in dr.async_entries_for_config_entry(devices, self.config_entry.entry_id):
+        if device := devices.async_get_device(identifiers=meter_identifiers(self.config_entry)):
             devices.async_update_device(
                 device.id,
                 manufacturer=profile.manufacturer or device.manufacturer,

@@ -15,11 +15,13 @@ from homeassistant.const import UnitOfEnergy, UnitOfPower
 from homeassistant.core import callback
 
 from .aiobroute import JST
+from .devices import plan_info
 from .energy.accounts import YEN, Accounts, Figures
 from .energy.dashboard import COMPENSATION, COST
 from .entity import MeterEntity
 
 if TYPE_CHECKING:
+    from homeassistant.helpers.device_registry import DeviceInfo
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .coordinator import MeterConfigEntry, MeterCoordinator
@@ -176,12 +178,21 @@ def add_cost_sensors(entry: MeterConfigEntry, async_add_entities: AddConfigEntry
 
 
 class AccountsEntity(MeterEntity, SensorEntity):
-    """Something that the accounts say; it is known without a connection."""
+    """Something that the accounts say of a plan; it is known without a connection."""
 
     def __init__(self, coordinator: MeterCoordinator, description: SensorEntityDescription) -> None:
         """Show what the accounts say."""
         super().__init__(coordinator, description)
         self._accounts: Accounts = coordinator.accounts
+
+    @override
+    def _device(self) -> DeviceInfo:
+        return plan_info(self.coordinator.hass, self.coordinator.config_entry)
+
+    @override
+    def _in_english(self, title: str) -> str:
+        # Without the name of the plan's device, as it was before there was one.
+        return super()._in_english(title) or f"{title} {self._own_name_in_english()}"
 
     @override
     async def async_added_to_hass(self) -> None:

@@ -23,6 +23,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .aiobroute import shown
 from .const import CONF_EXCHANGED, CONF_PAN, CONF_PROFILE, DOMAIN
+from .devices import name_of
 from .dongle.reauth import async_forget_refusals
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def async_watch_entries(hass: HomeAssistant) -> None:
             return
         devices = dr.async_get(hass)
         for device in dr.async_entries_for_config_entry(devices, entry.entry_id):
-            devices.async_update_device(device.id, name=entry.title)
+            devices.async_update_device(device.id, name=name_of(hass, entry, device))
         if entry.disabled_by:
             async_forget(hass, entry)
         elif entry.state is ConfigEntryState.NOT_LOADED:  # Somebody wants it to be tried at once.
@@ -247,9 +248,10 @@ class MeterExchangedFlow(ConfirmRepairFlow):
         await er.async_migrate_entries(self.hass, entry.entry_id, moved)
         devices = dr.async_get(self.hass)
         for device in dr.async_entries_for_config_entry(devices, entry.entry_id):
+            identifiers = {(domain, identifier.replace(old, mac, 1)) for domain, identifier in device.identifiers}
             # The new meter will tell of itself.
             devices.async_update_device(
-                device.id, new_identifiers={(DOMAIN, mac)}, manufacturer=None, serial_number=None, sw_version=None
+                device.id, new_identifiers=identifiers, manufacturer=None, serial_number=None, sw_version=None
             )
         data = {key: value for key, value in entry.data.items() if key != CONF_PROFILE}
         data |= {CONF_PAN: pan, CONF_EXCHANGED: True}
