@@ -18,7 +18,8 @@ from .dongle.ports import async_watch_ports
 from .energy.accounts import Accounts
 from .energy.backfill import Backfill
 from .energy.dashboard import async_add_if_requested
-from .energy.prices import KeptPrices
+from .energy.price_entities import async_follow_price_entities
+from .energy.prices import prices_of
 from .energy.store import LedgerStore
 from .export import ExportView
 from .repairs import async_forget, async_watch_entries
@@ -44,6 +45,7 @@ async def async_setup(hass: HomeAssistant, _: ConfigType) -> bool:
     hass.http.register_view(ExportView())
     async_watch_ports(hass, lambda entry: entry.runtime_data.async_port_appeared())
     async_watch_entries(hass)
+    async_follow_price_entities(hass)
     return True
 
 
@@ -98,4 +100,4 @@ async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> No
     """Leave nothing behind."""
     async_forget(hass, entry)
     await LedgerStore(hass, entry.entry_id).async_remove()
-    await KeptPrices(hass, entry.entry_id).async_remove()
+    await prices_of(hass, entry).async_remove()

@@ -43,7 +43,7 @@ from .aiobroute import (
     shown,
 )
 from .const import CONF_NOTIFICATIONS, DOMAIN
-from .devices import meter_identifiers
+from .devices import meter_of
 from .dongle.connection import Connection, MeterExchangedError
 from .dongle.journal import async_journal
 from .dongle.overdue import Overdue
@@ -321,9 +321,9 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     @callback
     def async_show_device(self) -> None:
         """Show on the page of the device what meter and dongle say of themselves; what is not known stays as it was."""
-        profile, devices = self.profile, dr.async_get(self.hass)
-        if device := devices.async_get_device(identifiers=meter_identifiers(self.config_entry)):
-            devices.async_update_device(
+        profile = self.profile
+        if device := meter_of(self.hass, self.config_entry):
+            dr.async_get(self.hass).async_update_device(
                 device.id,
                 manufacturer=profile.manufacturer or device.manufacturer,
                 serial_number=profile.serial_number or device.serial_number,

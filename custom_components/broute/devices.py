@@ -21,15 +21,15 @@ PLAN: Final = "_plan"
 """What the identifier of a plan ends in, behind the meter's own."""
 
 
-def meter_identifiers(entry: ConfigEntry) -> set[tuple[str, str]]:
-    """Return what the meter's device is found by."""
-    return {(DOMAIN, str(entry.unique_id))}
+def meter_of(hass: HomeAssistant, entry: ConfigEntry) -> DeviceEntry | None:
+    """Return the meter's device, if there is one by now."""
+    return dr.async_get(hass).async_get_device_by_identifier((DOMAIN, str(entry.unique_id)), entry.entry_id)
 
 
 def meter_info(hass: HomeAssistant, entry: ConfigEntry) -> DeviceInfo:
     """Return the meter; Home Assistant has to have read the texts, as it does for the names of entities."""
     return DeviceInfo(
-        identifiers=meter_identifiers(entry),
+        identifiers={(DOMAIN, str(entry.unique_id))},
         name=entry.title,
         model=_texts(hass)["model"],
         model_id=MODEL_ID,
@@ -43,7 +43,7 @@ def plan_info(hass: HomeAssistant, entry: ConfigEntry) -> DeviceInfo:
         name=_plan_name(entry.title, _texts(hass)),
         entry_type=dr.DeviceEntryType.SERVICE,
     )
-    if meter := dr.async_get(hass).async_get_device(identifiers=meter_identifiers(entry)):
+    if meter := meter_of(hass, entry):
         info["via_device_id"] = meter.id
     return info
 

@@ -91,8 +91,11 @@ class Installation:
         coordinator = self.entry.runtime_data
         return (id(coordinator), coordinator.readings) if coordinator.last_update_success else None
 
-    async def start(self) -> None:
-        """Start as a real one does: what is on disk, then the integrations, then everything else."""
+    async def start(self, *, has_integration: bool = True) -> None:
+        """Start as a real one does: what is on disk, then the integrations, then everything else.
+
+        As long as all its entries are disabled, an integration is not loaded.
+        """
         self.starts += 1
         home = async_test_home_assistant(
             load_registries=False, config_dir=str(self._folder), initial_state=CoreState.not_running
@@ -105,7 +108,8 @@ class Installation:
         assert await bootstrap.async_load_base_functionality(hass)
         if self.database is not None:
             await start_recorder(hass, self.database.url, self._recorded)
-        for component in ("homeassistant", "websocket_api", "usb", "repairs", DOMAIN):
+        own = (DOMAIN,) if has_integration else ()
+        for component in ("homeassistant", "websocket_api", "usb", "repairs", *own):
             assert await async_setup_component(hass, component, {})
         usb.async_register_serial_port_scanner(hass, self._scan)
         self._hass = hass

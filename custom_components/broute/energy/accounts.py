@@ -47,7 +47,7 @@ from .demand import Peak, RunningDemand, half_hour, peak
 from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO
 from .plans import contract_of
 from .price_history import price_of_state
-from .prices import KeptPrices
+from .prices import KeptPrices, prices_of
 from .recorder import RecorderUnavailableError, has_recorder, is_recorded
 from .records import Length, Record, records
 from .statistics import energies
@@ -188,6 +188,7 @@ class Accounts:
     """Yen of all that is known, by what they are: cost or compensation."""
     running: RunningDemand | None = None
     """The running half-hour."""
+    prices: KeptPrices = field(init=False)
     is_right: bool = False
     """Whether all rows were seen to be right when they were looked at last."""
     _is_wanted: bool = False
@@ -196,7 +197,6 @@ class Accounts:
     _task: asyncio.Task[None] | None = None
     _cancel_rest: CALLBACK_TYPE | None = None
     _known: dict[str, Slots] = field(default_factory=lambda: {key: Slots() for key in KINDS.values()})
-    _prices: KeptPrices = field(init=False)
     _holidays: Container[date] | None = None
     _spans: dict[str, Known | None] = field(default_factory=dict)
     """From the first half-hour that is known to the end of the last one."""
@@ -216,7 +216,7 @@ class Accounts:
 
     def __post_init__(self) -> None:
         """Keep prices beside the ledger."""
-        self._prices = KeptPrices(self.hass, self.entry.entry_id)
+        self.prices = prices_of(self.hass, self.entry)
 
     @callback
     def async_start(self) -> None:
@@ -250,9 +250,9 @@ class Accounts:
         """Return what is known of half-hours at present."""
         if self._holidays is None:
             self._holidays = await self.hass.async_add_executor_job(holidays_of_japan)
-        await self._prices.async_load()
+        await self.prices.async_load()
         taken, fed = (KnownEnergies(self._known[key]) for key in (ENERGY_IN, ENERGY_OUT))
-        prices = {entity: KnownEnergies(known) for entity, known in self._prices.known.items()}
+        prices = {entity: KnownEnergies(known) for entity, known in self.prices.known.items()}
         return Usage(taken=taken, fed=fed, prices=prices, holidays=self._holidays)
 
     async def async_records(self, length: Length, first: date, last: date) -> list[Record]:
@@ -362,7 +362,7 @@ class Accounts:
         usage = await self.async_usage()
         pieces = {kind: await self._async_pieces(kind, contract, usage) for kind in DERIVED}
         await self._async_figure(contract, usage, pieces, now)
-        version = (contract, self._version, sum(self._prices.changes.values()))
+        version = (contract, self._version, sum(self.prices.changes.values()))
         # While the history is being read, the sums of all later hours change again and again: it is waited for.
         is_settled, self._seen = self._seen == version, version
         if self._written == version or not has_recorder(self.hass):
@@ -391,7 +391,7 @@ class Accounts:
             fed=Overlaid(fed, usage.fed),
             prices={**usage.prices, **prices},
         )
-        looked = (contract, self._version, start, tuple(sorted(self._prices.changes.items())))
+        looked = (contract, self._version, start, tuple(sorted(self.prices.changes.items())))
         before, settled = (self.figures, self._settled) if looked == self._figured else (None, None)
         job = self.hass.async_add_executor_job
         if settled is None:
@@ -419,12 +419,12 @@ class Accounts:
     async def _async_take_prices(self, contract: Contract, now: datetime) -> None:
         """Take what entities have told of the half-hours that the ledger knows."""
         entities = entities_of(contract)
-        await self._prices.async_load()
+        await self.prices.async_load()
         known = self._spans.get(ENERGY_IN)
         if not entities or known is None or not has_recorder(self.hass):
             return
         first = max(known[0], midnight(contract.plans[0].valid_from))
-        await self._prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
+        await self.prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
 
     def _since_known(self, key: str, now: datetime) -> HalfHours:
         """Return what flowed since the last counter that is known, as far as the reading tells; evenly spread."""
@@ -509,7 +509,7 @@ class Accounts:
         for period in await job(periods, contract, first, last + DAY):
             limits = max(known[0], period.span.start_time), min(known[1], period.span.end_time)
             months = _months(period.span.first - back, period.span.end)
-            changes = [(self._changes.get(name, 0), self._prices.changes.get(name, 0)) for name in months]
+            changes = [(self._changes.get(name, 0), self.prices.changes.get(name, 0)) for name in months]
             before, piece = self._derived.get((kind, period), (None, EMPTY))
             if before != (*limits, changes):
                 piece = await job(derive, contract, usage, period, known)

@@ -1,5 +1,6 @@
 """The prices that entities told, kept for good: the recorder forgets states after some days."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from homeassistant.core import callback
 from homeassistant.helpers.storage import STORAGE_DIR, Store
+from homeassistant.util.hass_dict import HassKey
 
 from ..aiobroute import JST
 from ..const import DOMAIN
@@ -18,6 +21,7 @@ from .price_history import Prices, async_prices
 from .recorder import async_written
 
 if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,13 +47,34 @@ class KeptPrices:
     _looked: dict[str, tuple[int, int]] = field(default_factory=dict)
     """From when to when each was asked for."""
     _unsaved: set[str] = field(default_factory=set)
+    _names: list[Mapping[str, str]] = field(default_factory=list)
+    """What was renamed and not been looked for yet in what is kept."""
     _is_loaded: bool = False
+    _saving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def async_load(self) -> None:
         """Read what is kept, once."""
         if not self._is_loaded:
-            self.known = await self.hass.async_add_executor_job(_load, self._folder, self._prefix)
-            self._is_loaded = True
+            known = await self.hass.async_add_executor_job(_load, self._folder, self._prefix)
+            if not self._is_loaded:
+                self.known, self._is_loaded = known, True
+        self._rename()
+
+    @callback
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Keep for entities with new ids what was kept for them by the old ones."""
+        self._names.append(names)
+        if self._is_loaded:
+            self._rename()
+
+    def _rename(self) -> None:
+        for names in self._names:
+            moved = {new: self.known.pop(old) for old, new in names.items() if old in self.known}
+            self._looked |= {new: self._looked.pop(old) for old, new in names.items() if old in self._looked}
+            for entity, prices in moved.items():
+                self.known[entity] = {**prices, **self.known.get(entity, {})}
+                self._changed(prices)
+        self._names.clear()
 
     async def async_update(self, entities: Iterable[str], first: int, now: int) -> None:
         """Read from the recorder what is new of the half-hours that are over, from the first one on.
@@ -69,10 +94,11 @@ class KeptPrices:
             found = await async_prices(self.hass, entity, begin, end)
             self._take(entity, found)
             self._looked[entity] = first, end
-        await self._async_save()
+        await self.async_save()
 
     async def async_remove(self) -> None:
         """Delete everything."""
+        self.hass.data.get(KEPT, {}).pop(self.entry_id, None)
         await self.hass.async_add_executor_job(_remove, self._folder, self._prefix)
 
     def _take(self, entity: str, found: Prices) -> None:
@@ -80,16 +106,30 @@ class KeptPrices:
         known = self.known.setdefault(entity, {})
         new = {start: price for start, price in found.items() if start not in known}
         known |= new
-        for month in {_month(start) for start in new}:
+        self._changed(new)
+
+    def _changed(self, starts: Iterable[int]) -> None:
+        for month in {_month(start) for start in starts}:
             self.changes[month] = self.changes.get(month, 0) + 1
             self._unsaved.add(month)
 
-    async def _async_save(self) -> None:
-        for month in sorted(self._unsaved):
-            data = await self.hass.async_add_executor_job(_as_dict, self.known, month)
-            store: Store[dict[str, Any]] = Store(self.hass, VERSION, self._prefix + month, atomic_writes=True)
-            await store.async_save(data)
-            self._unsaved.discard(month)
+    async def async_save(self) -> None:
+        """Write the months that have changed."""
+        await self.async_load()
+        async with self._saving:
+            for month in sorted(self._unsaved):
+                self._unsaved.discard(month)
+                try:
+                    await self._async_save(month)
+                except BaseException:
+                    self._unsaved.add(month)
+                    raise
+
+    async def _async_save(self, month: str) -> None:
+        # Entities may be renamed meanwhile.
+        data = await self.hass.async_add_executor_job(_as_dict, dict(self.known), month)
+        store: Store[dict[str, Any]] = Store(self.hass, VERSION, self._prefix + month, atomic_writes=True)
+        await store.async_save(data)
 
     @property
     def _folder(self) -> Path:
@@ -98,6 +138,16 @@ class KeptPrices:
     @property
     def _prefix(self) -> str:
         return f"{DOMAIN}_prices.{self.entry_id}."
+
+
+KEPT: Final[HassKey[dict[str, KeptPrices]]] = HassKey(f"{DOMAIN}_prices")
+"""By entry."""
+
+
+@callback
+def prices_of(hass: HomeAssistant, entry: ConfigEntry) -> KeptPrices:
+    """Return the prices of an entry, of which there is one set, whether the entry is loaded or not."""
+    return hass.data.setdefault(KEPT, {}).setdefault(entry.entry_id, KeptPrices(hass, entry.entry_id))
 
 
 def _month(start: int) -> str:
