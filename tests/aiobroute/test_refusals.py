@@ -210,6 +210,66 @@ def test_a_meter_without_a_map_has_no_coefficient_when_it_has_refused_it_three_t
     run(main())
 
 
+NO_MAP = {0x9F: "0280E1"}
+"""A property map that cannot be one: it names neither power nor energy."""
+
+
+@once
+@pytest.mark.parametrize(
+    ("settings", "refusals"),
+    [
+        ({"coefficient": None, "values": NO_MAP}, {}),
+        ({"coefficient": None, "values": {0x9F: ""}, "most_per_get": 4}, {}),
+        ({"coefficient": None, "values": {0x9F: ""}, "stops_at_refusal": True}, {}),
+        ({"coefficient": None}, {0x9F: 10}),
+        ({"coefficient": None, "most_per_get": 4}, {0x9F: 10}),
+        # Unit and digits must not take the map's place in the request: it says that there is a coefficient.
+        ({}, {0xE1: 2, 0xD7: 2, 0xD3: 5, 0x9F: 0.2}),
+        ({}, {0xE1: 5, 0xD7: 5, 0xD3: 2, 0x9F: 0.2}),
+        ({"most_per_get": 4}, {0xE1: 1, 0xD3: 3, 0x9F: 0.5}),
+        ({"stops_at_refusal": True}, {0xD3: 2}),
+        ({"ignored": (0x8D,)}, {0xD3: 2}),
+    ],
+)
+def test_energies_come_and_are_right_whatever_is_refused_for_how_long(
+    settings: dict[str, Any], refusals: dict[int, float]
+) -> None:
+    async def main() -> None:
+        refused = tuple(Refusal(codes=(code,), time=timedelta(minutes=minutes)) for code, minutes in refusals.items())
+        scenario = a_meter(**{"unit": 0x02, "coefficient": 20, "refusals": refused, **settings})
+        async with connected(scenario) as (meter, sim):
+            energies = []
+            for _ in range(2 + int(max(3, *refusals.values(), 0) * 1.25)):
+                reading = await tried(meter)
+                assert reading is None or reading.energy_in is None or is_true(sim, reading)
+                energies.append(reading and reading.energy_in)
+                await asyncio.sleep(60)
+            assert energies[-1] is not None
+            assert meter.profile.is_complete
+
+    run(main())
+
+
+@once
+@pytest.mark.parametrize("void", ["FFFFFFFE", "000F4240"])
+def test_a_coefficient_without_a_value_is_not_known(void: str) -> None:
+    async def main() -> None:
+        kept = MeterProfile.from_raw({"E1": "02", "D3": void, "D7": "06"})
+        assert (kept.coefficient, kept.is_complete) == (None, False)
+        scenario = a_meter(unit=0x02, coefficient=20, values={0xD3: void, 0xD7: "FE"})
+        for profile in (kept, None):
+            async with connected(scenario, profile=profile) as (meter, sim):
+                reading = await meter.read()
+                assert (reading.energy_in, reading.refused) == (None, frozenset({0xD3}))
+                assert not meter.profile.is_complete
+                sim.meter.device.values.clear()
+                await asyncio.sleep(60)
+                assert is_true(sim, await meter.read())
+                assert meter.profile.is_complete
+
+    run(main())
+
+
 def test_what_the_map_does_not_name_is_never_asked_for() -> None:
     async def main() -> None:
         async with connected(scenarios.NORMAL) as (meter, sim):
@@ -227,7 +287,7 @@ def test_what_the_map_does_not_name_is_never_asked_for() -> None:
 @once
 def test_a_map_of_no_use() -> None:
     async def main() -> None:
-        async with connected(a_meter(values={0x9F: "0280E1"})) as (meter, _):
+        async with connected(a_meter(values=NO_MAP)) as (meter, _):
             assert (await meter.read()).power is not None
 
     run(main())

@@ -1,7 +1,7 @@
 """The half-hours that the meter remembers, dated by the meter's own calendar."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -47,6 +47,12 @@ BOTH_DIRECTIONS = 2
 
 REFUSAL_PAUSES = (1.0, 5.0)
 """Seconds before a refused history is asked for again; what is refused for longer is for the caller to ask again."""
+
+PATIENT_DAYS = 3
+"""Days in a row of which something is refused, and after which the next is not waited for."""
+
+SCALING_PAUSES = (*REFUSAL_PAUSES, 30.0, 30.0)
+"""The same where unit or coefficient is refused; after so long, a meter without a map is believed to have none."""
 
 ROLLED = time(0, 31)
 """From here on every meter calls the day that its clock shows "day 0"; until the first half-hour some still do not."""
@@ -132,14 +138,25 @@ class _Calendar:
 class History:
     """The three histories of a meter; one is read at a time, as their selectors belong to the meter."""
 
-    def __init__(self, transactions: Transactions, profile: Callable[[], MeterProfile], capacity: Capacity) -> None:
-        """Ask through the connection's transactions, so that a poll comes in between two of ours."""
+    def __init__(
+        self,
+        transactions: Transactions,
+        profile: Callable[[], MeterProfile],
+        capacity: Capacity,
+        learn_scaling: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Ask through the connection's transactions, so that a poll comes in between two of ours.
+
+        `learn_scaling` asks for what makes energies of counts, and returns whether there was anything to ask for.
+        """
         self._transactions = transactions
         self._profile = profile
+        self._learn_scaling = learn_scaling
         self._capacity = capacity
         self._turn = asyncio.Lock()
         self._calendar: _Calendar | None = None
-        self._patience: tuple[float, ...] = REFUSAL_PAUSES
+        self._refused_days = 0
+        """How many there were in a row."""
 
     async def clock(self) -> datetime:
         """Return the meter's own time, to the minute (APPX 97, 98).
@@ -279,15 +296,36 @@ class History:
         told: dict[Direction, DayHistory] = {}
         error: PropertyRefusedError | MeterTimeoutError = PropertyRefusedError("the meter does not tell its history")
         try:
+            await self._scale()
             await self._select(HISTORY_DAY, day)
             values = await self._ask(*(DIRECTIONS[direction] for direction in asked), capacity=self._capacity)
             read = {direction: values.read(DIRECTIONS[direction]) for direction in asked}
             told = {direction: history for direction, history in read.items() if history is not None}
         except (PropertyRefusedError, MeterTimeoutError) as err:
             error = err
-        # What is refused again and again is not waited for on each of a hundred days.
-        self._patience = REFUSAL_PAUSES if len(told) == len(asked) else ()
+        self._refused_days = 0 if len(told) == len(asked) else self._refused_days + 1
         return told, {direction: error for direction in asked if direction not in told}
+
+    @property
+    def _patience(self) -> tuple[float, ...]:
+        """Return the pauses; what is refused again and again is not waited for on each of a hundred days."""
+        return REFUSAL_PAUSES if self._refused_days < PATIENT_DAYS else ()
+
+    async def _scale(self) -> None:
+        """See to it that it is known what a count stands for: otherwise the meter is asked in vain.
+
+        Raises:
+            PropertyRefusedError: the meter does not tell.
+
+        """
+        pauses = iter(SCALING_PAUSES if self._patience else ())
+        while self._profile().unscaled_by:
+            is_asked = await self._learn_scaling()
+            if not self._profile().unscaled_by:
+                return
+            if not is_asked or (pause := next(pauses, None)) is None:
+                raise PropertyRefusedError("the meter does not tell the unit or the coefficient of its counters")
+            await asyncio.sleep(pause)
 
     async def _select[T](self, row: Property[T], value: T) -> None:
         """Say which part of a history is wanted; ask again if that is refused."""
@@ -376,6 +414,7 @@ class History:
     ) -> list[Counters]:
         selected = HistorySelector(newest, length)
         async with self._turn:
+            await self._scale()
             for _ in range(TRIES):
                 await self._select(selector, selected)
                 span = (await self._ask(row)).read(row)

@@ -15,6 +15,7 @@ from .capacity import MOST, Capacity
 from .echonet.properties import (
     COEFFICIENT,
     CURRENTS,
+    EFFECTIVE_DIGITS,
     ENERGY_IN,
     ENERGY_OUT,
     ENERGY_UNIT,
@@ -24,6 +25,7 @@ from .echonet.properties import (
     AnyProperty,
     Property,
     Values,
+    is_void,
 )
 from .errors import (
     JoinError,
@@ -37,7 +39,7 @@ from .history import BOTH_DIRECTIONS, History
 from .listeners import nobody
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .probe import probe
-from .profile import CONSTANTS, MAPS, SCALING, MeterProfile
+from .profile import CONSTANTS, MAPS, MeterProfile
 from .refusals import Refusals
 from .resumption import Resumed, resume
 from .session import ScanPass, Session, State, Timing
@@ -51,10 +53,12 @@ READING: tuple[AnyProperty, ...] = (POWER, CURRENTS, ENERGY_IN, ENERGY_OUT)
 FRESH = 40.0
 """Seconds that a reading may take from its first answer on, where it takes several exchanges: it tells of one time."""
 
-NEEDED = frozenset(row.code for row in (*SCALING, GET_MAP))
-"""Codes of what a reading may lack its energies without: as long as it is not known, a reading asks for it, too."""
+NEEDED: tuple[AnyProperty, ...] = (ENERGY_UNIT, COEFFICIENT, GET_MAP, EFFECTIVE_DIGITS)
+"""Constants without which a reading may lack its energies: where they are not known yet, it asks for them, too."""
 
-LEARNT: tuple[AnyProperty, ...] = tuple(dict.fromkeys((*SCALING, GET_MAP, *MAPS, *CONSTANTS)))
+NEEDED_CODES = frozenset(row.code for row in NEEDED)
+
+LEARNT: tuple[AnyProperty, ...] = tuple(dict.fromkeys((*NEEDED, *MAPS, *CONSTANTS)))
 """All that does not change, in the order in which it is needed."""
 
 LEARNT_CODES = frozenset(row.code for row in LEARNT)
@@ -123,7 +127,7 @@ class SmartMeter:
         self._lacking: tuple[AnyProperty, ...] = ()
         self._days = Capacity(BOTH_DIRECTIONS, self._profile.days_per_get, asyncio.get_running_loop().time)
         self._look_for_gaps()
-        self.history = History(transactions, lambda: self._profile, self._days)
+        self.history = History(transactions, lambda: self._profile, self._days, self._learn_scaling)
         """What the meter remembers."""
 
     async def __aenter__(self) -> Self:
@@ -171,12 +175,12 @@ class SmartMeter:
 
         """
         rows = [row for row in READING if self._profile.has(row)]
-        values = self._told() or await self._get([row.code for row in rows], NEEDED, fresh=FRESH)
+        values = self._told() or await self._get([row.code for row in rows], NEEDED_CODES, fresh=FRESH)
         refused = {row.code for row in rows if row.code not in values.data}
         if len(refused) == len(rows):
             raise MeterRefusedError("the meter answers, but refuses to tell anything at present")
         if not refused.issuperset((ENERGY_IN.code, ENERGY_OUT.code)):
-            refused |= self._unknown_scaling()
+            refused |= set(filter(self._transactions.refusals.names, self._profile.unscaled_by))
         current_r, current_t = values.read(CURRENTS) or (None, None)
         return Reading(
             power=values.read(POWER),
@@ -206,6 +210,12 @@ class SmartMeter:
         await self._get([row.code for row in CONSTANTS if row in self._lacking])
         _LOGGER.debug("%s", self.profile)
 
+    async def _learn_scaling(self) -> bool:
+        """Ask for what makes energies of counts and is not known yet; return whether there is any such thing."""
+        codes = [row.code for row in NEEDED if row in self._lacking]
+        await self._get(codes)
+        return bool(codes)
+
     async def get(self, *rows: AnyProperty) -> Values:
         """Return what the meter tells of these; what it refuses is absent, and worth asking for again.
 
@@ -232,17 +242,21 @@ class SmartMeter:
 
     async def _get(self, codes: Collection[int], besides: Collection[int] = (), *, fresh: float = math.inf) -> Values:
         """Ask for these and, where there is room in the request, for constants that are not known yet."""
-        extra = [row.code for row in self._lacking if row.code in besides and row.code not in codes]
+        refusals = self._transactions.refusals
+        lacking = [row.code for row in self._lacking if row.code in besides and row.code not in codes]
+        # Where there is not room for all, those that are refused must not keep the others from being asked for.
+        extra = sorted(filter(refusals.admits, lacking), key=refusals.last)
         room = max(self._transactions.capacity.most - len(codes), 1)
         values = await self._transactions.get(codes, besides=extra[:room], fresh=fresh)
-        if not values.data.keys().isdisjoint(LEARNT_CODES) or extra:
+        if extra or not LEARNT_CODES.isdisjoint(codes):
             self._take_constants(values)
         return values
 
     def _take_constants(self, values: Values) -> None:
-        told = {code: edt for code, edt in values.data.items() if code in LEARNT_CODES}
+        told = {code: edt for code, edt in values.data.items() if code in LEARNT_CODES and not is_void(code, values)}
         data = {**self._profile.data, **told}
-        if GET_MAP.code not in data and self._transactions.refusals.is_lasting(COEFFICIENT.code):
+        lasting = map(self._transactions.refusals.is_lasting, (GET_MAP.code, COEFFICIENT.code))
+        if GET_MAP.code not in data and all(lasting):
             # Many meters have none; one that does not say which properties it has is believed the third time.
             data.setdefault(COEFFICIENT.code, b"")
         if data != self._profile.data or not self._profile.unchecked.isdisjoint(told):
@@ -258,15 +272,6 @@ class SmartMeter:
     def _look_for_gaps(self) -> None:
         self._lacking = tuple(row for row in LEARNT if self._profile.lacks(row))
         self._transactions.refusals.gettable = self._profile.gettable
-
-    def _unknown_scaling(self) -> set[int]:
-        """Return the codes of what keeps counts from being energies, although the meter may have it."""
-        profile = self._profile
-        scaling: tuple[tuple[AnyProperty, object], ...] = (
-            (ENERGY_UNIT, profile.unit),
-            (COEFFICIENT, profile.coefficient),
-        )
-        return {row.code for row, value in scaling if value is None and profile.has(row)}
 
     async def value[T](self, row: Property[T]) -> T | None:
         """Return one property; `None` if the meter has no value at present.

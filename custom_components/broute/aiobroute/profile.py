@@ -141,6 +141,12 @@ class MeterProfile:
         """Return whether all is known that makes kilowatt-hours of counts: then it can be kept."""
         return None not in (self.unit, self.coefficient, self.digits) and not self.unchecked
 
+    @property
+    def unscaled_by(self) -> frozenset[int]:
+        """Return the codes of what keeps counts from being energies, because it is not known."""
+        scaling = {ENERGY_UNIT.code: self.unit, COEFFICIENT.code: self.coefficient}
+        return frozenset(code for code, value in scaling.items() if value is None)
+
     def has(self, row: AnyProperty) -> bool:
         """Return whether it is worth asking for a property."""
         return not self.gettable or row.code in self.gettable
@@ -158,8 +164,8 @@ class MeterProfile:
 
 def _coefficient(values: Values, gettable: frozenset[int], *, is_refused: bool) -> int | None:
     """Return what counts are multiplied by; most meters have no such property, which the map tells."""
-    if COEFFICIENT.code in values.data:
-        if (coefficient := values.read(COEFFICIENT)) == 0:
+    if (coefficient := values.read(COEFFICIENT)) is not None:
+        if coefficient == 0:
             _LOGGER.debug("a coefficient of 0 is taken for 1")
         # Zero is legal on paper, and would make every energy nothing.
         return coefficient or 1

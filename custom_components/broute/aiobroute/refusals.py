@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 
 SHORTEST_PAUSE = 30.0
 """Seconds between two exchanges for one refused property alone."""
@@ -46,6 +47,11 @@ class Refusals:
         """Return whether to ask for a property along with others."""
         refusal = self._refusals.get(code)
         return refusal is None or refusal.count == 1 or self.is_due(code)
+
+    def last(self, code: int) -> float:
+        """Return when a property was refused the last time, by the clock; long ago if it was not."""
+        refusal = self._refusals.get(code)
+        return -math.inf if refusal is None else refusal.last
 
     def is_due(self, code: int) -> bool:
         """Return whether a property is worth an exchange of its own."""

@@ -12,7 +12,7 @@ from typing import override
 
 from .capacity import Capacity
 from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame
-from .echonet.properties import GET_MAP, PROPERTIES, Values, map_of
+from .echonet.properties import PROPERTIES, Values, is_void, map_of
 from .errors import (
     BRouteError,
     FrameError,
@@ -109,12 +109,15 @@ class _Inquiry:
         if answered and not self.found:
             self.until = asyncio.get_running_loop().time() + self.fresh
         self.found |= answered
-        if GET_MAP.code in answered:
-            self.refusals.gettable = map_of(Values(answered))
+        values = Values(answered)
+        if gettable := map_of(values):
+            self.refusals.gettable = gettable
             self.pending = [code for code in self.pending if self.refusals.names(code)]
         again = []
         for place, code in enumerate(group):
-            if code in answered:
+            if code in answered and is_void(code, values):
+                self.refusals.refused(code)
+            elif code in answered:
                 self.refusals.answered(code)
             elif not self.refusals.names(code):
                 continue

@@ -401,3 +401,14 @@ def map_of(values: Values) -> frozenset[int]:
     """Return the codes of what can be read; none if the meter does not tell, or names neither power nor energy."""
     gettable = values.read(GET_MAP) or frozenset()
     return frozenset() if gettable.isdisjoint((POWER.code, ENERGY_IN.code)) else gettable
+
+
+def is_void(code: int, values: Values) -> bool:
+    """Return whether an answer for a constant has no value that could be used: as good as a refusal."""
+    if code == GET_MAP.code:
+        return not map_of(values)
+    return code in VOIDABLE and values.read(VOIDABLE[code]) is None
+
+
+VOIDABLE: Mapping[int, Property[int]] = {row.code: row for row in (COEFFICIENT, EFFECTIVE_DIGITS)}
+"""Constants that can be beyond their range, which stands for "no data"."""
