@@ -24,7 +24,7 @@ from custom_components.broute.aiobroute import __main__ as command_line
 from custom_components.broute.aiobroute.cli.commands import COMMANDS
 from tests.simulator import scenarios
 from tests.simulator.record import LEAVE, SCAN
-from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
+from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
 
 from .virtual_time import VirtualTimeLoop, clock
@@ -575,6 +575,67 @@ def test_a_refusal_that_passes_leaves_no_day_out(
     captured = capsys.readouterr()
     assert len(captured.out.splitlines()) == 1 + 4 * 48 + 29
     assert not captured.err
+
+
+@once
+@pytest.mark.parametrize("second", [8, 17])
+@pytest.mark.parametrize("code", [0xE2, 0xE4, 0xE5])
+def test_a_refusal_that_lasts_for_a_while_costs_one_day(
+    code: int,
+    second: float,
+    sim: SimulatedPort,
+    capsys: pytest.CaptureFixture[str],
+    at: dict[float, Callable[[], object]],
+) -> None:
+    at[second] = lambda: sim.meter.device.refuse(code, time=timedelta(seconds=15))
+    assert run(sim, "history", "--days", "5", "--csv", "--pan", PAN) == 1
+    days = {missing.split()[0] for missing in capsys.readouterr().err.removeprefix("Missing: ").split("; ")}
+    assert len(days) == 1
+
+
+@once
+@pytest.mark.parametrize("code", [0xE1, 0xD3])
+def test_a_history_without_what_makes_energies_of_counts_is_none(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    meter = replace(scenarios.SOLAR.meter, coefficient=20)
+    with simulated_port(replace(scenarios.SOLAR, meter=meter), speed=1, clock=clock) as sim:
+        sim.meter.device.refuse(code, answers=4)
+        assert run(sim, "history", "--csv", "--pan", PAN) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 1 + 29
+        assert lines[-1].split(",")[1] == f"{sim.meter.energy_in(clock().replace(minute=0, second=0)):f}"
+        sim.meter.device.refuse(code)
+        assert run(sim, "history", "--days", "2", "--csv", "--pan", PAN) == 1
+        captured = capsys.readouterr()
+        assert len(captured.out.splitlines()) == 1
+        assert captured.err.count("the meter does not tell the unit or the coefficient of its counters") == 4
+
+
+@once
+@pytest.mark.parametrize(("scenario", "status"), [(scenarios.NO_MAP, 0), (scenarios.NO_UNIT, 1)])
+def test_the_history_of_a_meter_that_never_tells_all_of_itself(
+    scenario: Scenario, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meter = replace(scenario.meter, solar=True)
+    with simulated_port(replace(scenario, meter=meter), speed=1, clock=clock) as sim:
+        assert run(sim, "history", "--csv", "--pan", PAN) == status
+        assert len(capsys.readouterr().out.splitlines()) == (1 if status else 1 + 29)
+        assert run(sim, "read", "--pan", PAN) == 1
+
+
+@once
+@pytest.mark.parametrize(("code", "answers"), [(0xE1, 3), (0xD3, 3), (0x9E, 2)])
+def test_a_property_that_is_shown_without_what_belongs_to_it_is_named(
+    code: int, answers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meter = replace(scenarios.SOLAR.meter, coefficient=20)
+    with simulated_port(replace(scenarios.SOLAR, meter=meter), speed=1, clock=clock) as sim:
+        sim.meter.device.refuse(code, answers=answers)
+        status = run(sim, "properties", "--json", "--pan", PAN)
+    captured = capsys.readouterr()
+    found = {row["code"]: row for row in map(json.loads, captured.out.splitlines())}
+    # Without a map, nobody knows whether there is more than what is shown.
+    lacks = found["E0"]["value"] is None or code == 0x9E
+    assert (status, f"{code:02X}" in captured.err) == (lacks, lacks)
 
 
 @once

@@ -47,7 +47,7 @@ async def read(options: argparse.Namespace) -> None:
     async with await _connect(options) as meter:
         reading = await meter.read()
         print_reading(options, meter, reading)
-    check(reading.refused)
+    check(reading.refused | meter.profile.unscaled_by)
 
 
 async def watch(options: argparse.Namespace) -> None:
@@ -109,17 +109,20 @@ async def _watch_meter(
 
 async def properties(options: argparse.Namespace) -> None:
     """Print what the meter has, a property a line."""
-    refused = set()
     async with await _connect(options) as meter:
         await meter.get(SET_MAP, NOTIFICATION_MAP)
         profile = meter.profile
+        refused = {row.code for row in (SET_MAP, NOTIFICATION_MAP) if profile.lacks(row)}
         codes = sorted(profile.gettable | profile.settable | profile.announced)
         width = max((len(title(code)) for code in codes), default=0)
         for number, code in enumerate(codes, 1):
             options.console.count("reading property", number, len(codes))
             raw = (await meter.get_codes(code)).data.get(code)
+            row, profile = PROPERTIES.get(code), meter.profile
             if raw is None and code in profile.gettable:
                 refused.add(code)
+            if row and row.unit == "kWh":
+                refused |= profile.unscaled_by
             if options.json:
                 options.console.print_json(_property(meter, code, raw))
             else:
