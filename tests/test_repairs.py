@@ -211,6 +211,26 @@ async def test_a_meter_that_refuses_for_hours_is_back_by_itself(
         assert not [issue for _, issue in ir.async_get(hass).issues if issue.startswith("config_entry_reauth")]
 
 
+@pytest.mark.parametrize("is_silent", [True, False])
+async def test_a_meter_that_lets_us_in_and_tells_nothing_does_not_ask_for_credentials(
+    hass: HomeAssistant, *, is_silent: bool
+) -> None:
+    with dongle() as sim:
+        await set_up(hass, without_history(entry_of(sim)))
+        good = sim.air.settings
+        sim.air.settings = replace(good, password="ANOTHER45678")
+        sim.air.end_session()
+        await elapse(hass, 600)
+        assert reauth_flows(hass)
+        sim.air.settings = good
+        sim.air.is_answering = not is_silent
+        sim.meter.device.refuse(0xE7, 0xE8, 0xE0, 0xE3)
+        await elapse(hass, 1200)
+        assert state(hass, "sensor.smart_meter_power") == STATE_UNAVAILABLE
+        assert not reauth_flows(hass)
+        assert not issues(hass)
+
+
 async def test_a_reload_tries_at_once(hass: HomeAssistant) -> None:
     with dongle() as sim:
         entry = entry_of(sim)

@@ -296,6 +296,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 self._connection.must_join = True
                 await self._connection.close()
         meter = await self._connection.open()
+        # Whatever it tells or refuses to tell from now on, it has let us in.
+        self._reauthentication.answered()
         self.profile, self.module = meter.profile, meter.module
         self.async_show_device()
         return await self._async_ask(meter)
