@@ -497,6 +497,42 @@ def test_keys_that_differ_are_made_anew_at_once() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("gap", [0.0, 0.5, 2.0])
+def test_all_that_still_comes_with_the_old_keys_is_waited_out(gap: float) -> None:
+    async def main() -> None:
+        with dongle(module="j11") as sim:
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                sim.record.clear()
+                told = undecipherable("FE80000000000000021C640003D2A1B7")
+                sim.inject(told)
+                asyncio.get_running_loop().call_later(gap, sim.inject, told)
+                assert (await meter.read()).power is not None
+                assert not meter.is_lost
+                assert sim.record.count(JOIN) == 1
+                assert not resets(sim)
+
+    run(main())
+
+
+def test_a_module_that_tells_of_the_end_that_it_was_told_to_make() -> None:
+    async def main() -> None:
+        with dongle(scenarios.DEAF_SESSION, module="j11") as sim:
+
+            async def tell() -> None:
+                await asyncio.sleep(24)
+                while "END_ROUTE_B" not in sim.record.commands:  # noqa: ASYNC110  # the simulator has no event for it
+                    await asyncio.sleep(0.005)
+                sim.inject(frame(0x601A, bytes.fromhex("04001C640003D2A1B7C4")))
+
+            telling = asyncio.get_running_loop().create_task(tell())
+            async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
+                assert (await meter.read()).power is not None
+            await telling
+            assert sim.record.count(JOIN) == 2
+
+    run(main())
+
+
 def test_a_first_session_whose_keys_differ() -> None:
     async def main() -> None:
         with dongle(scenarios.GARBLED_SESSION, module="j11") as sim:

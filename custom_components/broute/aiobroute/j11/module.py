@@ -126,7 +126,8 @@ class J11Module:
 
     async def join(self, pan: Pan) -> JoinOutcome:
         """Connect to the meter on its channel, then authenticate with it (UARTIF 3.4.3.1, 3.4.3.2)."""
-        self._address = pan.address
+        # What ends from now on is the session before.
+        self._address, self._is_joined = pan.address, False
         await self._stop()
         await self._link.run(set_up(pan.channel))
         # The module learns the PAN from the beacon: another meter may have taken the place of ours.
@@ -231,10 +232,10 @@ class J11Module:
                 self._end(ModuleEvent.ENDED)
 
     def _keys_differ(self) -> None:
-        """Make the session anew; one that is only being tried ends."""
+        """Make the session anew; one that is only being tried ends, and one that is being made is not disturbed."""
         if self._is_joined:
             self._authentication_lost()
-        else:
+        elif self._renewal is None or self._renewal.done():
             self._on_event(ModuleEvent.ENDED)
 
     def _authentication_lost(self) -> None:
