@@ -21,7 +21,8 @@ from custom_components.broute.aiobroute import (
 from tests.simulator import scenarios
 from tests.simulator.faults import Fault
 from tests.simulator.habits import Former, ModuleSettings
-from tests.simulator.j11 import frame
+from tests.simulator.j11 import J11Module, frame
+from tests.simulator.j11commands import COMMANDS, Code, Request
 from tests.simulator.radio import RadioSettings, Sending
 from tests.simulator.record import JOIN, SCAN
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
@@ -94,15 +95,58 @@ def test_what_another_program_left_is_read_as_it_is(module: str, payload: Any, *
     run(main())
 
 
-@both
-def test_no_session_costs_next_to_nothing() -> None:
+def never_joined(_: SimulatedPort) -> None:
+    """Leave the module as it is after power up."""
+
+
+def ended_by_us(sim: SimulatedPort) -> None:
+    sim.air.take_over()
+    sim.air.terminate()
+
+
+def joined_to_nobody(sim: SimulatedPort) -> None:
+    sim.air.take_over()
+    sim.air.end_session()
+
+
+@pytest.mark.parametrize("happened", [never_joined, ended_by_us, joined_to_nobody])
+@pytest.mark.parametrize("module", ["bp35a1", "bp35c2", "rl7023dss", "j11"])
+def test_no_session_costs_next_to_nothing(module: str, happened: Callable[[SimulatedPort], None]) -> None:
+    """Compared with what begins with a reset, by the same module, over the same radio."""
+
     async def main() -> None:
-        with dongle(COLD) as sim:
-            anew = await first_reading(sim, must_join=True)
-        with dongle(COLD) as sim:
-            assert await first_reading(sim) <= anew + 0.3
+        steady = replace(COLD, radio=RadioSettings(reply_time=(0.6, 0.6), transmit_time=(0.2, 0.2)))
+        seconds = []
+        for must_join in (True, False):
+            with dongle(steady, module=module) as sim:
+                happened(sim)
+                await asyncio.sleep(1)
+                seconds.append(await first_reading(sim, must_join=must_join))
+                assert sim.record.count(JOIN) == resets(sim) == 1
+                assert not sim.record.count(SCAN)
+        anew, tried = seconds
+        assert anew < tried <= anew + 0.3
+
+    run(main())
+
+
+@pytest.mark.parametrize("result", [0x02, 0x06, 0x0B, 0x0E, 0x0F, 0x10, 0x14, 0x37, 0x51, 0x53])
+def test_in_whatever_way_a_j11_module_refuses_to_send_it_is_joined_at_once(
+    result: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        with dongle(LEFT, module="j11") as sim:
+
+            def refuse(module: J11Module, request: Request) -> None:
+                monkeypatch.undo()
+                module.respond(request.code, result)
+
+            monkeypatch.setitem(COMMANDS, Code.SEND, refuse)
+            trying = asyncio.ensure_future(first_reading(sim))
+            await asyncio.sleep(0.35 + 0.3)  # The first question is one for another kind of module.
+            assert resets(sim) == 1
+            await trying
             assert sim.record.count(JOIN) == 1
-            assert not sim.record.count(SCAN)
 
     run(main())
 
