@@ -12,7 +12,7 @@ from typing import override
 
 from .capacity import Capacity
 from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame
-from .echonet.properties import PROPERTIES, Values, is_void, map_of
+from .echonet.properties import PROPERTIES, VOIDABLE, Values, is_void, map_of
 from .errors import (
     BRouteError,
     FrameError,
@@ -109,7 +109,7 @@ class _Inquiry:
         if answered and not self.found:
             self.until = asyncio.get_running_loop().time() + self.fresh
         self.found |= answered
-        values = Values(answered)
+        values = Values({code: answered[code] for code in VOIDABLE & answered.keys()})
         if gettable := map_of(values):
             self.refusals.gettable = gettable
             self.pending = [code for code in self.pending if self.refusals.names(code)]

@@ -160,6 +160,10 @@ class Values:
             code: row.decode(edt) for code, edt in data.items() if (row := PROPERTIES.get(code)) is not None
         }
 
+    def is_none(self, code: int) -> bool:
+        """Return whether a property is absent, or the meter has no value of it at present."""
+        return self._values.get(code) is None
+
     def read[T](self, row: Property[T]) -> T | None:
         """Return a value; `None` if it is absent or the meter has none at present."""
         value: T | None = self._values.get(row.code)
@@ -403,12 +407,12 @@ def map_of(values: Values) -> frozenset[int]:
     return frozenset() if gettable.isdisjoint((POWER.code, ENERGY_IN.code)) else gettable
 
 
+VOIDABLE = frozenset({GET_MAP.code, COEFFICIENT.code, EFFECTIVE_DIGITS.code})
+"""Constants for which an answer may have no value that could be used."""
+
+
 def is_void(code: int, values: Values) -> bool:
     """Return whether an answer for a constant has no value that could be used: as good as a refusal."""
     if code == GET_MAP.code:
         return not map_of(values)
-    return code in VOIDABLE and values.read(VOIDABLE[code]) is None
-
-
-VOIDABLE: Mapping[int, Property[int]] = {row.code: row for row in (COEFFICIENT, EFFECTIVE_DIGITS)}
-"""Constants that can be beyond their range, which stands for "no data"."""
+    return code in VOIDABLE and values.is_none(code)
