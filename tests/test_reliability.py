@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+import logging
 from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import ConfigEntryState
@@ -263,22 +264,97 @@ async def worst_airtime(sim: SimulatedPort, hours: float) -> float:
     return worst
 
 
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Leave the log of a whole day unwritten."""
+    caplog.set_level(logging.WARNING)
+
+
+@pytest.mark.usefixtures("quiet", "each_kind")
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("trouble", [unreachable, silent, refusing, ends_soon])
 @pytest.mark.parametrize(
     ("each_kind", "is_restarted"), [("bp35c2", True), ("bp35c2", False), ("j11", False)], indirect=["each_kind"]
 )
 def test_a_day_without_the_meter_costs_little_airtime(
-    trouble: Callable[[SimulatedPort], None], each_kind: str, *, is_restarted: bool
+    trouble: Callable[[SimulatedPort], None], *, is_restarted: bool
 ) -> None:
     async def live(home: Installation, sim: SimulatedPort) -> None:
         trouble(sim)
         if is_restarted:
             await home.stop(RESTART_EXIT_CODE)
             await home.start()
-        hours = 24 if each_kind == "bp35c2" else 6  # No hour is unlike another.
-        assert await worst_airtime(sim, hours) < 36, "a tenth of what the law allows"
+        assert await worst_airtime(sim, 24) < 36, "a tenth of what the law allows"
 
     in_a_house(scenarios.NORMAL, live)
+
+
+def refuses_values(sim: SimulatedPort) -> None:
+    sim.meter.device.refuse(0xE7, 0xE8, 0xE0, 0xE3)
+
+
+def refuses_all(sim: SimulatedPort) -> None:
+    """Refuse each property there is, maps and units included, from the beginning of a session on."""
+    sim.meter.device.refuse(*range(0x80, 0x100))
+    sim.air.end_session()
+
+
+def falls_silent_at_one(sim: SimulatedPort) -> None:
+    sim.meter.ignore(0xE7)
+
+
+def is_deaf_in_each_session(sim: SimulatedPort) -> None:
+    sim.air.deaf_sessions = 10**6
+    sim.air.end_session()
+
+
+def takes_minutes_to_refuse(sim: SimulatedPort) -> None:
+    sim.air.settings = replace(sim.air.settings, unheard_time=311.0)
+    unreachable(sim)
+
+
+def sends(sending: Sending) -> Callable[[SimulatedPort], None]:
+    def send(sim: SimulatedPort) -> None:
+        sim.air.sendings.extend([sending] * 10**5)
+
+    return send
+
+
+def has_other_keys_in_each_session(sim: SimulatedPort) -> None:
+    sim.air._garbled_sessions = 10**6
+    sim.air.garble()
+
+
+@pytest.mark.usefixtures("quiet", "each_kind")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("each_kind", "trouble"),
+    [
+        *(
+            (kind, trouble)
+            for kind in ("bp35c2", "j11")
+            for trouble in (
+                refuses_values,
+                refuses_all,
+                falls_silent_at_one,
+                is_deaf_in_each_session,
+                takes_minutes_to_refuse,
+                sends(Sending.NOT_SENT),
+            )
+        ),
+        # Of these, only a J11 module tells.
+        ("j11", sends(Sending.BUSY)),
+        ("j11", sends(Sending.RESTRICTED)),
+        ("j11", has_other_keys_in_each_session),
+    ],
+    indirect=["each_kind"],
+)
+def test_a_day_of_refusals_costs_little_airtime(trouble: Callable[[SimulatedPort], None]) -> None:
+    async def live(_: Installation, sim: SimulatedPort) -> None:
+        trouble(sim)
+        assert await worst_airtime(sim, 24) < 36, "a tenth of what the law allows"
+
+    in_a_house(scenarios.SOLAR, live)
 
 
 def test_nothing_is_sent_while_the_airtime_is_used_up() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -23,6 +23,7 @@ from custom_components.broute.aiobroute.j11.messages import message_of
 from custom_components.broute.aiobroute.skstack.decoder import Decoder
 from tests.aiobroute.virtual_time import clock, run
 from tests.simulator import scenarios
+from tests.simulator.echonet import Excess
 from tests.simulator.faults import Fault
 from tests.simulator.habits import ModuleSettings
 from tests.simulator.j11 import J11Module, frame as j11_frame
@@ -154,6 +155,14 @@ HAPPENINGS: Final[Mapping[str, Callable[[SimulatedPort], Any]]] = {
     "plug": lambda sim: sim.plug(),
     "silent": lambda sim: setattr(sim.air, "is_answering", False),
     "answering": lambda sim: setattr(sim.air, "is_answering", True),
+    "refusing what scales": lambda sim: sim.meter.device.refuse(0xE1, 0xD3, 0x9F, answers=3),
+    "few at once": lambda sim: sim.meter.limit(3, Excess.IGNORED),
+    "many at once": lambda sim: sim.meter.limit(None),
+    "slow": lambda sim: setattr(sim.air, "settings", replace(sim.air.settings, unheard_time=311.0)),
+    "quick": lambda sim: setattr(sim.air, "settings", replace(sim.air.settings, unheard_time=38.0)),
+    "unreachable": lambda sim: setattr(sim.air, "is_reachable", False),
+    "reachable": lambda sim: setattr(sim.air, "is_reachable", True),
+    "scan unanswered": lambda sim: setattr(sim.module, "habits", ModuleSettings(loses_scan_answer=True)),
     "refusing": lambda sim: sim.meter.device.refuse(0xE7, 0xE0, 0xE2, 0xE5, answers=2),
     "deaf": lambda sim: setattr(sim.air, "deaf_sessions", 1),
     "garble": lambda sim: sim.air.garble(),

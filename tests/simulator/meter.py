@@ -1,7 +1,7 @@
 """A low-voltage smart electric energy meter, class 0288 (APPX 3.3.25), and its node profile."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -480,6 +480,15 @@ class Meter:
     @property
     def _kwh_per_count(self) -> Decimal:
         return UNITS[self.settings.unit] * (self.settings.coefficient or 1)
+
+    def limit(self, properties: int | None, excess: Excess = Excess.REFUSED) -> None:
+        """Answer at most so many properties in one Get from now on."""
+        ability = replace(self._node.ability, properties=properties, excess=excess)
+        self._node = replace(self._node, ability=ability)
+
+    def ignore(self, *codes: int) -> None:
+        """Leave a Get with one of these without an answer from now on."""
+        self._node = replace(self._node, ability=replace(self._node.ability, ignored=frozenset(codes)))
 
     def answer(self, payload: bytes) -> Telegram | None:
         """Return the answer to a request, if there is to be one."""

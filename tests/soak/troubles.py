@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from homeassistant.const import RESTART_EXIT_CODE
 
 from tests.home import until
+from tests.simulator.echonet import Excess
 from tests.simulator.faults import Fault
 from tests.simulator.j11 import REQUEST, J11Module, frame
 from tests.simulator.j11commands import Code
 from tests.simulator.radio import Sending
+from tests.simulator.skstack import SkModule
 from tests.simulator.transport import SimTransport
 
 from .installation import last
@@ -31,7 +33,13 @@ MACS: Final = ("001C640003D2A1B7", "001C640003D2FFFF")
 CHANNELS: Final = (0x21, 0x27, 0x2F, 0x31, 0x39, 0x3B)
 
 REFUSAL: Final = 9.0
-"""Seconds; a meter that refuses for longer is asked with other credentials, which nobody has here."""
+"""Seconds; a meter that refuses for longer is tried again every quarter of an hour, and later every hour."""
+
+
+VALUES: Final = (0xE7, 0xE8, 0xE0, 0xE3)
+SCALING: Final = (0xE1, 0xD3, 0xD7, 0x9F)
+REFUSED: Final = (VALUES, SCALING, (*VALUES, *SCALING), (0xE7,), (0xE0,), (0xE3, 0xE8), (0xE1,), (0xE2, 0xE4, 0xE5))
+"""Properties that a meter refuses at the same time."""
 
 
 @dataclass(slots=True)
@@ -124,6 +132,17 @@ async def _refused(site: Site) -> None:
     air.settings = replace(air.settings, password=password)
 
 
+async def _refused_for_hours(site: Site) -> None:
+    """Let the meter refuse the credentials until a person, who was asked for them, begins the entry anew."""
+    air = site.sim.air
+    password = air.settings.password
+    air.settings = replace(air.settings, password="")
+    air.end_session()
+    await site.last(120, 3 * 3600)
+    air.settings = replace(air.settings, password=password)
+    await _reload(site)
+
+
 async def _restricted(site: Site) -> None:
     site.sim.air.restrict()
     await site.last(30, 3600)
@@ -144,12 +163,19 @@ async def _silent(site: Site) -> None:
 
 
 async def _values_refused(site: Site) -> None:
-    """Let the meter refuse all of a reading, or what scales it, as one that has just started or is busy."""
-    codes = site.chance.choice(((0xE7, 0xE8, 0xE0, 0xE3), (0xE1, 0xD3, 0xD7, 0x9F), (0xE2, 0xE4, 0xE5)))
+    """Let the meter refuse some of a reading or all, or what scales it, as one that has just started or is busy."""
     device = site.sim.meter.device
-    device.refuse(*codes)
+    device.refuse(*site.chance.choice(REFUSED))
     await site.last(5, 600)
     device.refusals.clear()
+
+
+async def _few_at_once(site: Site) -> None:
+    """Let the meter answer fewer properties in one Get than it is asked for."""
+    meter = site.sim.meter
+    meter.limit(site.chance.randint(1, 6), site.chance.choice([*Excess]))
+    await site.last(20, 1800)
+    meter.limit(None)
 
 
 async def _deaf(site: Site) -> None:
@@ -280,6 +306,18 @@ async def _restart(site: Site) -> None:
     await site.start()
 
 
+async def _used_meanwhile(site: Site) -> None:
+    """Let another program use the module and its session while Home Assistant restarts, and leave a question open."""
+    await site.home.stop(RESTART_EXIT_CODE)
+    await site.last(2, 60)
+    module, air = site.sim.module, site.sim.air
+    if isinstance(module, SkModule):
+        module.registers |= {"SFE": "1", "SA2": "0"}
+    if air.is_joined:
+        air.send(bytes.fromhex("1081000105FF010288016201E700"))
+    await site.start()
+
+
 async def _off(site: Site) -> None:
     """Switch Home Assistant off for a while."""
     await site.home.stop()
@@ -328,6 +366,7 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "meter out of reach": _unreachable,
     "meter silent": _silent,
     "values refused": _values_refused,
+    "few properties at once": _few_at_once,
     "next session deaf": _deaf,
     "keys differ": _garbled,
     "commands wanted once more": _once_more,
@@ -349,6 +388,8 @@ LONE: Final[Mapping[str, Trouble]] = {
     "meter exchanged": _exchanged,
     "entry reloaded": _reload,
     "Home Assistant restarted": _restart,
+    "module used meanwhile": _used_meanwhile,
+    "credentials refused for hours": _refused_for_hours,
     "Home Assistant off": _off,
     "half a command in the module": _half_a_command,
 }
