@@ -270,21 +270,23 @@ def quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
 
 
-@pytest.mark.usefixtures("quiet", "each_kind")
-@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("trouble", [unreachable, silent, refusing, ends_soon])
 @pytest.mark.parametrize(
     ("each_kind", "is_restarted"), [("bp35c2", True), ("bp35c2", False), ("j11", False)], indirect=["each_kind"]
 )
 def test_a_day_without_the_meter_costs_little_airtime(
-    trouble: Callable[[SimulatedPort], None], *, is_restarted: bool
+    trouble: Callable[[SimulatedPort], None], each_kind: str, *, is_restarted: bool
 ) -> None:
     async def live(home: Installation, sim: SimulatedPort) -> None:
         trouble(sim)
         if is_restarted:
             await home.stop(RESTART_EXIT_CODE)
             await home.start()
-        assert await worst_airtime(sim, 24) < 36, "a tenth of what the law allows"
+        # A J11 module is joined every two seconds in the last of these, and no hour is unlike another.
+        hours = 6 if trouble is ends_soon and each_kind == "j11" else 24
+        assert await worst_airtime(sim, hours) < 36, "a tenth of what the law allows"
 
     in_a_house(scenarios.NORMAL, live)
 
@@ -326,7 +328,7 @@ def has_other_keys_in_each_session(sim: SimulatedPort) -> None:
 
 
 @pytest.mark.usefixtures("quiet", "each_kind")
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("each_kind", "trouble"),
     [
