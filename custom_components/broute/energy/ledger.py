@@ -275,13 +275,17 @@ class Ledger:
     def holes(self, key: str, day: date) -> list[int]:
         """Return the half-hours of a Japanese day for which the present meter's memory is still to be asked."""
         tenure = self.tenures[-1]
-        times = [at for at in half_hours(day) if tenure.since is None or at > tenure.since]
         month = self.months.get((tenure.meter, f"{day:%Y-%m}"))
         if month is None or key not in month.counts:
-            return times
-        counts = month.counts[key]
-        slots = ((at, (at - month.begin) // HALF_HOUR_SECONDS) for at in times)
-        return [at for at, slot in slots if counts.sources[slot] < Source.PUSH and not counts.answered[slot]]
+            times = list(half_hours(day))
+        else:
+            counts, first = month.counts[key], (day.day - 1) * SLOTS
+            times = [
+                month.begin + slot * HALF_HOUR_SECONDS
+                for slot in range(first, first + SLOTS)
+                if counts.sources[slot] < Source.PUSH and not counts.answered[slot]
+            ]
+        return times if tenure.since is None else [at for at in times if at > tenure.since]
 
     def lost(self, key: str, until: int) -> list[Lost]:
         """Return the parts of months in which a meter was in its place, and that are damaged, or over and not known."""
