@@ -313,3 +313,12 @@ def test_the_simulator_knows_nothing_of_ours() -> None:
             name for _, name in _imports(path) if name.startswith(("custom_components", "homeassistant", "aiobroute"))
         ]
         assert not foreign, f"{path.name} imports {foreign}"
+
+
+@pytest.mark.parametrize("name", ["bill", "cost_rows", "demand", "plans", "prices", "tariff"])
+def test_money_is_never_a_binary_number(name: str) -> None:
+    """A tenth of a yen is none: what is counted and paid is Decimal, or whole millionths."""
+    tree = ast.parse((INTEGRATION / "energy" / f"{name}.py").read_text())
+    for node in ast.walk(tree):
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), ast.unparse(node)
+        assert not (isinstance(node, ast.Name) and node.id == "float"), ast.unparse(node)

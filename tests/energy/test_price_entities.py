@@ -112,6 +112,22 @@ def test_a_renamed_entity_goes_on_telling_prices(tmp_path: Path) -> None:
     live(story)
 
 
+def test_prices_are_kept_while_the_meter_is_out_of_reach(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, SHORT) as (home, sim):
+            await home.start()
+            tell(home.hass, MARKET, "12.5")
+            tell(home.hass, FUEL, "-1.5")
+            await fill_in(home.hass, home.entry, FOLLOWING)
+            await asyncio.sleep(65 * MINUTE)
+            before = len(home.entry.runtime_data.accounts.prices.known[MARKET])
+            sim.air.is_reachable = False
+            await asyncio.sleep(5 * 60 * MINUTE)
+            assert len(home.entry.runtime_data.accounts.prices.known[MARKET]) >= before + 8
+
+    live(story)
+
+
 @pytest.mark.parametrize("is_running", [True, False], ids=["while it runs", "while it is not there"])
 def test_a_disabled_meter_knows_who_was_renamed(tmp_path: Path, *, is_running: bool) -> None:
     async def story() -> None:

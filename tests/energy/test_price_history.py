@@ -189,3 +189,46 @@ def test_prices_are_kept_when_the_recorder_forgets_them(tmp_path: Path) -> None:
             assert not list((tmp_path / ".storage").glob("broute_prices.*"))
 
     live(story)
+
+
+def test_the_statistics_of_an_hour_say_nothing_of_a_half_hour_without_a_price(tmp_path: Path) -> None:
+    """The only price of an hour is that of both half-hours where nothing tells better, and of one where states do."""
+
+    async def story() -> None:
+        async with house(tmp_path, import_history=False, interval=300) as (home, _):
+            await home.start()
+            first = START.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+
+            async def until(hours: float) -> None:
+                await asyncio.sleep((first + timedelta(hours=hours) - clock()).total_seconds())
+
+            def tell_measured(state: str) -> None:
+                attributes = {"unit_of_measurement": "JPY/kWh", "state_class": "measurement"}
+                home.hass.states.async_set(ENTITY, state, attributes)
+
+            await until(0)
+            tell_measured("12.5")
+            await until(2.5)
+            tell_measured("unavailable")
+            await until(3)
+            tell_measured("12.5")
+            # Home Assistant is off from 4:40 to 5:40, and what it tells afterwards is no price of before.
+            await until(4.65)
+            await home.stop()
+            await until(5.65)
+            await home.start()
+            tell_measured("12.5")
+            await until(7.05)
+            found = await read(home)
+            silent = {first + timedelta(hours=hours) for hours in (2.5, 4.5, 5)}
+            wanted = {first + timedelta(minutes=30 * number) for number in range(14)} - silent
+            assert {at for at in found if at >= first} == wanted
+            assert set(found.values()) == {Decimal("12.5")}
+            # Nobody knows any more when it was silent; when Home Assistant was off, the rows tell.
+            await home.hass.services.async_call("recorder", "purge", {"keep_days": 0}, blocking=True)
+            await asyncio.sleep(3 * MINUTE)
+            found = await read(home)
+            assert {first + timedelta(hours=hours) for hours in (1, 1.5, 2, 3, 3.5)} <= found.keys()
+            assert not {first + timedelta(hours=hours) for hours in (4, 4.5, 5, 5.5)} & found.keys()
+
+    live(story)

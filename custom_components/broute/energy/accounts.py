@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, override
 from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
-from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.event import async_call_later, async_track_time_interval
 from homeassistant.util import dt as dt_util
 
 from ..aiobroute import JST
@@ -33,7 +33,6 @@ from .bill import (
     add_up,
     bill,
     compare,
-    costs,
     costs_after,
     demands,
     forecast,
@@ -226,6 +225,7 @@ class Accounts:
         self.entry.async_on_unload(
             async_dispatcher_connect(self.hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed)
         )
+        self.entry.async_on_unload(async_track_time_interval(self.hass, self._look_for_prices, HOUR))
         self.entry.async_on_unload(self._stop_resting)
         self._want()
 
@@ -300,6 +300,12 @@ class Accounts:
             if reading.energy_in is not None and reading.power is not None:
                 self._follow(dt_util.utcnow(), reading.energy_in, Decimal(reading.power))
         self._want()
+
+    @callback
+    def _look_for_prices(self, _: datetime) -> None:
+        """Look at what entities have told, also while the meter says nothing: the recorder forgets it."""
+        if self.contract is not None and entities_of(self.contract):
+            self._want()
 
     @callback
     def _want(self) -> None:
@@ -608,7 +614,7 @@ def _figures(
             today_cost=this_day.yen,
             today_energy=this_day.energy,
             last_bill=_total(contract, usage, last[0]) if last else None,
-            price=_price(contract, usage, period, now),
+            price=_price(contract, usage, settled, now),
         )
     shown = replace(
         before, cost=so_far.yen, energy=so_far.energy, today_cost=this_day.yen, today_energy=this_day.energy
@@ -627,16 +633,17 @@ def _total(contract: Contract, usage: Usage, period: Period) -> Decimal | None:
     return None if made.unknown + made.unpriced >= made.period.span.days * 48 else made.total
 
 
-def _price(contract: Contract, usage: Usage, period: Period, now: datetime) -> Decimal | None:
+def _price(contract: Contract, usage: Usage, settled: Settled, now: datetime) -> Decimal | None:
     """Return yen for one more kWh."""
     start = half_hour(now)
     energy = usage.taken.get(start) or Decimal(0)
     found = []
     for used in (energy, energy + PIECE_OF_ENERGY):
         more = replace(usage, taken=Overlaid({start: used}, usage.taken))
-        found.append(next(cost.variable for cost in costs(contract, more, period) if cost.start == start))
-    before, after = found
-    return None if before is None or after is None else (after - before) / PIECE_OF_ENERGY
+        after = costs_after(contract, more, settled.period, settled.used)
+        found.append(next(cost.variable for cost in after if cost.start == start))
+    cheaper, dearer = found
+    return None if cheaper is None or dearer is None else (dearer - cheaper) / PIECE_OF_ENERGY
 
 
 def _months(first: date, end: date) -> list[str]:

@@ -168,21 +168,37 @@ def held(parts: Iterable[Segment], begin: int, end: int) -> Prices:
 
 
 def _constant_hours(hass: HomeAssistant, session: Session, entity_id: str, begin: int, end: int) -> Prices:
-    """Return the prices of hours in which there was only one, by statistics: states are kept for some days only."""
+    """Return the prices of hours in which there was only one, by statistics: states are kept for some days only.
+
+    A row does not tell whether the price was there in both half-hours. As long as there are states, they alone count;
+    and before, Home Assistant has to have run at the beginning of the hour and at its end.
+    """
     metadata = get_metadata(hass, statistic_ids={entity_id}).get(entity_id)
     if metadata is None:
         return {}
     number, about = metadata
+    oldest = session.execute(select(func.min(States.last_updated_ts))).scalar()
+    end = end if oldest is None else min(end, int(oldest))
     query = select(Statistics.start_ts, Statistics.created_ts, Statistics.min, Statistics.max).where(
-        Statistics.metadata_id == number, Statistics.start_ts >= begin, Statistics.start_ts + HOUR <= end
+        Statistics.metadata_id == number, Statistics.start_ts >= begin - HOUR, Statistics.start_ts + HOUR <= end
     )
+    rows = {
+        int(start): (lowest, highest)
+        for start, created, lowest, highest in session.execute(query)
+        if _is_in_time(start, created)
+    }
     found: Prices = {}
-    for start, created, lowest, highest in session.execute(query):
-        if lowest is None or lowest != highest or created is None or not 0 <= created - start - HOUR <= IN_TIME:
+    for start, (lowest, highest) in rows.items():
+        if lowest is None or lowest != highest or start < begin or start - HOUR not in rows:
             continue
         try:
             price = round(price_of(repr(lowest), about["unit_of_measurement"]) * MICRO)
         except NoPriceError:
             continue
-        found |= {int(start): price, int(start) + HALF_HOUR_SECONDS: price}
+        found |= {start: price, start + HALF_HOUR_SECONDS: price}
     return found
+
+
+def _is_in_time(start: float, created: float | None) -> bool:
+    """Return whether the row of an hour was made when the hour was over, not afterwards."""
+    return created is not None and 0 <= created - start - HOUR <= IN_TIME

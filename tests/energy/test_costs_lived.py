@@ -1,0 +1,118 @@
+"""What changes while costs are being counted: a fuel adjustment, and the shares of fixed charges."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from custom_components.broute.aiobroute import JST
+from custom_components.broute.energy.bill import Usage, costs, hours, periods
+from custom_components.broute.energy.plans import contract_of
+
+from ..aiobroute.virtual_time import START
+from ..plans import ONE_PRICE, THREE_STEPS, fill_in
+from ..recorder import bars
+from ..simulator import scenarios
+from ..simulator.meter import MeterSettings
+from .test_accounts import statistic, true_energy
+from .test_backfill import DAY, HOUR, MINUTE, house, live
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from homeassistant.core import HomeAssistant
+
+    from ..soak.installation import Installation
+
+SHORT = replace(scenarios.NORMAL, meter=MeterSettings(history_days=14))
+"""A memory that is read soon."""
+
+FUEL = "input_number.fuel"
+
+
+def contract_from(day: date, forms: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the forms of a plan whose billing periods begin on a day of the month."""
+    return {**forms, "contract": {**forms["contract"], "billing_day": day.day}}
+
+
+def tell(hass: HomeAssistant, yen: str) -> None:
+    hass.states.async_set(FUEL, yen, {"unit_of_measurement": "円/kWh"})
+
+
+async def shown_from(home: Installation, first: datetime) -> dict[datetime, Decimal]:
+    found = await bars(home.hass, statistic("cost"), START - 40 * DAY)
+    return {hour.astimezone(UTC): yen for hour, yen in found.items() if hour >= first}
+
+
+def test_a_fuel_adjustment_that_an_entity_tells(tmp_path: Path) -> None:
+    """The last that it told in a billing period is that of all its hours; before, none of them has a cost."""
+    first_day = START.astimezone(JST).date() - 5 * DAY
+    begin = datetime.combine(first_day, datetime.min.time(), JST)
+    forms = contract_from(first_day, ONE_PRICE)
+    forms["adjustments"] = {**ONE_PRICE["adjustments"], "fuel_entity": FUEL}
+
+    async def story() -> None:
+        async with house(tmp_path, SHORT, interval=300) as (home, sim):
+            await home.start()
+            tell(home.hass, "-1.5")
+            await fill_in(home.hass, home.entry, forms)
+            home.hass.states.async_set(FUEL, "unavailable")
+
+            async def assert_price(yen: Decimal | None) -> None:
+                shown = await shown_from(home, begin)
+                assert len(shown) > 5 * 24
+                for hour, bar in shown.items():
+                    energy = sim.meter.energy_in(hour + HOUR) - sim.meter.energy_in(hour)
+                    assert abs(bar - (Decimal(0) if yen is None else (31 + yen) * energy)) < Decimal("0.0005"), hour
+
+            await asyncio.sleep(20 * MINUTE)
+            state = home.hass.states.get("sensor.smart_meter_cost_this_billing_period")
+            assert state is not None
+            assert state.attributes["hours_without_price"] > 5 * 24
+            tell(home.hass, "-1.5")
+            await asyncio.sleep(65 * MINUTE)
+            await assert_price(Decimal("-1.5"))
+            tell(home.hass, "0.25")
+            await asyncio.sleep(65 * MINUTE)
+            await assert_price(Decimal("0.25"))
+            # What says nothing changes nothing.
+            home.hass.states.async_set(FUEL, "unknown")
+            await asyncio.sleep(65 * MINUTE)
+            await assert_price(Decimal("0.25"))
+
+    live(story)
+
+
+def test_the_shares_of_fixed_charges_can_be_left_out(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, SHORT, interval=300) as (home, sim):
+            await home.start()
+            await fill_in(home.hass, home.entry, THREE_STEPS)
+            await asyncio.sleep(25 * MINUTE)
+            contract = contract_of(home.entry)
+            assert contract is not None
+
+            async def assert_bars(*, is_spread: bool) -> dict[datetime, Decimal]:
+                shown = await shown_from(home, START - 30 * DAY)
+                taken = true_energy(sim.meter.energy_in, min(shown), max(shown) + HOUR)
+                first, last = (at.astimezone(JST).date() for at in (min(shown), max(shown)))
+                wanted: dict[datetime, Decimal | None] = {}
+                for period in periods(contract, first, last + DAY):
+                    wanted |= hours(costs(contract, Usage(taken=taken), period), with_fixed=is_spread)
+                assert all(abs(bar - (wanted[hour] or 0)) < Decimal("0.0005") for hour, bar in shown.items())
+                return shown
+
+            before = await assert_bars(is_spread=True)
+            for is_spread in (False, True):
+                home.hass.config_entries.async_update_entry(
+                    home.entry, options={**home.entry.options, "spread_fixed": is_spread}
+                )
+                await home.hass.config_entries.async_reload(home.entry.entry_id)
+                await asyncio.sleep(5 * MINUTE)
+                after = await assert_bars(is_spread=is_spread)
+                assert (sum(after.values()) == sum(before.values())) is is_spread
+            assert after == before
+
+    live(story)
