@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import time_machine
 
+from custom_components.broute.aiobroute import JST
 from tests.aiobroute.virtual_time import START, VirtualTimeLoop, clock
 from tests.databases import Database, Sqlite, memory
 from tests.home import MAC
@@ -24,9 +25,10 @@ from tests.simulator.scenarios import Scenario
 from tests.simulator.transport import simulated_port
 
 from .compare import compare
-from .costs import add_plan, compare_costs
+from .costs import add_plans, compare_costs
 from .house import DAY, RETRIED, SPAN, House, Service, Warnings
 from .installation import Installation
+from .market import RECORDED as MARKET, Market
 from .outages import OUTAGES, meter_of
 from .run import StuckError
 
@@ -49,6 +51,7 @@ RECORDED: Final = (
     "sensor.energy_*",
     "sensor.smart_meter_cost",
     "sensor.smart_meter_compensation",
+    MARKET,
 )
 """What the recorder has to keep, also under other names: the rest would only cost time."""
 
@@ -108,14 +111,21 @@ def energy_soak(
     if history_days is not None:
         meter = replace(meter, history_days=history_days)
 
-    async def live(house: House, result: EnergyResult) -> None:
-        if has_costs:
-            add_plan(house.home.hass, house.home.entry)
-        await _live(house, result, START + days * DAY, tell)
-        if has_costs:
-            result.costs = await compare_costs(house, result.wrong)
+    market = Market(seed) if has_costs else None
+    # Another source of chance: with and without costs, a seed brings the same outages.
+    change = (START + DAY * days * random.Random(seed).uniform(0.1, 0.8)).astimezone(JST).date()
 
-    return energy_story(meter, live, chance=chance, module=module, days=days, make=make)
+    async def live(house: House, result: EnergyResult) -> None:
+        if market is None:
+            await _live(house, result, START + days * DAY, tell)
+            return
+        add_plans(house.home.hass, house.home.entry, change)
+        telling = asyncio.create_task(market.run())
+        await _live(house, result, START + days * DAY, tell)
+        telling.cancel()
+        result.costs = await compare_costs(house, market, change, result.wrong)
+
+    return energy_story(meter, live, chance=chance, module=module, days=days, make=make, market=market)
 
 
 def energy_story(
@@ -126,13 +136,14 @@ def energy_story(
     module: str = "bp35c2",
     days: float = 0,
     make: Make = sqlite,
+    market: Market | None = None,
 ) -> EnergyResult:
     """Let something happen to a house, and compare the bars at its end."""
     chance = chance or random.Random(0)
     random.seed(chance.random())  # Home Assistant staggers its polls by chance, too.
     result = EnergyResult(days=days, meter=meter)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner, _warnings() as warnings:
-        runner.run(_run(result, live, chance, module, make, warnings))
+        runner.run(_run(result, live, chance, module, make, warnings, market))
     result.warnings = warnings.texts
     return result
 
@@ -154,6 +165,7 @@ async def _run(
     module: str,
     make: Make,
     warnings: Warnings,
+    market: Market | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
@@ -166,10 +178,11 @@ async def _run(
             # The counter begins again at zero within some weeks.
             sim.meter.counters.set(energy_in=SPAN - 400)
             database = make(Path(folder))
-            home = Installation(Path(folder), sim, lambda _: None, database, {"interval": 300}, recorded=RECORDED)
+            attach = (lambda _: None) if market is None else market.attach
+            home = Installation(Path(folder), sim, attach, database, {"interval": 300}, recorded=RECORDED)
             since = START - DAY * (result.meter.history_days + 1)
             service = Service(meter=sim.meter, mac=MAC, begin=START - 200 * DAY, since=since)
-            house = House(sim, home, database, chance, warnings, [service])
+            house = House(sim, home, database, chance, warnings, [service], market=market)
             await home.start()
             gc.freeze()  # What Home Assistant has loaded stays; to look through it again and again costs a fifth.
             try:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.simulator.meter import Meter, MeterSettings
     from tests.simulator.transport import SimulatedPort
 
+    from .market import Market
+
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 
@@ -127,6 +129,8 @@ class House:
     """When the meter refused something last."""
     killed: datetime | None = None
     """When Home Assistant was killed last."""
+    market: Market | None = None
+    """Who tells prices, if anybody does."""
 
     @property
     def service(self) -> Service:
@@ -225,6 +229,8 @@ class House:
 
     def note(self, begin: datetime) -> None:
         """Take note of what could be read in a time in which everything was on."""
+        if self.market is not None:
+            self.market.note(begin)
         begin = max(begin, self.read_from)
         service = self.service
         # In the first minutes the history is read; a day older may be gone by then.
