@@ -13,9 +13,14 @@ INTEGRATION = ROOT / "custom_components" / "broute"
 STACK = INTEGRATION / "aiobroute"
 
 BELOW = {
-    "__init__": {"address", "echonet", "errors", "history", "meter", "module", "profile", "session", "transactions"},
+    "__init__": {
+        *("address", "echonet", "errors", "history", "listeners", "meter", "module", "profile", "session"),
+        "transactions",
+    },
     "__main__": {"", "cli"},
-    "cli": {""},
+    "cli": {"", "records"},
+    "records": {"echonet", "errors"},
+    "records.checker": set(),
     "meter": {
         "capacity",
         "echonet",
@@ -37,7 +42,7 @@ BELOW = {
     "capacity": set(),
     "profile": {"echonet", "errors"},
     "session": {"errors", "listeners", "module"},
-    "probe": {"address", "errors", "j11", "module", "port", "skstack"},
+    "probe": {"address", "errors", "j11", "listeners", "module", "port", "skstack"},
     "module": set(),
     "link": {"command", "errors", "listeners", "port"},
     "command": {"errors"},

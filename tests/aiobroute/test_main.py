@@ -786,7 +786,7 @@ def test_a_password_that_somebody_does_not_want_to_type(
             ["read", "--port", "x", "--id", "12"],
             "--id: a Route B ID has 32 characters, each a digit or a letter from A",
         ),
-        (["read", "--port", "x", "--id", ""], "--id: no Route B ID: give --id ID, or set BROUTE_ID"),
+        (["read", "--port", "x", "--id", ""], "error: no Route B ID: give --id ID, or set BROUTE_ID"),
         (["read", "--port", "x", "--pan", "31"], "--pan: a PAN looks like 31:8A3C:001C640003D2A1B7"),
         (["watch", "--port", "x", "--interval", "0"], "an interval is a number of seconds between 1 and 86400"),
         (["watch", "--port", "x", "--interval", "often"], "an interval is a number of seconds between 1 and 86400"),
@@ -806,6 +806,15 @@ def test_wrong_usage(arguments: Sequence[str], said: str, capsys: pytest.Capture
         command_line.main(arguments)
     assert caught.value.code == 2
     assert said in capsys.readouterr().err.splitlines()[-1]
+
+
+@once
+def test_an_id_that_nobody_gave(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("BROUTE_ID")
+    with pytest.raises(SystemExit) as caught:
+        command_line.main(["read", "--port", "x"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.endswith("error: no Route B ID: give --id ID, or set BROUTE_ID\n")
 
 
 @once

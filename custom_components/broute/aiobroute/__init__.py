@@ -74,6 +74,7 @@ from .errors import (
     SessionLostError,
 )
 from .history import HISTORY_DAYS, Counters, Day, Direction
+from .listeners import Tap
 from .meter import Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .profile import MeterProfile
@@ -164,6 +165,7 @@ __all__ = [
     "SessionLostError",
     "SmartMeter",
     "Stage",
+    "Tap",
     "Timing",
     "Values",
     "connect",

@@ -36,7 +36,7 @@ from .errors import (
     SessionLostError,
 )
 from .history import BOTH_DIRECTIONS, History
-from .listeners import nobody
+from .listeners import Tap, nobody
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .probe import probe
 from .profile import CONSTANTS, MAPS, MeterProfile
@@ -334,6 +334,7 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
     on_notification: Callable[[Notification], None] = nobody,
     on_lost: Callable[[SessionLostError], None] = nobody,
     on_event: Callable[[ModuleEvent], None] = nobody,
+    tap: Tap | None = None,
 ) -> SmartMeter:
     """Open the port, find the meter, join it and read what does not change.
 
@@ -341,7 +342,7 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
     connection left in module and meter, unless it must be joined, which proves the credentials. If there is none, the
     PAN is joined without a scan; if it does not answer, the meter is scanned for. A profile that is given and complete
     spares an exchange, as long as the meter has the MAC of that PAN. What the module tells of the session is passed on
-    to `on_event`, for a record.
+    to `on_event`, for a record; `tap` hears everything that goes over the port.
 
     Raises:
         PortError: the port cannot be opened, or went away.
@@ -356,7 +357,7 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
     timing = timing or Timing()
     async with AsyncExitStack() as stack:
         on_progress(Progress(Stage.PROBE))
-        session = await _open(stack, url, timing, family, on_event)
+        session = await _open(stack, url, timing, family, on_event, tap)
         first = None
         if pan is not None and not must_join:
             wanted = [row.code for row in READING if profile is None or profile.has(row)]
@@ -365,7 +366,7 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
             except ModuleTimeoutError as err:
                 _LOGGER.debug("%s; asking for the module anew", err)
                 await session.close()
-                session = await _open(stack, url, timing, family, on_event)
+                session = await _open(stack, url, timing, family, on_event, tap)
         if pan is not None and first is not None:
             joined = pan
         else:
@@ -402,8 +403,9 @@ async def _open(
     timing: Timing,
     family: str | None = None,
     on_event: Callable[[ModuleEvent], None] | None = None,
+    tap: Tap | None = None,
 ) -> Session:
-    session = Session(await probe(url, patience=timing.probe, family=family), timing, on_event)
+    session = Session(await probe(url, patience=timing.probe, family=family, tap=tap), timing, on_event)
     stack.push_async_callback(session.close)
     return session
 

@@ -15,7 +15,7 @@ from serialx.platforms.serial_rfc2217.types import Rfc2217Command, SetLinestateM
 
 from .address import hide, is_network, shown
 from .errors import PortBusyError, PortClosedError, PortError, PortNotTelnetError, PortTelnetError
-from .listeners import nobody
+from .listeners import Tap, nobody
 from .outage import reason_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -64,8 +64,9 @@ def _unlogged() -> Iterator[None]:
 class _Receiver(asyncio.Protocol):
     """What the transport calls; passes everything on to whoever is attached."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tap: Tap | None) -> None:
         """Have heard nothing yet."""
+        self.tap = tap
         self.on_data: Callable[[bytes], None] = nobody
         self.on_lost: Callable[[PortError], None] = nobody
         self.greeting = b""
@@ -84,6 +85,8 @@ class _Receiver(asyncio.Protocol):
             if self._is_raw and _is_telnet(self.greeting):
                 self._lose(PortTelnetError("speaks telnet: use rfc2217:// instead of socket://", shown(self._url)))
                 return
+        if self.tap is not None:
+            self.tap.received(data)
         self.on_data(data)
 
     @override
@@ -108,7 +111,14 @@ class _Receiver(asyncio.Protocol):
     def _lose(self, error: PortError) -> None:
         if self.lost is None:
             self.lost = error
+            self.untap()
             self.on_lost(error)
+
+    def untap(self) -> None:
+        """Let nobody hear any more what goes over the port."""
+        tap, self.tap = self.tap, None
+        if tap is not None:
+            tap.closed()
 
 
 def _is_telnet(greeting: bytes) -> bool:
@@ -171,11 +181,14 @@ class Port:
             raise PortError("is closed", self.url)
         with _unlogged():
             self._transport.write(data)
+        if self._receiver.tap is not None:
+            self._receiver.tap.sent(data)
 
     def close(self) -> None:
         """Release the port; nothing is told to anyone any more."""
         # A TCP peer that closes looks like our own close, so whoever listens is detached first.
         self._receiver.on_data = self._receiver.on_lost = nobody
+        self._receiver.untap()
         with _unlogged():
             self._transport.abort()
 
@@ -186,14 +199,14 @@ class Port:
                 await self._transport.wait_closed()
 
 
-async def open_port(url: str, *, baudrate: int = 115200) -> Port:
-    """Open a device path or serial URL.
+async def open_port(url: str, *, baudrate: int = 115200, tap: Tap | None = None) -> Port:
+    """Open a device path or serial URL; `tap` hears everything that goes over it.
 
     Raises:
         PortError: it cannot be opened; each known reason has a kind of its own.
 
     """
-    receiver = _Receiver(url)
+    receiver = _Receiver(url, tap)
     begun = asyncio.get_running_loop().time()
     _silence()
     try:
@@ -203,6 +216,8 @@ async def open_port(url: str, *, baudrate: int = 115200) -> Port:
         raise _failure(url, receiver, err, seconds) from err
     if isinstance(transport, DescriptorTransport):
         transport.max_size = READ_SIZE
+    if tap is not None:
+        tap.opened(baudrate)
     _LOGGER.debug("%s is open", shown(url))
     return Port(url, transport, receiver)
 

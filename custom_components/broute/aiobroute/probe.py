@@ -11,6 +11,7 @@ from .errors import ModuleError, PortError
 from .j11.commands import get_version
 from .j11.frame import Decoder as J11Decoder
 from .j11.module import FAMILY as J11, identify as identify_j11
+from .listeners import Tap
 from .module import WiSunModule
 from .port import Port, open_port
 from .skstack.commands import CRLF, skver
@@ -43,7 +44,7 @@ class Identify(Protocol):
         """Return the module, if it answers."""
 
 
-async def probe(url: str, *, patience: float, family: str | None = None) -> WiSunModule:
+async def probe(url: str, *, patience: float, family: str | None = None, tap: Tap | None = None) -> WiSunModule:
     """Open a port and return the module that answers on it; each question waits `patience` seconds.
 
     What has the family that is expected is asked nothing else.
@@ -56,7 +57,7 @@ async def probe(url: str, *, patience: float, family: str | None = None) -> WiSu
     questions = (J11_QUESTION, SK_QUESTION) if family == J11 else (SK_QUESTION, J11_QUESTION)
     for baudrate in (BAUDRATE,) if url.startswith(WITHOUT_SPEED) else (BAUDRATE, *OTHER_BAUDRATES):
         async with AsyncExitStack() as stack:
-            port = await open_port(url, baudrate=baudrate)
+            port = await open_port(url, baudrate=baudrate, tap=tap)
             stack.push_async_callback(_close, port)
             if baudrate == BAUDRATE:
                 module = await _find(port, questions * 2, patience)

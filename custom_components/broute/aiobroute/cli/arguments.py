@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 import getpass
 import os
+from pathlib import Path
 import re
 import unicodedata
 
@@ -12,6 +13,12 @@ from .. import HISTORY_DAYS, Credentials, Pan
 
 LONGEST_INTERVAL = 86400.0
 """Seconds."""
+
+NOTICES = 31
+"""Minutes in which a meter tells its counters at a half-hour at least once."""
+
+LONGEST_WAIT = 1440
+"""Minutes."""
 
 
 def parse(
@@ -27,17 +34,33 @@ def parse(
     options = top.parse_args(arguments)
     if getattr(options, "csv", False) and options.json:
         top.error("choose --csv or --json")
+    is_check = getattr(options, "check", None) is not None
+    if options.port is None and not is_check:
+        top.error("the following arguments are required: --port")
+    if is_check:
+        options.credentials = Credentials(options.route_b_id or "", os.environ.get("BROUTE_PASSWORD", ""))
+        return options
     try:
-        options.credentials = Credentials(options.route_b_id, _password())
+        options.credentials = Credentials(_given(options.route_b_id), _password())
     except argparse.ArgumentTypeError as err:
         top.error(str(err))
     return options
 
 
+def _given(route_b_id: str | None) -> str:
+    if not route_b_id:
+        raise argparse.ArgumentTypeError("no Route B ID: give --id ID, or set BROUTE_ID")
+    return route_b_id
+
+
 def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="aiobroute", description="Read a smart meter over Route B.")
     found = top.add_subparsers(required=True, metavar="COMMAND")
-    common, joining = _common()
+    offline, common = _common(needs_port=False), _common()
+    joining = argparse.ArgumentParser(add_help=False, parents=[common])
+    joining.add_argument(
+        "--pan", type=_pan, metavar="PAN", help="where the meter is on the air, as `scan` prints it: spares the scan"
+    )
 
     def add(name: str, text: str, parent: argparse.ArgumentParser = joining) -> argparse.ArgumentParser:
         command = found.add_parser(name, parents=[parent], help=text, description=text)
@@ -59,21 +82,32 @@ def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> a
         action="store_true",
         help="the kWh of each half-hour, instead of what the meter's counters showed at its beginning",
     )
+    record = add("record", "write a connection down so that it can be shown to others, or check a record", offline)
+    file = record.add_mutually_exclusive_group(required=True)
+    file.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; it must not exist yet")
+    file.add_argument("--check", type=Path, metavar="FILE", help="say whether this record may be shown; needs no port")
+    record.add_argument(
+        "--minutes",
+        type=_minutes,
+        default=NOTICES,
+        metavar="N",
+        help=f"how long to wait for what the meter tells unasked, each half-hour (default: {NOTICES})",
+    )
     setting = add("set", "set a property of the meter")
     setting.add_argument("property", choices=["installation-location"])
     setting.add_argument("value", type=_byte, help="one byte in hexadecimal, such as 08 for a living room")
     return top
 
 
-def _common() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """Return what all commands understand, and what those understand that join the meter."""
+def _common(*, needs_port: bool = True) -> argparse.ArgumentParser:
+    """Return what all commands understand."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--port", required=True, help="device path or serial URL")
+    common.add_argument("--port", required=needs_port, help="device path or serial URL")
     common.add_argument(
         "--id",
         dest="route_b_id",
         type=_route_b_id,
-        default=os.environ.get("BROUTE_ID", ""),
+        default=os.environ.get("BROUTE_ID") or None,
         metavar="ID",
         help=(
             "Route B ID, 32 digits and letters from A to F (default: BROUTE_ID). The password is taken from "
@@ -83,11 +117,7 @@ def _common() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     common.add_argument("--json", action="store_true", help="print one JSON object a line")
     common.add_argument("-q", "--quiet", action="store_true", help="do not say how far it is")
     common.add_argument("--debug", action="store_true", help="log what goes over the line, without credentials")
-    joining = argparse.ArgumentParser(add_help=False, parents=[common])
-    joining.add_argument(
-        "--pan", type=_pan, metavar="PAN", help="where the meter is on the air, as `scan` prints it: spares the scan"
-    )
-    return common, joining
+    return common
 
 
 def _typed(text: str) -> str:
@@ -97,9 +127,7 @@ def _typed(text: str) -> str:
 
 def _route_b_id(text: str) -> str:
     route_b_id = _typed(text).replace("-", "").upper()
-    if not route_b_id:
-        raise argparse.ArgumentTypeError("no Route B ID: give --id ID, or set BROUTE_ID")
-    if not re.fullmatch("[0-9A-F]{32}", route_b_id):
+    if route_b_id and not re.fullmatch("[0-9A-F]{32}", route_b_id):
         raise argparse.ArgumentTypeError("a Route B ID has 32 characters, each a digit or a letter from A to F")
     return route_b_id
 
@@ -137,6 +165,12 @@ def _days(text: str) -> int:
         raise argparse.ArgumentTypeError(
             f"the meter remembers {HISTORY_DAYS} days besides today: choose a number from 1 to {HISTORY_DAYS + 1}"
         )
+    return int(text)
+
+
+def _minutes(text: str) -> int:
+    if not text.isdecimal() or int(text) > LONGEST_WAIT:
+        raise argparse.ArgumentTypeError(f"choose a number of minutes from 0 to {LONGEST_WAIT}")
     return int(text)
 
 

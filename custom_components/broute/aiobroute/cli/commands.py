@@ -16,30 +16,23 @@ from .. import (
     MeterRefusedError,
     Notification,
     Pan,
-    Progress,
     SessionLostError,
     SmartMeter,
-    Stage,
     connect,
     find,
 )
 from .columns import columns
 from .history import history
 from .missing import MissingError, check, names
+from .progress import show_progress
 from .reading import WEAK, print_head, print_line, print_notification, print_reading
+from .record import record
 from .words import place, plain, say, title
 
 RECONNECT_PAUSE = 10.0
 """Seconds between a failure and the next try of `watch`."""
 LEAVE_WITHIN = 1.0
 """Seconds for the end of the session, once somebody wants to stop."""
-
-TEXTS = {
-    Stage.PROBE: "looking for a Wi-SUN module on the port",
-    Stage.JOIN: "connecting to the meter",
-    Stage.WAIT: "the meter does not answer yet: waiting for up to twelve minutes",
-    Stage.READ: "reading the meter",
-}
 
 
 async def read(options: argparse.Namespace) -> None:
@@ -62,7 +55,7 @@ async def watch(options: argparse.Namespace) -> None:
                 options.credentials,
                 family=family,
                 pan=options.pan,
-                on_progress=_progress(options),
+                on_progress=show_progress(options.console),
                 on_notification=told.put_nowait,
                 on_lost=told.put_nowait,
             )
@@ -169,7 +162,7 @@ async def set_property(options: argparse.Namespace) -> None:
 
 async def scan(options: argparse.Namespace) -> None:
     """Print where the meter is on the air, and what makes the next scan unnecessary."""
-    beacon, module = await find(options.port, options.credentials, on_progress=_progress(options))
+    beacon, module = await find(options.port, options.credentials, on_progress=show_progress(options.console))
     pan = beacon.pan
     if options.json:
         options.console.print_json(
@@ -201,17 +194,7 @@ def _pan(pan: Pan) -> str:
 
 
 async def _connect(options: argparse.Namespace) -> SmartMeter:
-    return await connect(options.port, options.credentials, pan=options.pan, on_progress=_progress(options))
-
-
-def _progress(options: argparse.Namespace) -> Callable[[Progress], None]:
-    def show(progress: Progress) -> None:
-        if (found := progress.scan) is not None:
-            options.console.step(f"looking for the meter, pass {found.number} of up to {found.of}", found.seconds)
-        else:
-            options.console.step(TEXTS[progress.stage])
-
-    return show
+    return await connect(options.port, options.credentials, pan=options.pan, on_progress=show_progress(options.console))
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], Awaitable[None]]] = {
@@ -221,4 +204,5 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], Awaitable[None]]] = {
     "properties": properties,
     "history": show_history,
     "set": set_property,
+    "record": record,
 }
