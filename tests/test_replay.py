@@ -1,0 +1,86 @@
+"""Records are replayed against the whole stack: what worked once works, and what failed fails in the same way."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+import re
+
+import pytest
+
+from custom_components.broute.aiobroute import BRouteError
+from custom_components.broute.aiobroute.cli.arguments import parse
+from custom_components.broute.aiobroute.cli.commands import COMMANDS
+from custom_components.broute.aiobroute.cli.console import Console
+from custom_components.broute.aiobroute.cli.record import Connection
+from custom_components.broute.aiobroute.records.checker import check
+from custom_components.broute.aiobroute.records.recorder import Recorder
+
+from . import hardware
+from .aiobroute.virtual_time import run
+from .replay import MismatchError, replayed_port
+
+RECORDS = sorted((Path(__file__).parent / "records").glob("*.txt"))
+
+
+def notes(text: str) -> list[str]:
+    """Return what a record says of itself, but for the version that made it."""
+    return [note for note in re.findall("= note (.*)", text) if not note.startswith("version")]
+
+
+def route_b_id(text: str) -> str:
+    """Return the invented ID with which a record was made."""
+    if (line := re.search("SKSETRBID ([0-9A-F]{32})", text)) is not None:
+        return line[1]
+    frame = re.search("> frame 0054 ([0-9A-F]{64})", text)
+    return "B0" * 16 if frame is None else bytes.fromhex(frame[1]).decode()
+
+
+def replay(text: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Do what was recorded once more, and return the record of that.
+
+    Raises:
+        MismatchError: another question came.
+
+    """
+    monkeypatch.setenv("BROUTE_ID", route_b_id(text))
+    monkeypatch.setenv("BROUTE_PASSWORD", "X" * 12)
+    said: list[str] = []
+
+    async def connect() -> None:
+        options = parse(["record", "--port", port.url, "-o", "nothing", "--minutes", "0"], COMMANDS)
+        options.console = Console(is_quiet=True)
+        with suppress(BRouteError):
+            await Connection(options, Recorder(said.append, asyncio.get_running_loop().time), set()).record()
+
+    with replayed_port(text) as port:
+        run(connect())
+        if port.mismatch is None:
+            assert not port.left
+    return "".join(said)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
+def test_a_record_may_be_shown(record: Path) -> None:
+    assert check(record.read_text()) == []
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
+def test_what_was_recorded_happens_again(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = record.read_text()
+    assert notes(replay(text, monkeypatch)) == notes(text)
+
+
+@pytest.mark.parametrize("record", RECORDS[:1], ids=lambda path: path.stem)
+def test_another_question_is_a_clear_failure(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = record.read_text().replace("> line SKSREG SFE 0", "> line SKSREG SFE 1")
+    with pytest.raises(MismatchError, match="asked: line SKSREG SFE 0\nin the record: line SKSREG SFE 1"):
+        replay(text, monkeypatch)
+
+
+def test_the_page_of_hardware_is_made_from_the_records(tmp_path: Path) -> None:
+    assert hardware.PAGE.read_text() == hardware.page()
+    real = tmp_path / "house.txt"
+    real.write_text(RECORDS[0].read_text())
+    assert "simulator only" in hardware.PAGE.read_text()
+    assert "simulator only" not in hardware.page(tmp_path)
+    assert "[house](../tests/records/house.txt)" in hardware.page(tmp_path)
