@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .soak.installation import Installation
 
 RELOADS = int(os.environ.get("RELOADS", "20"))
-"""How often a real port is opened; docs/ports.md has what a thousand times showed."""
+"""How often an entry is reloaded with a real port; a thousand times take some minutes for all kinds."""
 
 
 def resources(hass: HomeAssistant) -> Counter[str]:
