@@ -44,7 +44,12 @@ STACK = INTEGRATION / "aiobroute"
 MANIFEST = json.loads((INTEGRATION / "manifest.json").read_text())
 ENGLISH, JAPANESE = (json.loads((INTEGRATION / "translations" / f"{lang}.json").read_text()) for lang in ("en", "ja"))
 README, README_JA = (ROOT / name for name in ("README.md", "README.ja.md"))
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+DOCS = ROOT / "docs"
+PAGES = [*ROOT.glob("*.md"), *DOCS.rglob("*.md")]
+TWINS = {page.with_name(page.name.replace(".ja.", ".")): page for page in sorted(PAGES) if ".ja" in page.suffixes}
+"""What is written for those who use the integration: the Japanese page of each English one, README first."""
+FRONT_DOOR = 250
+"""Lines of a README, at most; what is longer is a page of its own."""
 MEASURED = {"power", "current", "current_r", "current_t", "energy_in", "energy_out"}
 """What a household wants to know."""
 CONSUMPTION = MEASURED | {"half_hour_in", "half_hour_out", "running_demand"}
@@ -70,7 +75,7 @@ MENUS = [
         "tools.tabs.statistics.title",
     )
 ]
-"""What the READMEs name of Home Assistant's frontend."""
+"""What README and the pages that it leads to name of Home Assistant's frontend."""
 UNKNOWN_ITEM = "components.combo-box.unknown_item"
 """What the frontend says of an address that was typed; the forms tell what to think of it."""
 PLAN = "config_subentries.plan.initiate_flow.user"
@@ -107,10 +112,15 @@ def headings(path: Path) -> dict[str, tuple[int, str, str]]:
     return result
 
 
-def below(anchor: str) -> tuple[str, str]:
-    """Return the text under a heading of README.md and under its twin in README.ja.md."""
-    index = list(headings(README)).index(anchor)
-    return headings(README)[anchor][2], list(headings(README_JA).values())[index][2]
+def below(anchor: str, page: Path = README) -> tuple[str, str]:
+    """Return the text under a heading of a page and under its twin in Japanese."""
+    index = list(headings(page)).index(anchor)
+    return headings(page)[anchor][2], list(headings(TWINS[page]).values())[index][2]
+
+
+def guide(lang: str) -> str:
+    """Return all that is written for those who use the integration, in a language."""
+    return "\n".join(page.read_text() for page in (TWINS.values() if lang == "ja" else TWINS))
 
 
 def sources() -> Iterator[tuple[Path, ast.Module]]:
@@ -182,7 +192,8 @@ def test_what_a_comment_names_is_there(rule: str) -> None:
             assert re.search(rf"^async def {part}\(|^def {part}\(", file.read_text(), re.MULTILINE), name
         elif "#" in name:
             assert part in headings(file), name
-            assert all(len(text) > 100 for text in below(part)), name
+            assert all(len(text) > 100 for text in below(part, file)), name
+            assert file == README or f"]({file.relative_to(ROOT)}" in README.read_text(), "README does not lead there"
     assert named or f"test_{rule.replace('-', '_')}" in globals(), "nothing can be looked at"
 
 
@@ -190,7 +201,11 @@ def test_every_test_of_a_rule_belongs_to_one() -> None:
     anything = {name for name in globals() if name.startswith("test_")}
     rules = {f"test_{rule.replace('-', '_')}" for rule in SCALE}
     general = {name for name in anything - rules if not name.startswith(("test_the_", "test_each_", "test_every_"))}
-    assert general == {"test_what_a_comment_names_is_there", "test_both_readmes_have_the_same_shape"}
+    assert general == {
+        "test_what_a_comment_names_is_there",
+        "test_both_languages_have_the_same_shape",
+        "test_a_readme_is_a_front_door",
+    }
 
 
 async def test_action_setup(hass: HomeAssistant) -> None:
@@ -267,9 +282,9 @@ def _foreign(tree: ast.Module) -> Iterator[str]:
 
 
 def test_docs_actions() -> None:
-    for readme in (README, README_JA):
+    for text in below("actions", DOCS / "actions.md"):
         for action in services():
-            assert f"`{DOMAIN}.{action}`" in readme.read_text()
+            assert f"| `{DOMAIN}.{action}` |" in text, action
 
 
 def test_docs_conditions() -> None:
@@ -352,15 +367,16 @@ async def test_action_exceptions(hass: HomeAssistant, action: str) -> None:
 def test_docs_configuration_parameters() -> None:
     has_options = "async_get_options_flow" in functions("config_flow.py")
     assert SCALE["docs-configuration-parameters"]["status"] == ("done" if has_options else "exempt")
-    for texts, readme in ((ENGLISH, README), (JAPANESE, README_JA)):
+    for texts, text in zip((ENGLISH, JAPANESE), below("options", DOCS / "settings.md"), strict=True):
         for label in labels(texts, "options"):
-            assert label in readme.read_text(), label
+            assert f"| {label} |" in text, label
 
 
 def test_docs_installation_parameters() -> None:
-    for texts, text in zip((ENGLISH, JAPANESE), below("setting-up"), strict=True):
-        for label in leaves(texts["config"]["step"]["user"].get("data", {})):
-            assert f"| {label} |" in text, label
+    for texts, text in zip((ENGLISH, JAPANESE), below("six-steps"), strict=True):
+        for step in ("user", "finish", "finish_export"):
+            for label in leaves(texts["config"]["step"][step]["data"]):
+                assert f"| {label} |" in text, label
 
 
 def test_integration_owner() -> None:
@@ -465,7 +481,7 @@ async def test_discovery_update_info(hass: HomeAssistant) -> None:
 
 
 def test_docs_supported_functions() -> None:
-    for texts, text in zip((ENGLISH, JAPANESE), below("what-you-get"), strict=True):
+    for texts, text in zip((ENGLISH, JAPANESE), below("the-entities", DOCS / "entities.md"), strict=True):
         for platform in texts["entity"].values():
             for key in MEASURED & platform.keys():
                 assert f"| {platform[key]['name']} |" in text, key
@@ -474,10 +490,21 @@ def test_docs_supported_functions() -> None:
 
 
 def test_docs_troubleshooting() -> None:
-    for texts, text in zip((ENGLISH, JAPANESE), below("if-it-does-not-work"), strict=True):
+    for texts, text in zip((ENGLISH, JAPANESE), below("if-it-does-not-work", DOCS / "troubleshooting.md"), strict=True):
         for key, message in texts["config"]["error"].items():
             first = re.split(r"(?<=[.?。])", message)[0]
             assert first in text, f"{key}: {first}"
+
+
+def test_repair_issues() -> None:
+    sides = zip(
+        (ENGLISH, JAPANESE), ("the meter", "メーター"), below("repairs", DOCS / "troubleshooting.md"), strict=True
+    )
+    for texts, name, text in sides:
+        for key, issue in texts["issues"].items():
+            # A row may have several issues of one port.
+            told = re.sub(rf"^(The port of )?{name}[:\uff1a]? ?", "", issue["title"].format(title=name))
+            assert told.lower() in text.lower(), key
 
 
 async def test_entity_category(entities: list[RegistryEntry]) -> None:
@@ -596,15 +623,34 @@ def test_strict_typing() -> None:
     assert "type MeterConfigEntry = ConfigEntry[MeterCoordinator]" in (INTEGRATION / "coordinator.py").read_text()
 
 
-def test_both_readmes_have_the_same_shape() -> None:
-    assert [level for level, _, _ in headings(README).values()] == [
-        level for level, _, _ in headings(README_JA).values()
-    ]
-    for english, japanese in zip(headings(README).values(), headings(README_JA).values(), strict=True):
-        for mark in (r"^\|", r"^\* ", r"^\d\. ", r"\]\("):
+def test_a_readme_is_a_front_door() -> None:
+    for readme in (README, README_JA):
+        assert len(readme.read_text().splitlines()) <= FRONT_DOOR, readme.name
+        assert all(script in readme.read_text() for script in ("scripts/demo", "scripts/test"))
+
+
+@pytest.mark.parametrize("page", TWINS, ids=[page.stem for page in TWINS])
+def test_both_languages_have_the_same_shape(page: Path) -> None:
+    twin = TWINS[page]
+    assert [level for level, _, _ in headings(page).values()] == [level for level, _, _ in headings(twin).values()]
+    for english, japanese in zip(headings(page).values(), headings(twin).values(), strict=True):
+        for mark in (r"^\|", r"^[*-] ", r"^\d\. ", r"\]\(", r"<img "):
             assert len(re.findall(mark, english[2], re.MULTILINE)) == len(
                 re.findall(mark, japanese[2], re.MULTILINE)
-            ), english[1]
+            ), (english[1], mark)
+
+
+@pytest.mark.parametrize("page", TWINS, ids=[page.stem for page in TWINS])
+def test_every_page_leads_to_those_in_its_language(page: Path) -> None:
+    twin = TWINS[page]
+    english, japanese = {path.name for path in TWINS}, {path.name for path in TWINS.values()}
+    assert _pages_behind(page) & japanese == {twin.name}
+    assert _pages_behind(twin) & english == {page.name}
+
+
+def _pages_behind(page: Path) -> set[str]:
+    """Return the names of the files that a page has links to."""
+    return {Path(target.partition("#")[0]).name for target in re.findall(r"\]\(([^)]+)\)", page.read_text())}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
@@ -626,11 +672,11 @@ def test_every_picture_is_shown() -> None:
     assert [path.name for path in pictures if path.name not in shown] == []
 
 
-@pytest.mark.parametrize(("readme", "lang"), [(README, "en"), (README_JA, "ja")], ids=["en", "ja"])
-def test_every_menu_has_the_name_that_the_frontend_shows(readme: Path, lang: str) -> None:
-    words = Words(lang)
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_every_menu_has_the_name_that_the_frontend_shows(lang: str) -> None:
+    words, text = Words(lang), " ".join(guide(lang).split())
     for key in MENUS:
-        assert words.frontend(key) in " ".join(readme.read_text().split()), key
+        assert words.frontend(key) in text, key
 
 
 def test_every_menu_that_is_named_is_one_of_these() -> None:
@@ -642,7 +688,7 @@ def test_every_menu_that_is_named_is_one_of_these() -> None:
         words.ours("entity.sensor.history_progress.name"),
         *NAMES_OF_OTHERS,
     }
-    readme = re.findall("「([^」]+)」(?=→)|(?<=→)「([^」]+)」", README_JA.read_text())
+    readme = re.findall("「([^」]+)」(?=→)|(?<=→)「([^」]+)」", guide("ja"))
     texts = re.findall("「([^」{]+)」()", "".join(leaves(JAPANESE)))
     assert len(readme) > len(MENUS)
     assert {"".join(name) for name in (*readme, *texts)} <= known

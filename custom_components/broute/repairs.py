@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from .aiobroute import Pan, Reading
 
-README: Final = "https://github.com/broute-smart-meter/home-assistant-broute/blob/main"
-HELP_URLS: Final[Mapping[str, str]] = {"ja": f"{README}/README.ja.md#修復"}
-HELP_URL: Final = f"{README}/README.md#repairs"
+DOCS: Final = "https://github.com/broute-smart-meter/home-assistant-broute/blob/main/docs"
+HELP_URLS: Final[Mapping[str, str]] = {"ja": f"{DOCS}/troubleshooting.ja.md#修復"}
+HELP_URL: Final = f"{DOCS}/troubleshooting.md#repairs"
 """The section that explains them, in the language of the installation where there is one."""
 
 UNHEARD: Final = 3600
