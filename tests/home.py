@@ -70,7 +70,7 @@ def entries_of(sim: SimulatedPort, **options: Any) -> list[MockConfigEntry]:
 
 
 def state_of(entry: MockConfigEntry) -> ConfigEntryState:
-    """Return the state; a type checker would believe the first one for ever."""
+    """Return the state; a type checker would narrow it for good."""
     state: ConfigEntryState = entry.state
     return state
 

@@ -109,7 +109,7 @@ async def test_a_blueprint_is_imported_from_its_address(
     address = f"https://github.com/{REPOSITORY}/blob/main/{path}"
     imported = await fetch_blueprint_from_url(hass, address)
     assert imported.blueprint.domain == AUTOMATION
-    # The importer sets the address itself; the file has it for whoever copies it by hand.
+    # The importer sets the address itself; the file has it for those who copy it by hand.
     assert content(name)["blueprint"]["source_url"] == address
     assert imported.blueprint.validate() is None
     assert imported.suggested_filename == f"broute-smart-meter/{name}"

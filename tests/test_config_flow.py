@@ -606,7 +606,7 @@ async def test_a_card_goes_when_the_meter_is_set_up_by_hand(hass: HomeAssistant)
         assert len(await discovered(hass)) == 2
         flow = await submit(hass, await start(hass), typed(sim))
         assert flow["type"] is FlowResultType.CREATE_ENTRY
-        # What somebody has begun by hand stays.
+        # A flow that was begun by hand stays.
         assert [flow["flow_id"] for flow in await discovered(hass)] == [other["flow_id"]]
 
 
@@ -715,7 +715,7 @@ async def test_a_cancelled_reconfigure_leaves_the_meter_as_it_was(hass: HomeAssi
         assert state_of(entry) is ConfigEntryState.LOADED
 
 
-@pytest.mark.parametrize("is_closed", [True, False], ids=["aborted", "forgotten"])
+@pytest.mark.parametrize("is_closed", [True, False], ids=["aborted", "closed"])
 async def test_a_reconfigure_of_which_nobody_sees_the_end(hass: HomeAssistant, *, is_closed: bool) -> None:
     with dongle() as sim:
         entry = entry_of(sim)

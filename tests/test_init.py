@@ -73,7 +73,7 @@ async def test_a_session_that_is_lost_during_the_setup(hass: HomeAssistant) -> N
         await until(lambda: bool(sim.record.datagrams_from_client))
         sim.air.end_session()
         assert not await setup
-        assert entry.reason == "The connection to the meter broke (the meter ended the session)"
+        assert entry.reason == "The connection to the meter was lost (the meter ended the session)"
         assert sim.record.opens == sim.record.closes
         await elapse(hass, 30)
         assert state_of(entry) is ConfigEntryState.LOADED

@@ -522,7 +522,7 @@ async def test_entity_device_class(entities: list[RegistryEntry]) -> None:
 async def test_entity_disabled_by_default(entities: list[RegistryEntry]) -> None:
     disabled = {str(entity.translation_key) for entity in entities if entity.disabled}
     assert {"rssi", "clock_drift", "fixed_in", "fixed_time"} <= disabled
-    # Whoever did not ask for more sees the consumption, and whether the meter is well.
+    # At first there are the consumption, and whether the meter has a fault.
     assert {str(entity.translation_key) for entity in entities if not entity.disabled} <= {*MEASURED, "fault"}
     assert not disabled & MEASURED
 

@@ -217,13 +217,13 @@ async def test_a_datagram_that_cannot_be_sent_twice_makes_a_new_session(
 
 
 @both
-@pytest.mark.parametrize("is_forgotten", [True, False])
-async def test_silence_is_told_within_forty_seconds(hass: HomeAssistant, *, is_forgotten: bool) -> None:
+@pytest.mark.parametrize("is_dropped", [True, False])
+async def test_silence_is_told_within_forty_seconds(hass: HomeAssistant, *, is_dropped: bool) -> None:
     with dongle() as sim:
         await set_up(hass, entry_of(sim))
         await elapse(hass, 10)
         sim.record.clear()
-        if is_forgotten:
+        if is_dropped:
             sim.air.drop_session()
         else:
             sim.air.is_answering = False
@@ -374,11 +374,11 @@ def test_nothing_is_sent_while_the_airtime_is_used_up() -> None:
 
 
 REASONS: dict[str, tuple[Scenario, dict[str, Any], str]] = {
-    "no port": (scenarios.NORMAL, {CONF_DEVICE: "/dev/serial/by-id/none"}, "There is no /dev/serial/by-id/none."),
+    "no port": (scenarios.NORMAL, {CONF_DEVICE: "/dev/serial/by-id/none"}, "/dev/serial/by-id/none does not exist."),
     "no such kind of port": (scenarios.NORMAL, {CONF_DEVICE: "telnet://here"}, "telnet://here cannot be opened"),
     "nobody heard": (scenarios.NO_METER, {}, "The meter was not heard. Is the dongle close enough to it?"),
     "refused": (scenarios.NORMAL, {CONF_PASSWORD: "OLD456789ABC"}, "The meter was heard, but it refused to connect:"),
-    "no answer": (Scenario(summary="", radio=RadioSettings(unheard_joins=2)), {}, "The meter did not answer when"),
+    "no answer": (Scenario(summary="", radio=RadioSettings(unheard_joins=2)), {}, "The meter did not answer the"),
     "silent": (scenarios.SILENT_METER, {}, "The meter is connected, but did not answer"),
 }
 

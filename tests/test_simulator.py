@@ -693,7 +693,7 @@ async def test_the_session_ends(end: Callable[[Any], object], expected: list[str
         assert ((await host.send(b"\x10\x81"))[-1] == "FAIL ER10") == is_lost
 
 
-async def test_a_forgotten_session_is_acknowledged_and_silent() -> None:
+async def test_a_dropped_session_is_acknowledged_and_silent() -> None:
     async with joined(scenarios.NORMAL) as (sim, host):
         sim.air.drop_session()
         assert events(await host.send(b"\x10\x81")) == ["21 00"]

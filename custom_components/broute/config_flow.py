@@ -89,17 +89,16 @@ UNKNOWN = "—"
 SHOWN = 1.0
 """Seconds until the frontend shows a progress. An end that comes earlier is lost on it, and it shows it for ever."""
 
-FORGOTTEN = 300.0
-"""Seconds after which nobody is there any more who would let a flow come to its end: its window was closed."""
+ABANDONED = 300.0
+"""Seconds after which a flow that does not end is taken for abandoned: its window was closed."""
 
 
 class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
-    """Connects to the meter before it believes anything."""
+    """Sets up, changes and takes over meters; each is joined and read before anything is kept."""
 
     VERSION = 1
 
     def __init__(self) -> None:
-        """Know nothing yet."""
         self._form = ""
         self._typed: dict[str, Any] = {}
         self._data: dict[str, Any] = {}
@@ -137,9 +136,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_usb(self, discovery_info: UsbServiceInfo) -> ConfigFlowResult:
-        """Offer a stick that may be a Wi-SUN dongle; nothing is sent to it before somebody says that it is."""
+        """Offer a stick that may be a Wi-SUN dongle; nothing is sent to it before a person says that it is."""
         await self.async_set_unique_id(usb.usb_unique_id_from_service_info(discovery_info))
-        self._abort_if_unique_id_configured()  # Somebody does not want to be asked again.
+        self._abort_if_unique_id_configured()  # A stick that was ignored is not offered again.
         if self._async_current_entries(include_ignore=False):
             return self.async_abort(reason="already_configured")
         ports = await usb.async_scan_serial_ports(self.hass)
@@ -155,7 +154,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self._async_ask("usb_confirm", SCHEMA, user_input)
 
     async def async_step_start(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Let choose between a new meter and one of the built-in integration."""
+        """Ask for a new meter or one of the built-in integration."""
         return self.async_show_menu(step_id="start", menu_options=["takeover", "new"])
 
     async def async_step_new(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -163,7 +162,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self._async_ask("user", SCHEMA, None)
 
     async def async_step_takeover(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Let choose between the meters of the built-in integration, if it has several."""
+        """Ask for one of the meters of the built-in integration, if it has several."""
         entries = {entry.entry_id: entry for entry in async_built_in(self.hass)}
         chosen = next(iter(entries)) if len(entries) == 1 else (user_input or {}).get(CONF_TAKES_OVER)
         if chosen is None:
@@ -173,7 +172,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self.async_step_takeover_confirm()
 
     async def async_step_takeover_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Say what will happen; the port may be another one, and the password."""
+        """Show what will happen; port and password can be changed."""
         if user_input is not None:
             user_input = {**user_input, CONF_ROUTE_B_ID: self._known[CONF_ROUTE_B_ID]}
         return await self._async_ask("takeover_confirm", TAKEOVER_SCHEMA, user_input)
@@ -239,7 +238,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if self.source in (SOURCE_REAUTH, SOURCE_RECONFIGURE):
             entry = self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
             self._stopped = None
-            async_forget(self.hass, entry)  # Whatever was wrong before has nothing to do with what was typed now.
+            async_forget(self.hass, entry)  # What was refused before was other credentials.
             return self.async_update_reload_and_abort(entry, data_updates=self._data)
         # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
         await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
@@ -249,10 +248,10 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         for flow in self._async_in_progress():
             if flow["context"]["source"] == SOURCE_USB:  # The same dongle, or one that nobody needs any more.
                 self.hass.config_entries.flow.async_abort(flow["flow_id"])
-        wish: dict[str, Any] = {CONF_ENERGY: True} if user_input.get(CONF_ENERGY) else {}
+        chosen: dict[str, Any] = {CONF_ENERGY: True} if user_input.get(CONF_ENERGY) else {}
         if user_input.get(CONF_COSTS):
-            wish[CONF_COSTS] = [COST, COMPENSATION]
-        return self.async_create_entry(title=await self._async_title(), data={**self._data, **wish})
+            chosen[CONF_COSTS] = [COST, COMPENSATION]
+        return self.async_create_entry(title=await self._async_title(), data={**self._data, **chosen})
 
     async def _async_show_reading(self) -> ConfigFlowResult:
         """Show what the meter has told, and offer it a place in the Energy dashboard."""
@@ -303,7 +302,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             errors = await self._async_join()
         finally:
             if errors == {}:
-                self._end_waiting = async_call_later(self.hass, FORGOTTEN, self._start_again)
+                self._end_waiting = async_call_later(self.hass, ABANDONED, self._start_again)
             else:
                 self._start_again()
         if self._built_in is not None:
@@ -312,7 +311,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     def _start_again(self, _: datetime | None = None) -> None:
-        """Let the entry that was stopped go on as before."""
+        """Set up the entry that was stopped again."""
         self._stop_waiting()
         if self._stopped is not None:
             self.hass.config_entries.async_schedule_reload(self._stopped.entry_id)
@@ -396,7 +395,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     def _tell(self) -> None:
-        """Have the text read again if it has changed, and turn the ring, which then has forgotten where it was."""
+        """Send the text if it has changed, and the progress again: the frontend resets the ring with each text."""
         if self._connecting.text != self._shown:
             self.async_notify_flow_changed()
         self.async_update_progress(self._connecting.part)

@@ -122,10 +122,9 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     """As `profile`."""
     history: Backfill
     accounts: Accounts
-    """Set by whoever sets the entry up."""
+    """Set while the entry is set up."""
 
     def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:
-        """Connect at the first refresh, not yet."""
         super().__init__(
             hass,
             _LOGGER,
@@ -173,7 +172,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         begun = self.hass.loop.time()
         others = self._connection.sharers - 1
         with self._overdue.watching(OVERDUE + PATIENCE * others):
-            # As a task of the entry it ends with an unload, whoever asked for the refresh.
+            # As a task of the entry it ends with an unload, also if the refresh was requested elsewhere.
             poll = self.config_entry.async_create_background_task(self.hass, self._async_poll(), f"{self.name} poll")
             try:
                 return await poll
@@ -260,7 +259,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
 
     @asynccontextmanager
     async def async_meter(self) -> AsyncIterator[SmartMeter]:
-        """Have the connection for something else than a reading; on a dongle that is shared, as soon as it is our turn.
+        """Use the connection for something else than a reading; on a shared dongle, when it is our turn.
 
         Raises:
             HistoryUnavailableError: there is no connection, or others have waited for too long.

@@ -181,7 +181,6 @@ class AccountsEntity(MeterEntity, SensorEntity):
     """Something that the accounts say of a plan; it is known without a connection."""
 
     def __init__(self, coordinator: MeterCoordinator, description: SensorEntityDescription) -> None:
-        """Show what the accounts say."""
         super().__init__(coordinator, description)
         self._accounts: Accounts = coordinator.accounts
 
@@ -196,7 +195,7 @@ class AccountsEntity(MeterEntity, SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Be told of new figures."""
+        """Subscribe to the accounts."""
         await super().async_added_to_hass()
         self.async_on_remove(self._accounts.async_add_listener(self.async_write_ha_state))
 

@@ -25,7 +25,6 @@ class MeterEntity(CoordinatorEntity[MeterCoordinator]):
     _domain: ClassVar[Platform] = Platform.SENSOR
 
     def __init__(self, coordinator: MeterCoordinator, description: EntityDescription) -> None:
-        """Belong to one of the meter's devices."""
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_unique_id = unique_id(coordinator.config_entry, description)

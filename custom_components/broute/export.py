@@ -117,7 +117,7 @@ def _name(hass: HomeAssistant, entry: MeterConfigEntry) -> str:
 
 
 class ExportView(HomeAssistantView):
-    """Downloads of the files; a signed link, or whoever is logged in."""
+    """Downloads of the files, by a signed link or by a user who is logged in."""
 
     url = f"{PATH}/{{name}}"
     name = "api:broute:export"

@@ -30,7 +30,6 @@ class ExportedFiles(MediaSource):
     name = "B-Route Smart Meter"
 
     def __init__(self, hass: HomeAssistant) -> None:
-        """Know where they are."""
         super().__init__(DOMAIN)
         self._hass = hass
 

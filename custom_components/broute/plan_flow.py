@@ -161,7 +161,6 @@ class _Form:
     """What was typed into a form, and what of it is wrong."""
 
     def __init__(self, typed: Mapping[str, Any]) -> None:
-        """Find nothing wrong yet."""
         self.typed = typed
         self.errors: dict[str, str] = {}
 
@@ -189,7 +188,6 @@ class PlanFlow(ConfigSubentryFlow):
     """Asks for what is on a bill, and for no more than the chosen kinds need."""
 
     def __init__(self) -> None:
-        """Begin with an empty page."""
         self._data: dict[str, Any] = {}
         self._before: Mapping[str, Any] = {}
         self._structure: str | None = None
@@ -200,12 +198,12 @@ class PlanFlow(ConfigSubentryFlow):
         return self.async_show_menu(step_id="user", menu_options=["three_steps", "day_and_night", "other"])
 
     async def async_step_three_steps(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Begin with steps and a basic charge by ampere."""
+        """Fill in steps and a basic charge by ampere."""
         self._structure = STEPS
         return await self.async_step_contract()
 
     async def async_step_day_and_night(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Begin with a price for the night, and one for the day."""
+        """Fill in a price for the night, and one for the day."""
         self._structure = BANDS
         return await self.async_step_contract()
 

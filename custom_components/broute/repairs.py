@@ -93,14 +93,13 @@ class Issues:
     """The issues of one entry."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
-        """Raise nothing yet."""
         self._hass = hass
         self._entry = entry
         self._rssis: deque[float] = deque(maxlen=READINGS)
 
     @callback
     def failed(self, key: str, reason: str = "") -> None:
-        """Tell what a person can put right."""
+        """Raise the issue of a failure, if it has lasted long enough."""
         now = self._hass.loop.time()
         since = self._hass.data.setdefault(TROUBLES, {}).setdefault(self._entry.entry_id, now)
         issue, patience = FAILURES.get(key, (None, 0))
@@ -206,7 +205,7 @@ def async_forget(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 @callback
 def async_watch_entries(hass: HomeAssistant) -> None:
-    """Name devices after their entries, and forget about entries that are disabled or set up anew.
+    """Name devices after their entries, and drop what is known of entries that are disabled or set up anew.
 
     One that could not be set up is not unloaded.
     """
@@ -220,7 +219,7 @@ def async_watch_entries(hass: HomeAssistant) -> None:
             devices.async_update_device(device.id, name=name_of(hass, entry, device))
         if entry.disabled_by:
             async_forget(hass, entry)
-        elif entry.state is ConfigEntryState.NOT_LOADED:  # Somebody wants it to be tried at once.
+        elif entry.state is ConfigEntryState.NOT_LOADED:  # It was reloaded by hand.
             async_forget_refusals(hass, entry)
 
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)

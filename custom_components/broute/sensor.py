@@ -208,7 +208,7 @@ def _energy(key: str, value_fn: Callable[[MeterCoordinator], Decimal | None]) ->
 
 
 def _timed_energy(key: str, value_fn: Callable[[Details], Energy | None]) -> MeterSensorDescription:
-    """Return a counter at a time of the past; it has no statistics, or somebody would count the same energy twice."""
+    """Return a counter at a time of the past; it has no statistics, as the same energy would be counted twice."""
 
     def energy(meter: MeterCoordinator) -> Decimal | None:
         found = value_fn(meter.details)
@@ -329,7 +329,6 @@ class MeterSensor(MeterEntity, SensorEntity):
     entity_description: MeterSensorDescription
 
     def __init__(self, coordinator: MeterCoordinator, description: MeterSensorDescription) -> None:
-        """Show energies with the meter's own number of decimals."""
         super().__init__(coordinator, description)
         unit = coordinator.profile.unit
         if description.device_class is SensorDeviceClass.ENERGY and unit is not None:
@@ -362,7 +361,6 @@ class EnergySensor(MeterSensor, RestoreEntity):
     """A counter; what it cannot have reached is not shown until the meter says it twice."""
 
     def __init__(self, coordinator: MeterCoordinator, description: MeterSensorDescription) -> None:
-        """Filter out what the counter cannot have reached."""
         super().__init__(coordinator, description)
         self._filter = PlausibilityFilter(coordinator.profile)
         self._meter = coordinator.config_entry.unique_id

@@ -60,7 +60,7 @@ def _deaf(sim: SimulatedPort) -> None:
 codes = st.just({0xD3}) | st.sets(st.sampled_from([0xE0, 0xE1, 0xE3, 0xE7, 0xE8, 0xD3, 0xD7, 0x8A]), min_size=1)
 refusals = st.one_of(
     st.builds(_refusal, codes, st.none() | st.integers(1, 5), st.integers(1, 1800)),
-    # A meter that tells for a minute neither its map nor a coefficient is believed to have none.
+    # A meter that tells for a minute neither its map nor a coefficient counts as one that has none.
     st.just(_refusal({0x9F}, 1, 0)),
 )
 troubles = st.one_of(

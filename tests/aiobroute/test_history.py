@@ -324,7 +324,7 @@ def test_a_clock_that_is_set_right(jump: timedelta) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 59, 3599, 5 * 3600])
-def test_a_clock_that_goes_on_is_believed(seconds: int) -> None:
+def test_a_clock_that_goes_on_is_used(seconds: int) -> None:
     async def main() -> None:
         async with connected() as (meter, sim):
             await meter.history.today()

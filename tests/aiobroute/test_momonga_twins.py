@@ -142,7 +142,7 @@ def codes(value: frozenset[int]) -> list[str]:
 
 TWINS: dict[str, Callable[[SmartMeter], Awaitable[Any]]] = {
     "get_operation_status": value_of(p.OPERATION_STATUS, bool),
-    # Deliberately a number: the names of places are for whoever shows it.
+    # Deliberately a number: naming the place is up to the caller.
     "get_installation_location": value_of(p.INSTALLATION_LOCATION, lambda code: {0: "location not set"}[code]),
     "get_standard_version": value_of(p.STANDARD_VERSION, str),
     "get_fault_status": value_of(p.FAULT_STATUS, bool),

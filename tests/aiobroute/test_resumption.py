@@ -162,7 +162,7 @@ def test_who_has_to_join_joins() -> None:
     run(main())
 
 
-def forgotten(sim: SimulatedPort) -> None:
+def dropped(sim: SimulatedPort) -> None:
     sim.air.drop_session()
 
 
@@ -209,7 +209,7 @@ def expired(sim: SimulatedPort) -> None:
 @pytest.mark.parametrize(
     "happens",
     [
-        forgotten,
+        dropped,
         not_acknowledged,
         unresolved,
         unanswered,
@@ -234,7 +234,7 @@ def test_a_session_that_is_none_any_more(happens: Callable[[SimulatedPort], None
 
 @both
 @pytest.mark.parametrize("when", [0.05, 0.3, 0.5, 0.8])
-@pytest.mark.parametrize("happens", [ended, expired, undecipherable, forgotten])
+@pytest.mark.parametrize("happens", [ended, expired, undecipherable, dropped])
 def test_a_session_that_ends_while_it_is_tried(happens: Callable[[SimulatedPort], None], when: float) -> None:
     async def main() -> None:
         told: list[ModuleEvent] = []

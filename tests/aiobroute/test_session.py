@@ -57,7 +57,7 @@ def test_any_events_keep_the_rules(events: list[ModuleEvent]) -> None:
         assert state in LOST or before not in LOST, "a lost session stays lost"
         assert state is not State.EXPIRED or before in {State.JOINED, State.EXPIRED}, "only a session can expire"
         assert event is not ModuleEvent.PORT_LOST or state in LOST, "nothing survives its port"
-        assert state is before or state is not State.LOST or event in REASONS, "whoever is lost is told why"
+        assert state is before or state is not State.LOST or event in REASONS, "a lost session has a reason"
 
 
 @both

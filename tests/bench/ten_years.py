@@ -209,7 +209,6 @@ class Costs:
     """The costs of a meter in a Home Assistant."""
 
     def __init__(self, hass: HomeAssistant, ledger: Ledger) -> None:
-        """Have a sensor for what is paid."""
         self._entry = MockConfigEntry(domain=DOMAIN, unique_id="001C6400AAAAAAAA", title="Smart meter")
         unique_id = f"{self._entry.unique_id}_cost"
         er.async_get(hass).async_get_or_create("sensor", DOMAIN, unique_id, suggested_object_id="smart_meter_cost")
@@ -274,7 +273,7 @@ async def measure(folder: Path) -> dict[str, Figure]:
                 )
             used = await metered(old.look())
             keep("look", used.cpu * 1000, used)
-        # The new database of whoever deleted the old one.
+        # A new database, as after the old one was deleted.
     async with home(folder / "new.db") as hass:
         two = Place(hass, ledger_of(2 * 365))
         used = await metered(two.look())

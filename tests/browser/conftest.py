@@ -49,10 +49,9 @@ class Home:
 
 
 class Person:
-    """Somebody in front of a browser."""
+    """A page of the browser, and what it complained about."""
 
     def __init__(self, page: Page, home: Home) -> None:
-        """Listen to what the browser's console complains about."""
         self.page = page
         self.home = home
         self.troubles: list[str] = []
@@ -162,12 +161,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def person(browser: Browser, home: Home, request: pytest.FixtureRequest) -> AsyncGenerator[Person]:
-    """Sit somebody down; afterwards nothing of ours is left in Home Assistant, and the browser has not complained."""
+    """Open a page; afterwards nothing of ours is left in Home Assistant, and the browser has not complained."""
     expect.set_options(timeout=PATIENCE)
     async with logged_in(browser, home.hass, lang=home.words.lang) as page:
         page.set_default_timeout(PATIENCE)
-        somebody = Person(page, home)
-        yield somebody
+        visitor = Person(page, home)
+        yield visitor
         if request.node.stash.get(FAILED, False):
             PICTURES.mkdir(parents=True, exist_ok=True)
             picture = PICTURES / f"{request.node.name}.png"
@@ -176,4 +175,4 @@ async def person(browser: Browser, home: Home, request: pytest.FixtureRequest) -
     for entry_id in await home.entries():
         await home.hass.client.delete(f"/api/config/config_entries/entry/{entry_id}")
     await home.hass.client.command("energy/save_prefs", energy_sources=[])
-    assert not somebody.troubles
+    assert not visitor.troubles

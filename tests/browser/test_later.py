@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def meter(person: Person, tmp_path: Path) -> AsyncGenerator[Simulator]:
-    """Have a meter that is set up, and the page of the integration open."""
+    """Set up a meter, and open the page of the integration."""
     async with simulator(tmp_path, speed=20) as running:
         await add_meter(person.home.hass.client, answers(running.port))
         await person.open_integration()
@@ -31,7 +31,7 @@ async def meter(person: Person, tmp_path: Path) -> AsyncGenerator[Simulator]:
 
 
 def plugged_in_elsewhere(meter: Simulator, folder: Path) -> Path:
-    """Let the dongle be at another port, too."""
+    """Return a second path to the dongle."""
     port = folder / "another"
     port.symlink_to(Path(meter.port).readlink())
     return port

@@ -47,7 +47,7 @@ BARS = """chart => [chart.data].flat()
 
 
 async def test_the_first_ten_minutes(person: Person, tmp_path: Path) -> None:
-    """Somebody who has a dongle and two letters gets to bars that agree with the meter."""
+    """From the form to bars that agree with the meter."""
     words, page, start = person.words, person.page, len(person.home.hass.log)
     async with simulator(tmp_path, speed=SPEED) as meter:
         await page.goto("/config/integrations/dashboard")

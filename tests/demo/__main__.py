@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lang", choices=sorted(NAMES), default="ja", help="language of the frontend and of the names")
     parser.add_argument("--module", choices=sorted(MODULES), default="bp35c2", help="what is inside the dongle")
     parser.add_argument("--port", type=int, help=f"where the frontend is; by default {PORT} or the next that is free")
-    parser.add_argument("--fresh", action="store_true", help=f"forget what earlier runs left in {FOLDER.name}/")
+    parser.add_argument("--fresh", action="store_true", help=f"delete what earlier runs left in {FOLDER.name}/")
     parser.add_argument(
         "--check", action="store_true", help="nobody looks: compare everything with the meter, then end"
     )
@@ -72,7 +72,7 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _forget(folder: Path) -> None:
+def _clear(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -114,7 +114,7 @@ async def _run(folder: Path, meter: Simulator, *, lang: str, port: int) -> int:
 async def _demo(arguments: argparse.Namespace) -> None:
     with _alone(FOLDER):
         if arguments.fresh:
-            _forget(FOLDER)
+            _clear(FOLDER)
         port = free_port(*([arguments.port] if arguments.port else range(PORT, PORT + NEXT_PORTS)))
         if arguments.port not in {None, port}:
             raise StepError(f"port {arguments.port} is not free")
@@ -136,7 +136,7 @@ async def _check(arguments: argparse.Namespace) -> None:
             program=program,
         )
     except StepError as err:
-        # The folder stays for whoever wants to know more.
+        # The folder stays: it has the logs.
         err.log = err.log or folder / "home-assistant.log"
         raise
     except BaseException:

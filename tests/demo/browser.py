@@ -63,7 +63,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def logged_in(browser: Browser, hass: HomeAssistant, *, lang: str, sharpness: float = 1) -> AsyncIterator[Page]:
-    """Open a page for somebody who is logged in to a Home Assistant, and who is not on the internet."""
+    """Open a page that is logged in to a Home Assistant, and has no internet."""
     tokens = {
         "hassUrl": hass.address,
         "clientId": hass.client.client_id,

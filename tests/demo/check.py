@@ -213,7 +213,7 @@ async def compiled(client: Client, meter: Simulator) -> str:
 
 
 async def released(port: str) -> None:
-    """See that a port can be opened by somebody who wants it for himself."""
+    """See that a port can be opened exclusively."""
     _, writer = await serialx.open_serial_connection(port, baudrate=115200, exclusive=True)
     writer.close()
     await writer.wait_closed()

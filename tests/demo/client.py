@@ -7,7 +7,7 @@ import aiohttp
 
 from .process import StepError
 
-type Json = Any  # Home Assistant's answers have no types here; whoever asks knows what comes.
+type Json = Any  # Home Assistant's answers have no types here; the caller knows what comes.
 
 NAME = "Demo"
 USERNAME = "demo"
@@ -16,7 +16,7 @@ PASSWORD = "demo"  # a house that does not exist
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What somebody has who is logged in."""
+    """The tokens of a user who is logged in."""
 
     access: str
     """Good for half an hour."""
@@ -27,7 +27,6 @@ class Client:
     """One address of Home Assistant, and after `log_in` a user of it."""
 
     def __init__(self, address: str, session: aiohttp.ClientSession) -> None:
-        """Say whom to talk to."""
         self.address = address
         self._session = session
         self._tokens: Tokens | None = None

@@ -55,7 +55,6 @@ class FlowDialog:
     """Answers, and tells what is shown."""
 
     def __init__(self, page: Page, words: Words) -> None:
-        """Look at a page on which the dialog is, or will be."""
         self._words = words
         self._page = page
         self.element = page.locator("dialog-data-entry-flow")
@@ -113,7 +112,7 @@ class FlowDialog:
         await expect(self.element.locator("ha-dialog")).to_be_hidden()
 
     async def _fill(self, name: str, text: str) -> None:
-        """Type into a field; while it is being drawn, the form forgets what somebody types who is faster."""
+        """Type into a field; what is typed while the form is being drawn gets lost, and is typed again."""
         has_taken = False
         while not has_taken:
             await self.field(name).fill(text)

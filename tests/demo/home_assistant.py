@@ -92,14 +92,14 @@ def complaints(records: list[LogRecord], domain: str = "broute") -> list[LogReco
     ]
 
 
-def free_port(*wishes: int) -> int:
-    """Return the first port among the wishes that is free, or any free one."""
-    for wish in (*wishes, 0):
+def free_port(*preferred: int) -> int:
+    """Return the first preferred port that is free, or any free one."""
+    for number in (*preferred, 0):
         with socket.socket() as probe:
-            # A port whose last connections are not forgotten yet is free all the same.
+            # A port with connections in TIME_WAIT is free all the same.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
-                probe.bind((HOST, wish))
+                probe.bind((HOST, number))
                 return int(probe.getsockname()[1])
     raise StepError("no free port")
 

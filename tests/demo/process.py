@@ -18,7 +18,6 @@ class StepError(Exception):
     """A step did not succeed; the text says what was seen instead."""
 
     def __init__(self, reason: str, log: Path | None = None) -> None:
-        """Keep the log in which the reason may be found."""
         super().__init__(reason)
         self.log = log
 
@@ -77,7 +76,6 @@ class Process:
     """A child in a process group of its own, so that Ctrl-C in the terminal reaches us first."""
 
     def __init__(self, name: str, child: asyncio.subprocess.Process, log: Path) -> None:
-        """Take over a child that was just started."""
         self.name = name
         self.log = log
         self.fault: str | None = "it was never stopped"

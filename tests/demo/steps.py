@@ -39,7 +39,7 @@ def step(what: str) -> Iterator[list[str]]:
         yield details
     except asyncio.CancelledError:
         raise
-    except Exception as err:  # noqa: BLE001  # whatever it is, one line shall say at which step
+    except Exception as err:  # noqa: BLE001  # one line shall say at which step, for any failure
         log: Path | None = getattr(err, "log", None)
         reason = str(err) if isinstance(err, StepError) else f"{type(err).__name__} {err}"
         raise StepError(f"{what}: {reason}", log) from (None if isinstance(err, EXPECTED) else err)

@@ -42,7 +42,6 @@ class Words:
     """The texts of one language by their keys."""
 
     def __init__(self, lang: str) -> None:
-        """Read them."""
         self.lang = lang
         self._ours = dict(_flat(_read(INTEGRATION / "translations" / f"{lang}.json")))
         self._core = dict(_flat(_read(CORE / f"{lang}.json")))

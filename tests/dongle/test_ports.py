@@ -55,7 +55,7 @@ async def test_the_port_of_a_stick_that_was_missing_at_the_start(hass: HomeAssis
         entry = entry_of(sim)
         sim.unplug()
         await set_up(hass, entry)
-        assert entry.reason == f"There is no {sim.url}. Is the dongle plugged in?"
+        assert entry.reason == f"{sim.url} does not exist. Is the dongle plugged in?"
         await elapse(hass, 2)
         sim.plug()
         began = now()

@@ -573,7 +573,7 @@ def test_the_actions(tmp_path: Path) -> None:
             assert rows[0]["start"] == "2026-11-21T00:00:00+09:00"
             today = await call(home, "get_history", START, START)
             assert len(today["half_hours"]) == 28
-            # Somebody corrects a bar by hand; only the action takes it back.
+            # A bar is corrected by hand; only the action overrules it.
             corrected = (START - 2 * DAY).replace(hour=10, minute=0, second=0)
             recorder = get_instance(home.hass)
             recorder.async_adjust_statistics(IMPORT, corrected, -0.2, "kWh")
@@ -586,7 +586,7 @@ def test_the_actions(tmp_path: Path) -> None:
             assert done["corrected"] >= 1
             assert done["imported"] == done["without_value"] == 0
             await assert_true(home, sim, hours=24 * 4)
-            # What the meter has forgotten is no error.
+            # A day that the meter no longer has is no error.
             assert (await call(home, "import_history", START - 50 * DAY, START - 49 * DAY))["without_value"] == 96
             with pytest.raises(ServiceValidationError):
                 await call(home, "get_history", START, START - DAY)

@@ -91,7 +91,7 @@ def d(text: str) -> Decimal:
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """A bill that somebody published."""
+    """A published bill."""
 
     source: str
     basic: BasicCharge | None = None

@@ -188,7 +188,7 @@ async def test_a_meter_without_a_unit_has_nothing_to_show(hass: HomeAssistant) -
     assert await shown(hass) == []
 
 
-async def test_a_wish_waits_until_it_can_be_granted(hass: HomeAssistant, sim: SimulatedPort) -> None:
+async def test_a_choice_waits_until_it_can_be_set(hass: HomeAssistant, sim: SimulatedPort) -> None:
     # Home Assistant was switched off before the first connection, and began without the dashboard.
     entry = entry_of(sim, energy=True)
     await set_up(hass, entry)
@@ -201,7 +201,7 @@ async def test_a_wish_waits_until_it_can_be_granted(hass: HomeAssistant, sim: Si
     assert await shown(hass) == [meter_of(hass)]
 
 
-async def test_a_wish_survives_a_first_connection_that_fails(hass: HomeAssistant, sim: SimulatedPort) -> None:
+async def test_a_choice_survives_a_first_connection_that_fails(hass: HomeAssistant, sim: SimulatedPort) -> None:
     await dashboard(hass)
     flow = await last_form(hass, sim)
     sim.unplug()
@@ -216,7 +216,7 @@ async def test_a_wish_survives_a_first_connection_that_fails(hass: HomeAssistant
     assert await shown(hass) == [meter_of(hass)]
 
 
-async def test_a_meter_that_has_lost_its_unit_keeps_the_wish(hass: HomeAssistant) -> None:
+async def test_a_meter_that_has_lost_its_unit_keeps_the_choice(hass: HomeAssistant) -> None:
     await dashboard(hass)
     with simulated_port(Scenario(summary="", meter=scenarios.NO_UNIT.meter)) as sim:
         entry = entry_of(sim, energy=True)

@@ -1,4 +1,4 @@
-"""A counter that is doubted: every true value passes, no single wrong one does."""
+"""The plausibility of a counter: every true value passes, no single wrong one does."""
 
 from decimal import Decimal
 from typing import TYPE_CHECKING

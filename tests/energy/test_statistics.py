@@ -179,7 +179,7 @@ def test_no_difference_between_two_meters_is_formed(
         at += pause * HALF
     is_last_heard = story and ledger.tenures[-1].last is not None
     shown = derived(ledger, at + HOUR)[-1].after.total
-    # What the present meter shows just now is not derived: it is the recorder's own affair.
+    # What the present meter shows just now is not derived: the recorder does that.
     assert shown == (total - (1 if is_last_heard else 0)) * STEP
     found = rows_of(derived(ledger, at + HOUR))
     ordered = [found[start] for start in sorted(found)]
@@ -600,7 +600,7 @@ def test_nothing_is_written_without_a_ledger() -> None:
 
 
 def with_a_gap(missing: Sequence[int]) -> Wanted:
-    """Return ten hours of 1 kWh each, of which the meter has forgotten the ends of some."""
+    """Return ten hours of 1 kWh each, of some of which the meter no longer has the ends."""
     counts = series(BEGIN, 1000, [5] * 20)
     for hour in missing:
         del counts[BEGIN + (hour + 1) * HOUR]
@@ -734,7 +734,7 @@ def test_corrections_by_hand_are_found(steps: dict[int, int]) -> None:
     end = right[-1].start + HOUR
     found = corrections_of(right, adjusted(right, steps), [], end, sum(steps.values()))
     assert found == {hour: 10 * STEP + step for hour, step in steps.items()}
-    # Home Assistant moves the rows of five minutes, too: whoever does not is not a person.
+    # Home Assistant moves the rows of five minutes, too; what does not is no correction by hand.
     assert corrections_of(right, adjusted(right, steps), [], end, sum(steps.values()) + 10**6) == {}
 
 

@@ -56,7 +56,7 @@ class Server:
         device: str = os.devnull,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Run nothing yet; what it is started with is the device."""
+        """`device` is what it is started with."""
         self.url = url
         self._command = command
         self._log = log
@@ -103,7 +103,7 @@ class Server:
 
 
 def is_offered(url: str) -> bool:
-    """Return whether somebody offers a port, without a connection that a single client would miss."""
+    """Return whether a port is offered, without a connection that a single client would miss."""
     if "://" not in url:
         return os.path.lexists(url)
     with socket.socket() as probe:

@@ -28,7 +28,7 @@ SECOND = {
     "pyserial": "does not answer as RFC 2217 wants it",
     "socat": "is in use by another program",
 }
-"""What somebody is told who comes second."""
+"""What a second client is told."""
 
 
 @pytest.fixture(params=SERVERS)

@@ -48,7 +48,7 @@ class Trial:
 
     @classmethod
     def copy(cls, source: Path, root: Path, command: Sequence[str]) -> Trial:
-        """Copy a tree, so that the one in which somebody works stays as it is."""
+        """Copy a tree, so that the working tree stays as it is."""
         shutil.copytree(source, root, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
         for name in ENVIRONMENTS:
             if (environment := source / name).exists():

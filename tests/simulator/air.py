@@ -45,7 +45,7 @@ class Session:
     """A PANA session, as the module sees it."""
 
     is_expired: bool = False
-    is_forgotten: bool = False
+    is_dropped: bool = False
     """The meter does not know of it any more."""
     is_garbled: bool = False
     """The keys of the two sides differ."""
@@ -212,7 +212,7 @@ class Air:
     def drop_session(self) -> None:
         """Let the meter forget the session without a word: it goes on acknowledging, but answers no more."""
         if self.session is not None:
-            self.session.is_forgotten = True
+            self.session.is_dropped = True
 
     def expire(self, *, is_renewed: bool = True) -> None:
         """Let the lifetime end; then the session is renewed, or lost."""
@@ -221,7 +221,7 @@ class Air:
         self._begin_story()
         self.session.is_expired = True
         self._happen(Happening.EXPIRED)
-        if is_renewed and self.is_reachable and not self.session.is_forgotten:
+        if is_renewed and self.is_reachable and not self.session.is_dropped:
             self._renew_session()
         else:
             self._later(UNHEARD, partial(self._lose_session, Happening.UNHEARD))
@@ -290,7 +290,7 @@ class Air:
     def _end_lifetime(self, session: Session) -> None:
         if session is not self.session or session.is_expired:
             return
-        if self.settings.renewal is Renewal.SILENT and self.is_reachable and not session.is_forgotten:
+        if self.settings.renewal is Renewal.SILENT and self.is_reachable and not session.is_dropped:
             self._renew_session()
         else:
             self.expire(is_renewed=self.settings.renewal is not Renewal.FAILS)
@@ -325,7 +325,7 @@ class Air:
 
     @property
     def _is_meter_talking(self) -> bool:
-        return self.is_answering and self.session is not None and not self.session.is_forgotten
+        return self.is_answering and self.session is not None and not self.session.is_dropped
 
     def _next_sending(self, mac: str | None, *, is_secured: bool) -> Sending:
         if is_secured and not self.is_joined:

@@ -99,7 +99,7 @@ class Dongle:
         """Give the port to a host.
 
         Raises:
-            OSError: the dongle is not plugged in, or somebody else has it.
+            OSError: the dongle is not plugged in, or another program has it.
 
         """
         if not self.is_plugged:
@@ -152,7 +152,7 @@ class Dongle:
         self.timeline.call_later(0, lambda: self.line.write_raw(data))
 
     def unplug(self) -> None:
-        """Pull the dongle out; it forgets everything."""
+        """Pull the dongle out; it loses all but its flash memory."""
         self.is_plugged = False
         host = self._host
         self.close()
@@ -166,7 +166,7 @@ class Dongle:
         if self.is_plugged:
             return
         self.is_plugged = True
-        # Its module starts now, whoever opens it when.
+        # Its module starts now, not when it is opened.
         self.timeline.start()
         self.module.power_up()
         self.timeline.stop()

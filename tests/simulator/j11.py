@@ -68,7 +68,7 @@ def rssi_of(lqi: int) -> bytes:
 
 
 class J11Module:
-    """A module: frames in, frames out after a while; the radio is somebody else's."""
+    """A module: frames in, frames out after a while; the radio is in air.py."""
 
     def __init__(
         self,

@@ -265,7 +265,7 @@ class MeterObject:
         self.on_change: Callable[[int], None] = lambda _: None
         """Called with the code of a property that is announced when it changes."""
         self.once: dict[int, bytes] = {}
-        """Values that are given out a single time, then forgotten."""
+        """Values that are given out a single time."""
         self.values = {epc: bytes.fromhex(text) for epc, text in settings.values.items()}
         """Values that replace what is measured; empty means refused."""
         self.refusals = [_Refusing(clock, refusal) for refusal in settings.refusals]

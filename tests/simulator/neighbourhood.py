@@ -70,7 +70,7 @@ class Neighbourhood:
         return any(air.takes_association() for air in self._airs if air.network == network)
 
     def join(self, network: tuple[int, int, str], route_b_id: str, password: str) -> None:
-        """Authenticate with the meter at this place; a session with another one is forgotten, and nobody told."""
+        """Authenticate with the meter at this place; a session with another one is dropped, without a word."""
         for air in self._airs:
             if air.place == network:
                 self._peer = air

@@ -84,7 +84,7 @@ class Network:
     lqi: int = 0xDD
     pairing_id: str = ROUTE_B_ID[-8:]
     answers_all: bool = False
-    """Its beacon comes even if somebody else was called."""
+    """Its beacon comes even if another meter was called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ class Record:
     flash_writes: list[str] = field(default_factory=list)
     """Commands that wrote the module's flash memory."""
     bytes_from_host: int = 0
-    """Everything that came over the line, whoever sent it."""
+    """Everything that came over the line, in both directions."""
     bytes_to_host: int = 0
     opens: int = 0
     closes: int = 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .dongle import Dongle
 
 POLL = 0.05
-"""Seconds between two looks whether somebody has opened the terminal."""
+"""Seconds between two checks whether the terminal is open."""
 
 BAUD_RATES: Mapping[int, int] = {
     getattr(termios, f"B{rate}"): rate for rate in (9600, 19_200, 38_400, 57_600, 115_200, 230_400)
@@ -77,7 +77,7 @@ class Terminal:
             os.close(self._master)
 
     def _look(self) -> None:
-        """See whether somebody has opened the terminal."""
+        """Check whether the terminal is open."""
         self._timer = self._loop.call_later(POLL, self._look)
         if self._is_there and not self._is_open and self._has_host():
             self._pick_up()

@@ -88,7 +88,7 @@ SENDINGS: Mapping[Sending, tuple[Happening | None, ...]] = {
 
 
 class SkModule:
-    """A module: bytes in, lines out after a while; the radio is somebody else's."""
+    """A module: bytes in, lines out after a while; the radio is in air.py."""
 
     def __init__(
         self,

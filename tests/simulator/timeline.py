@@ -90,7 +90,7 @@ class Timeline:
 
 
 class Calendar:
-    """Actions at a date, by the clock that the simulation was given; overdue ones happen when somebody looks."""
+    """Actions at a date, by the clock that the simulation was given; overdue ones happen at the next look."""
 
     def __init__(self, clock: Callable[[], datetime], *, is_live: bool) -> None:
         self._clock = clock

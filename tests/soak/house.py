@@ -52,7 +52,7 @@ RETRIED: Final = timedelta(hours=26)
 """After this time, what the meter refused has been asked for again: the pauses between tries grow up to a day."""
 
 PATIENCE: Final = timedelta(hours=12)
-"""After which nobody believes any more that an exchange is noticed."""
+"""After which an exchange that was not noticed counts as a failure."""
 
 EXPECTED: Final = (
     "Setup of config entry",

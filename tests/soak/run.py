@@ -46,7 +46,7 @@ AIRTIME: Final = 36.0
 """Seconds in any hour that the module may transmit: a tenth of what the law allows (ARIB STD-T108)."""
 
 PATIENCE: Final = 3600.0
-"""Seconds after which nobody believes any more that it comes back."""
+"""Seconds after which a connection that has not come back counts as a failure."""
 
 
 class StuckError(Exception):

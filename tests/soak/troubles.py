@@ -117,7 +117,7 @@ async def _expired(site: Site, *, is_renewed: bool) -> None:
     site.sim.air.expire(is_renewed=is_renewed)
 
 
-async def _forgotten(site: Site) -> None:
+async def _dropped(site: Site) -> None:
     """Let the meter lose the session without a word, as by a power cut."""
     site.sim.air.drop_session()
 
@@ -221,7 +221,7 @@ async def _slow_refusal(site: Site) -> None:
     await site.last(5, 1800)
     air.is_reachable = True
     air.settings = replace(air.settings, unheard_time=38.0)
-    # A module goes on with what it has begun, whoever can be heard by now.
+    # A module goes on with what it has begun, also if others can be heard by now.
     await asyncio.sleep(311.0)
 
 
@@ -326,7 +326,7 @@ async def _off(site: Site) -> None:
 
 
 async def _half_a_command(site: Site) -> None:
-    """Let Home Assistant start while the module waits for the rest of what somebody began."""
+    """Let Home Assistant start while the module waits for the rest of a command that was begun."""
     await site.home.stop()
     begun = [command for command in site.sim.record.commands if command.startswith("SKSENDTO")]
     if isinstance(site.sim.module, J11Module):
@@ -360,7 +360,7 @@ TROUBLES: Final[Mapping[str, Trouble]] = {
     "session ended by the meter": _ended_by_meter,
     "session expired and renewed": partial(_expired, is_renewed=True),
     "session expired for good": partial(_expired, is_renewed=False),
-    "session forgotten by the meter": _forgotten,
+    "session dropped by the meter": _dropped,
     "join refused": _refused,
     "airtime used up": _restricted,
     "meter out of reach": _unreachable,

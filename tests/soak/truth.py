@@ -69,7 +69,7 @@ class Truth:
 
     sim: SimulatedPort
     trouble: str = ""
-    """What is wrong at present, for whoever looks for a reason."""
+    """What is wrong at present, for the report of a failure."""
     comparisons: int = 0
     wrong: list[str] = field(default_factory=list)
     totals: dict[str, Total] = field(default_factory=lambda: {key: Total() for key in COUNTERS})

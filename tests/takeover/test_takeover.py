@@ -157,7 +157,7 @@ async def until(is_so: Callable[[], bool]) -> None:
 
 
 async def furnish(hass: HomeAssistant) -> None:
-    """Let the old names be used wherever Home Assistant lets somebody use them."""
+    """Use the old names wherever Home Assistant can use them."""
     assert await async_setup_component(hass, "energy", {})
     assert await async_setup_component(hass, "lovelace", {})
     automation = {"alias": "Warn", "triggers": {"trigger": "state", "entity_id": OLD_POWER}, "actions": []}

@@ -45,7 +45,7 @@ def _secrets(url: str) -> list[str]:
     if (parts := _split(url)) is None:
         return []
     values = [value for name, value in parse_qsl(parts.query) if not HARMLESS.fullmatch(name)]
-    # Each parameter as it is written, too: a plus is a space to whoever reads the query.
+    # Each parameter as it is written, too: a plus is a space in a parsed query.
     written = [
         value
         for name, _, value in (pair.partition("=") for pair in parts.query.split("&"))

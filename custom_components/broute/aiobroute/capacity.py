@@ -16,7 +16,7 @@ class Capacity:
     """Learns from the answers how many properties one Get may ask for."""
 
     def __init__(self, full: int, known: int | None, clock: Callable[[], float]) -> None:
-        """Begin with the largest number that worked before, if it is known; never ask for more than `full`."""
+        """`known` is the largest number that worked before; never ask for more than `full`."""
         self.proved = known or 0
         """The largest number that worked."""
         self._full = full

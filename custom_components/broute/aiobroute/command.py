@@ -1,9 +1,9 @@
 """A command as data: its bytes, and what its answer looks like.
 
-A reply script is a generator that is sent every message that arrives, whoever it is for, and returns the answer. It
-yields how long it is content to wait for the next message in seconds, or `None` to leave that to the command; when
-that time is over it is sent `None`. It raises `ModuleError` if the module refused the command, `OnceMoreError` if the
-module only asks for the same again, and `TimeoutError` if it will not answer any more.
+A reply script is a generator that is sent every message that arrives, also those meant for others, and returns the
+answer. It yields how long it is content to wait for the next message in seconds, or `None` to leave that to the
+command; when that time is over it is sent `None`. It raises `ModuleError` if the module refused the command,
+`OnceMoreError` if the module only asks for the same again, and `TimeoutError` if it will not answer any more.
 """
 
 from collections.abc import Callable, Generator

@@ -9,7 +9,7 @@ class PortError(BRouteError):
     """The serial port cannot be opened, or went away."""
 
     def __init__(self, reason: str, url: str = "") -> None:
-        """Say which port it is; the URL must not have a secret in it any more."""
+        """`url` is shown and logged: it must have no secret in it."""
         super().__init__(f"{url}: {reason}" if url else reason)
         self.reason = reason
         """What happened, without the name of the port."""
@@ -32,7 +32,7 @@ class PortAddressError(PortError):
 
 
 class PortHostError(PortError):
-    """Nobody knows the host of a network port by this name."""
+    """The name of the host of a network port cannot be resolved."""
 
 
 class PortRefusedError(PortError):
@@ -59,7 +59,6 @@ class ModuleError(BRouteError):
     """Nothing we know answers on the port, or the module refused a command."""
 
     def __init__(self, message: str, code: str | None = None) -> None:
-        """Keep the module's own error code beside the message."""
         super().__init__(message)
         self.code = code
         """The module's error code, such as `ER04` (SK 7); `None` where nothing answered."""

@@ -328,7 +328,7 @@ class History:
             await asyncio.sleep(pause)
 
     async def _select[T](self, row: Property[T], value: T) -> None:
-        """Say which part of a history is wanted; ask again if that is refused."""
+        """Set the selector of a history; set it again if that is refused."""
         data = row.encode(value)
         for pause in self._patience:
             try:

@@ -92,7 +92,7 @@ class Link[M]:
                 raise
 
     async def _clear(self, pause: float) -> None:
-        """Let nothing be left of a command that was not understood, nor of what the module says to its rest."""
+        """Clear the rest of a command that was not understood, and the replies to it."""
         self._port.write(self._line_end)
         await asyncio.sleep(pause)
 
@@ -127,7 +127,7 @@ class Link[M]:
         self._port.write(data)
 
     def abandon(self) -> None:
-        """Close the port and tell whoever listens."""
+        """Close the port and call `on_lost`."""
         on_lost = self.on_lost
         self.close()
         on_lost()
@@ -184,7 +184,7 @@ class _Exchange[M, T]:
         self._wait(next(replies))
 
     def receive(self, message: M | None) -> None:
-        """Let the reply script have a message, or the end of its patience."""
+        """Pass a message, or a timeout, to the reply script."""
         self._end_silence()
         if self._answer.done():
             return
@@ -199,7 +199,7 @@ class _Exchange[M, T]:
         self._wait(patience)
 
     async def is_over_within(self, seconds: float) -> bool:
-        """Return whether the answer is there by then; it is left for whoever awaits it."""
+        """Return whether the answer is there by then; the answer itself stays to be awaited."""
         await asyncio.wait([self._answer], timeout=seconds)
         return self._answer.done()
 

@@ -116,7 +116,6 @@ class SmartMeter:
         profile: MeterProfile | None,
         first: Resumed | None = None,
     ) -> None:
-        """Take over what `connect` has joined, and what is known of the meter."""
         self.pan = pan
         """Where the meter is on the air: the next `connect` needs no scan with it."""
         self.module = module
@@ -257,7 +256,7 @@ class SmartMeter:
         data = {**self._profile.data, **told}
         lasting = map(self._transactions.refusals.is_lasting, (GET_MAP.code, COEFFICIENT.code))
         if GET_MAP.code not in data and all(lasting):
-            # Many meters have none; one that does not say which properties it has is believed the third time.
+            # Many meters have none; of one that does not say which it has, the third refusal counts.
             data.setdefault(COEFFICIENT.code, b"")
         if data != self._profile.data or not self._profile.unchecked.isdisjoint(told):
             before = self.profile
@@ -309,7 +308,7 @@ class SmartMeter:
         await self._transactions.set(row.code, data)
 
     async def leave(self) -> None:
-        """End the session politely and release the port."""
+        """Terminate the session (SKTERM) and release the port."""
         try:
             await self._session.leave()
         finally:

@@ -77,7 +77,7 @@ class ModuleEvent(Enum):
     """What a module tells unasked about scan and session."""
 
     BEACON = auto()
-    """Somebody answered a scan that is still going on; who it is comes with the result."""
+    """A scan that is still going on was answered; who it is comes with the result."""
     JOINED = auto()
     RESUMED = auto()
     """The meter answered in a session that an earlier program left; told by the session itself, not by a module."""
@@ -141,13 +141,13 @@ class WiSunModule(Protocol):
         """Send what arrives from now on to these two."""
 
     async def prepare(self, credentials: Credentials) -> None:
-        """Forget every session and register the credentials, in volatile memory only."""
+        """Drop every session and register the credentials, in volatile memory only."""
 
     async def adopt(self, credentials: Credentials, pan: Pan) -> None:
         """Take the module as a former program left it, and set right what can be set without a reset."""
 
     def resumed(self) -> None:
-        """Be told that the session which was found goes on."""
+        """Take note that the session which was found goes on."""
 
     async def scan(self, channels: Collection[int], duration: int) -> list[Beacon]:
         """Return the meters that answer our pairing ID."""

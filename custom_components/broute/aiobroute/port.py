@@ -21,7 +21,7 @@ from .outage import reason_of
 _LOGGER = logging.getLogger(__name__)
 
 _in_our_port = ContextVar("_in_our_port", default=False)
-"""Set in whatever runs for one of our ports: the event loop keeps the context in which a port was opened."""
+"""Set in all that runs for one of our ports: the event loop keeps the context in which a port was opened."""
 
 OPEN_TIMEOUT = 10.0
 """Seconds; a serial proxy or a TCP server on a home network answers within one or two."""
@@ -62,10 +62,9 @@ def _unlogged() -> Iterator[None]:
 
 
 class _Receiver(asyncio.Protocol):
-    """What the transport calls; passes everything on to whoever is attached."""
+    """What the transport calls; passes everything on to the attached callables."""
 
     def __init__(self, url: str, tap: Tap | None) -> None:
-        """Have heard nothing yet."""
         self.tap = tap
         self.on_data: Callable[[bytes], None] = nobody
         self.on_lost: Callable[[PortError], None] = nobody
@@ -158,7 +157,6 @@ class Port:
     """A serial device, TCP socket or serial proxy, open from its making to `close`."""
 
     def __init__(self, url: str, transport: serialx.BaseSerialTransport, receiver: _Receiver) -> None:
-        """Take over what `open_port` has opened."""
         self.url = shown(url)
         """For people: what is secret in it is left out."""
         self._transport = transport
@@ -186,7 +184,7 @@ class Port:
 
     def close(self) -> None:
         """Release the port; nothing is told to anyone any more."""
-        # A TCP peer that closes looks like our own close, so whoever listens is detached first.
+        # A TCP peer that closes looks like our own close, so the callables are detached first.
         self._receiver.on_data = self._receiver.on_lost = nobody
         self._receiver.untap()
         with _unlogged():

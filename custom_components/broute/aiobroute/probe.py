@@ -25,7 +25,7 @@ BAUDRATE = 115200
 """What every module is shipped with."""
 
 OTHER_BAUDRATES = (57600, 38400, 19200, 9600)
-"""What somebody may have set for good instead (SK 3.32); at slower ones UPS take single letters for orders."""
+"""What may have been set for good instead (SK 3.32); at slower ones UPS take single letters for orders."""
 
 WITHOUT_SPEED = ("socket://", "tcp://")
 """Serial URLs behind which nobody can set the speed."""
@@ -84,7 +84,7 @@ async def _find(port: Port, questions: Sequence[bytes], patience: float) -> WiSu
 
 
 async def _find_sk(port: Port, patience: float) -> WiSunModule | None:
-    """Look for a module whose speed was changed, as no J11 module can have."""
+    """Try the other speeds, which no J11 module has."""
     identify = await _Ear(port).ask((SK_QUESTION,), patience)
     return None if identify is None else await identify(port, patience=patience)
 
@@ -93,7 +93,6 @@ class _Ear:
     """Listens for what only a Wi-SUN module says, whether it was asked or not."""
 
     def __init__(self, port: Port) -> None:
-        """Listen from now on."""
         self.is_silent = True
         self._port = port
         self._sk = SkDecoder()

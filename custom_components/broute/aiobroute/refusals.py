@@ -33,7 +33,7 @@ class Refusals:
     """A refusal is about now: what the property map names is asked for again, with growing pauses, for ever."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Begin without a property map; `clock` gives seconds."""
+        """`clock` returns seconds of a monotonic clock."""
         self.gettable: frozenset[int] = frozenset()
         """Codes that the property map names; empty as long as the meter has not told."""
         self._clock = clock
@@ -85,5 +85,5 @@ class Refusals:
         )
 
     def answered(self, code: int) -> None:
-        """Forget that a property was refused."""
+        """Clear the refusals of a property."""
         self._refusals.pop(code, None)

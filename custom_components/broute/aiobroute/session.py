@@ -39,7 +39,7 @@ class State(Enum):
     """Where a session stands."""
 
     UNKNOWN = auto()
-    """Nobody has been told to join yet; the module may still have the session of an earlier connection."""
+    """No join has begun yet; the module may still have the session of an earlier connection."""
     JOINING = auto()
     JOINED = auto()
     EXPIRED = auto()
@@ -123,7 +123,7 @@ class Session:
     def __init__(
         self, module: WiSunModule, timing: Timing, on_event: Callable[[ModuleEvent], None] | None = None
     ) -> None:
-        """Listen to the module from now on; `on_event` is for whoever keeps a record."""
+        """Attach to the module; `on_event` is called with each of its events."""
         self.state = State.UNKNOWN
         self.restricted = False
         """Whether the module sends nothing because its hourly airtime is used up (ARIB STD-T108)."""
@@ -154,7 +154,7 @@ class Session:
     async def resume(self, credentials: Credentials, pan: Pan, data: bytes, answer: asyncio.Future[Any]) -> bool:
         """Send a request in the session that an earlier connection may have left; return whether it was answered.
 
-        Whoever is attached sets the answer. If there is none, nothing has changed but what a reset sets right.
+        The callback for datagrams sets the answer. If there is none, nothing has changed but what a reset sets right.
 
         Raises:
             AirtimeError: nothing may be sent at present.
@@ -184,7 +184,7 @@ class Session:
         return True
 
     async def prepare(self, credentials: Credentials) -> None:
-        """Begin from a module that knows nothing any more."""
+        """Reset the module and register the credentials."""
         self.state = State.JOINING
         await self._module.prepare(credentials)
 
@@ -276,7 +276,7 @@ class Session:
                 case SendOutcome.SENT:
                     return
                 case SendOutcome.BUSY:
-                    # No session is lost by that: whoever waits for an answer will ask again.
+                    # No session is lost by that: the request is repeated when its answer does not come.
                     self._on_event(ModuleEvent.NOT_SENT)
                     return
                 case SendOutcome.UNACKNOWLEDGED if not self.restricted:
@@ -286,7 +286,7 @@ class Session:
         raise SessionLostError(self._reason)
 
     async def leave(self) -> None:
-        """End the session politely, if the module still can."""
+        """Terminate the session (SKTERM), if the module still answers."""
         self._on_lost = nobody
         await self._module.leave()
 

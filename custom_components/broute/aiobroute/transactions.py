@@ -142,7 +142,6 @@ class Transactions:
         refusals: Refusals,
         capacity: Capacity,
     ) -> None:
-        """Listen to the session from now on."""
         self.rssi: float | None = None
         """Signal strength of the last datagram in dBm."""
         self.refusals = refusals
@@ -402,7 +401,7 @@ def _named(code: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A frame for the log, without what identifies a household; put into words only if somebody reads them."""
+    """A frame for the log, without what identifies a household; formatted only if the log is on."""
 
     frame: Frame
 

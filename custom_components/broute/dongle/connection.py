@@ -45,7 +45,6 @@ class MeterExchangedError(BRouteError):
     """Another meter answers with the credentials of ours."""
 
     def __init__(self, pan: Pan) -> None:
-        """Keep where the other meter is."""
         super().__init__("another meter answers")
         self.pan = pan
 
@@ -62,7 +61,6 @@ class Connection:
         on_lost: Callable[[SessionLostError], None],
         on_notification: Callable[[Notification], None],
     ) -> None:
-        """Connect when `open` is called, not yet."""
         self.meter: SmartMeter | None = None
         """As long as there is a connection."""
         self.profile: MeterProfile | None = None
@@ -84,17 +82,17 @@ class Connection:
         return async_sharers(self._hass, self._entry.data[CONF_DEVICE])
 
     def in_time(self) -> AbstractAsyncContextManager[None]:
-        """Do something for as long as nobody has waited for the dongle for too long.
+        """Limit what is done to the deadline of the lease.
 
         Raises:
-            TimeoutError: somebody has.
+            TimeoutError: another meter has waited for the dongle for too long.
 
         """
         return self._lease.in_time()
 
     @asynccontextmanager
     async def in_use(self) -> AsyncIterator[None]:
-        """Have the dongle, for as long as something is to be done; then until somebody else waits for it."""
+        """Hold the dongle while something is done, and afterwards until another meter waits for it."""
         self._uses += 1
         device = self._entry.data[CONF_DEVICE]
         try:
@@ -170,7 +168,7 @@ class Connection:
         self._give_way()
 
     async def stop(self) -> None:
-        """End the session politely; but not if Home Assistant is back in a moment, as the meter might refuse it."""
+        """Terminate the session, except before a restart of Home Assistant: the meter might refuse the next join."""
         self._uses += 1  # Others have no use for the dongle any more.
         meter, self.meter = self.meter, None
         if meter is None:
@@ -182,7 +180,7 @@ class Connection:
 
     @callback
     def _give_way(self) -> None:
-        """Let others have the dongle, if nothing is under way; the session is kept for as long as nobody waits."""
+        """Release the dongle if nothing is under way; the session is kept for as long as no other meter waits."""
         if self._uses or not self._lease.is_held:
             return
         meter = self.meter

@@ -1,4 +1,4 @@
-"""What has happened on the way to the meter, for whoever is asked for help."""
+"""The last events of the connection, for the diagnostics."""
 
 from collections import Counter, deque
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Journal:
     """Counts everything, remembers the latest, and takes the times; holds nothing that is secret."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Know no event yet; `clock` gives seconds of a clock that goes on steadily."""
+        """`clock` returns seconds of a monotonic clock."""
         self._clock = clock
         self._counts: Counter[str] = Counter()
         self._events: deque[tuple[datetime, str]] = deque(maxlen=EVENTS)
@@ -79,7 +79,7 @@ class Journal:
 
     @callback
     def give_up(self) -> None:
-        """Forget the step that was under way."""
+        """Drop the step that was under way."""
         self._begun = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -24,7 +24,6 @@ class Reauthentication:
     """Whether the credentials of an entry are asked for, and when they are tried again meanwhile."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
-        """Ask for nothing yet."""
         self._hass = hass
         self._entry = entry
         self._refusals = 0
@@ -70,5 +69,5 @@ def async_reauthentication(hass: HomeAssistant, entry: ConfigEntry) -> Reauthent
 
 @callback
 def async_forget_refusals(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Let the next try begin as if nothing had been refused."""
+    """Clear the count of refusals."""
     hass.data.get(REAUTHENTICATIONS, {}).pop(entry.entry_id, None)

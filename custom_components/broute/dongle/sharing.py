@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
 PATIENCE: Final = 60.0
-"""Seconds for which a lease goes on at most once somebody waits for it; a join that nobody hears takes 40."""
+"""Seconds for which a lease goes on at most once another one is requested; a join that nobody hears takes 40."""
 
 LEASE_TIME: Final = 15
 """Seconds that a lease usually takes at most: to leave one meter, join the next, read it, and ask for its details."""
@@ -31,7 +31,6 @@ class Dongle:
     """What is behind a serial URL; leases are given in the order in which it was asked for."""
 
     def __init__(self) -> None:
-        """Belong to nobody."""
         self.waiting = 0
         """How many wait for their lease."""
         self._order = asyncio.Lock()
@@ -51,7 +50,7 @@ class Dongle:
         self._holder = lease
 
     def release(self) -> None:
-        """Let the next one begin."""
+        """End the lease; the next one in the queue begins."""
         self._holder = None
         self._order.release()
 
@@ -61,10 +60,10 @@ DONGLES: Final[HassKey[WeakValueDictionary[str, Dongle]]] = HassKey(f"{DOMAIN}_d
 
 
 class Lease:
-    """The right to use a dongle, of one who comes back for it again and again."""
+    """The right to use a dongle, which its owner takes and releases repeatedly."""
 
     def __init__(self, hass: HomeAssistant, on_requested: Callable[[], None] = lambda: None) -> None:
-        """Hold nothing yet; `on_requested` is called whenever somebody else begins to wait for the end of ours."""
+        """`on_requested` is called each time another lease begins to wait for this one."""
         self._hass = hass
         self._on_wanted = on_requested
         self.device: str | None = None
@@ -81,7 +80,7 @@ class Lease:
 
     @property
     def is_requested(self) -> bool:
-        """Return whether somebody waits for the end of it."""
+        """Return whether another lease waits for this one."""
         return self._dongle is not None and self._dongle.waiting > 0
 
     async def take(self, device: str) -> None:
@@ -96,7 +95,7 @@ class Lease:
 
     @callback
     def request(self) -> None:
-        """Set a limit to what is under way, as somebody waits."""
+        """Set a deadline for what is under way, as another lease waits."""
         if self._deadline is None:
             self._deadline = self._hass.loop.time() + PATIENCE
             for limit in self._limits:
@@ -105,17 +104,17 @@ class Lease:
 
     @callback
     def withdraw(self) -> None:
-        """Take the limit back, as nobody waits any more."""
+        """Cancel the deadline, as no other lease waits any more."""
         self._deadline = None
         for limit in self._limits:
             limit.reschedule(None)
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
-        """Do something for as long as nobody has waited too long.
+        """Limit what is done to the deadline of the lease.
 
         Raises:
-            TimeoutError: somebody has.
+            TimeoutError: another lease has waited for too long.
 
         """
         async with asyncio.timeout_at(self._deadline) as limit:
@@ -127,7 +126,7 @@ class Lease:
 
     @asynccontextmanager
     async def ending(self) -> AsyncIterator[None]:
-        """Do what comes last; who asks for it again meanwhile has to wait for a new one."""
+        """Release the lease after what comes last; requests meanwhile wait for a new one."""
         async with self._changing:
             try:
                 yield
@@ -144,7 +143,7 @@ class Lease:
 
 @asynccontextmanager
 async def async_lease(hass: HomeAssistant, device: str) -> AsyncIterator[None]:
-    """Have a dongle to oneself once; the meters that use it wait."""
+    """Take a lease on a dongle once; the meters that use it wait."""
     lease = Lease(hass)
     await lease.take(device)
     try:

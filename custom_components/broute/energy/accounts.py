@@ -120,7 +120,7 @@ class KnownEnergies(Mapping[datetime, Decimal | None]):
     """The ledger's half-hours."""
 
     def __init__(self, known: Mapping[int, int]) -> None:
-        """Take millionths of a kWh by seconds since 1970."""
+        """`known` has millionths of a kWh by seconds since 1970."""
         self._known = known
 
     @override
@@ -144,11 +144,10 @@ class Slots(Mapping[int, int]):
     """Values by seconds since 1970, in parts: a single dictionary of ten years takes too long to grow."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self._parts: dict[int, dict[int, int]] = {}
 
     def take(self, begin: int, end: int, found: Mapping[int, int]) -> None:
-        """Have for each half-hour within some time what was found, or nothing."""
+        """Keep what was found for each half-hour within a time, or nothing."""
         for start in range(begin, end, HALF_HOUR_SECONDS):
             part = self._parts.setdefault(start // PART, {})
             if start in found:
@@ -309,7 +308,7 @@ class Accounts:
 
     @callback
     def _want(self) -> None:
-        """Look as soon as the last look is over and some time has passed; without plans there is nothing to see."""
+        """Schedule an update after the last one; without plans there is nothing to do."""
         is_asked = self.contract is not None or self.figures is not None or self.entry.data.get(CONF_COSTS)
         if not is_asked and self._task is None:
             return
@@ -333,7 +332,7 @@ class Accounts:
             self._cancel_rest = None
 
     def _follow(self, now: datetime, counter: Decimal, power: Decimal) -> None:
-        """Let the running half-hour go on."""
+        """Update the demand of the running half-hour."""
         before = self.running
         self.running = (
             RunningDemand.first(now, counter, power) if before is None else before.following(now, counter, power)
@@ -484,7 +483,7 @@ class Accounts:
         self._version = version
 
     async def _async_write(self, pieces: Mapping[str, list[tuple[Period, Piece]]]) -> bool:
-        """Let the recorder have what has changed; return whether each kind has a sensor by now.
+        """Write what has changed to the recorder; return whether each kind has a sensor by now.
 
         Raises:
             RecorderUnavailableError: it cannot be asked at present.

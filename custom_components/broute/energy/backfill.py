@@ -102,7 +102,6 @@ class Backfill:
     """Keeps ledger and statistics of one entry complete; the owner of the task that does it."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry, source: MeterSource) -> None:
-        """Know nothing before the ledger is loaded."""
         self._hass = hass
         self._entry = entry
         self._source = source
@@ -145,7 +144,7 @@ class Backfill:
             )
 
     async def async_load(self) -> None:
-        """Read the ledger; once, by whoever needs it first."""
+        """Read the ledger, if it has not been read yet."""
         # While the meter's memory is read, the lock is taken for minutes.
         if not self._is_loaded:
             await self._async_load()
@@ -167,7 +166,7 @@ class Backfill:
             self._tell_oldest()
 
     async def async_import(self, first: date, last: date) -> dict[str, int]:
-        """Ask for days again, whatever is known of them or was corrected by hand; return what was done.
+        """Read days again, including those that are known or were corrected by hand; return what was done.
 
         Raises:
             HistoryUnavailableError: there is no connection to the meter, or no recorder that can be read.
@@ -203,7 +202,7 @@ class Backfill:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return how far the history is, for whoever is asked for help; no meter is named."""
+        """Return the state of the history for the diagnostics; no meter is named."""
         now, days = dt_util.utcnow(), _newest_days(dt_util.utcnow(), HISTORY_DAYS + 1)
         missing = [len(self._holes(day, now)) for day in days] if self._is_loaded else []
         oldest = self.ledger.oldest()
@@ -565,7 +564,7 @@ class Backfill:
             await self._store.async_save()
 
     async def _async_save(self) -> None:
-        """Write what is to be kept; whoever removes the entry finds nothing that is still to be written."""
+        """Write what is to be kept; nothing is left to be written when the entry is removed."""
         self._cancel_look()
         self._cancel_hours()
         if self._is_loaded:

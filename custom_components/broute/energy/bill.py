@@ -44,7 +44,6 @@ class Overlaid(Mapping[datetime, Decimal | None]):
     """Half-hours with others before them; neither is copied."""
 
     def __init__(self, over: HalfHours, under: HalfHours) -> None:
-        """Take what goes first, and what is there otherwise."""
         self._over = over
         self._under = under
 

@@ -79,7 +79,7 @@ async def async_is_cost_wanted(hass: HomeAssistant, entry: ConfigEntry) -> bool:
 
 
 async def async_want_cost(hass: HomeAssistant, entry: ConfigEntry, *, is_wanted: bool) -> None:
-    """Let the dashboard show our costs as soon as there are any, or what it had before; all else of it stays."""
+    """Set our costs in the dashboard as soon as there are any, or restore what it had before; all else stays."""
     if is_wanted == await async_is_cost_wanted(hass, entry):
         return
     data = {key: value for key, value in entry.data.items() if key != CONF_COSTS}
@@ -110,7 +110,7 @@ async def async_take_price(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 
 async def async_show_cost_if_wanted(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Let the dashboard show those of our costs that there are by now, once: what a person changes there stays."""
+    """Set those of our costs that exist by now in the dashboard, once: later changes by hand stay."""
     source = await _async_own(hass, entry) if entry.data.get(CONF_COSTS) else None
     if source is None:
         return

@@ -166,7 +166,7 @@ class DetailsReader:
     """Asks for the details now and then, and keeps what is known."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """Know nothing yet; `clock` gives seconds."""
+        """`clock` returns seconds of a monotonic clock."""
         self.details = Details()
         self._clock = clock
         self._due = 0.0

@@ -182,7 +182,7 @@ class Ledger:
         return self.tenures[-1] if self.tenures else None
 
     def begin(self, meter: str) -> bool:
-        """Let a meter be the present one; return whether it was not before.
+        """Make a meter the present one; return whether it was not before.
 
         What the one before it counted ends where it was last heard.
         """
@@ -265,7 +265,7 @@ class Ledger:
         return sum(month.counts[key].answered[begin : begin + SLOTS])
 
     def forget_none(self, key: str, day: date) -> None:
-        """Let a day be asked for again that had half-hours without a value."""
+        """Mark a day that had half-hours without a value as to be read again."""
         tenure = self.tenures[-1]
         month = self.months.get((tenure.meter, f"{day:%Y-%m}"))
         if month is not None and key in month.counts:
@@ -390,7 +390,7 @@ class Ledger:
         return max(times, default=None)
 
     def _rescale(self, tenure: Tenure, scale: Scale) -> None:
-        """Take how a meter counts; the counts are what it said, whatever they were taken for until now."""
+        """Set the scale of a meter; its counts stay as they were told."""
         if tenure.scale == scale:
             return
         tenure.scale = scale

@@ -24,7 +24,6 @@ class PlausibilityFilter:
     """Passes on what can be true; what cannot has to be said twice."""
 
     def __init__(self, profile: MeterProfile) -> None:
-        """Know the meter's step, and where its counter begins again."""
         self._step = profile.energy(1) or Decimal(0)
         self._span = None if profile.digits is None else profile.energy(10**profile.digits)
         self.accepted: Sample | None = None

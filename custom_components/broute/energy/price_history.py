@@ -60,7 +60,6 @@ class NoPriceError(ValueError):
     """What an entity says is no price."""
 
     def __init__(self, key: str) -> None:
-        """Know which translation says what is wrong."""
         super().__init__(key)
         self.key = key
 

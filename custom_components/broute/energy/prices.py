@@ -1,4 +1,4 @@
-"""The prices that entities told, kept for good: the recorder forgets states after some days."""
+"""The prices that entities told, kept for good: the recorder deletes states after some days."""
 
 import asyncio
 from collections.abc import Iterable, Mapping

@@ -586,7 +586,7 @@ async def async_write_own(hass: HomeAssistant, statistic_id: str, unit: str, row
 
 
 async def async_count_on(hass: HomeAssistant, statistic_id: str, unit: str, total: int) -> bool:
-    """Let the recorder count on so that its sums are the sensor's own values; return whether something was written.
+    """Write the row from which the recorder counts on with the sensor's own values; return whether one was written.
 
     It adds to the last sum by how much the value has changed; so one row with both alike is enough. Where there is none
     yet, it begins with `total`.

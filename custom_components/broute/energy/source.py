@@ -1,4 +1,4 @@
-"""What the energy side needs of a meter, whoever connects to it."""
+"""What the energy side needs of a connected meter."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -16,7 +16,6 @@ class HistoryUnavailableError(HistoryError):
     """The meter cannot be asked at present, for a reason that a person can be told in their language."""
 
     def __init__(self, reason: str, key: str) -> None:
-        """Take the reason for the log, and the translation key for the person."""
         super().__init__(reason)
         self.key = key
 
@@ -74,7 +73,7 @@ class MeterSource(Protocol):
         """Take a newer part of the history, in order of time."""
 
     def async_add_listener(self, update_callback: Callable[[], None], context: object = None) -> CALLBACK_TYPE:
-        """Call back after each reading and whatever else is new."""
+        """Call back after each reading and each other change."""
 
     def async_update_listeners(self) -> None:
-        """Tell all listeners."""
+        """Call all listeners."""

@@ -69,7 +69,6 @@ class InvalidPlanError(ValueError):
     """A plan cannot be as it was written down."""
 
     def __init__(self, fault: Fault) -> None:
-        """Know what is wrong."""
         super().__init__(fault.value)
         self.fault = fault
 

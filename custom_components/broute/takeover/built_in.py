@@ -53,7 +53,7 @@ async def async_used_by(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
 
 
 async def async_stop(hass: HomeAssistant, entry: ConfigEntry) -> str | None:
-    """Have the port released by the entry that has it; return what prevents it."""
+    """Unload the entry that has the port; return what prevents it."""
     if entry.domain == BUILT_IN and DATA_INSTANCE in hass.data and async_migration_in_progress(hass):
         return "recorder_busy"
     # It may just be connecting, which cannot be unloaded.

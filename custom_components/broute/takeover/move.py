@@ -121,7 +121,7 @@ async def _async_recorded(hass: HomeAssistant) -> set[str]:
 async def _async_follow_in_energy(
     hass: HomeAssistant, entry: ConfigEntry, old: ConfigEntry, renamed: Mapping[str, str]
 ) -> dict[str, str]:
-    """Have the Energy dashboard show the new names, and name its costs after them; return the costs' new names."""
+    """Put the new names into the Energy dashboard, and rename its costs; return the new names of these."""
     entities = er.async_get(hass)
     manager = await async_get_manager(hass)
     data = cast("dict[str, list[Any]]", manager.data or {})

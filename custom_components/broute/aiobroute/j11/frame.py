@@ -41,7 +41,6 @@ class Decoder:
     """Bytes in, frames of a module out; what is damaged is left out."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self._buffer = bytearray()
 
     def receive(self, data: bytes) -> Iterator[Frame]:

@@ -203,7 +203,7 @@ class J11Module:
         except ModuleError:
             self._end(ModuleEvent.ENDED)
         except PortError:
-            pass  # Whoever listens was told.
+            pass  # The listeners were called.
 
     def _message(self, message: Message) -> None:
         match message:

@@ -22,7 +22,7 @@ _EVENT = re.compile(
 _HEX_DIGITS = string.hexdigits.encode()
 _MARK = re.compile(
     rb"\r|ERXUDP ([0-9A-F:]{39}) [0-9A-F:]{39} [0-9A-F]{4} ([0-9A-F]{4}) [0-9A-F]{16} "
-    # Which of these flags a module prints is its own affair: LQI, security, side.
+    # Modules differ in which of these flags they print: LQI, security, side.
     rb"(?:([0-9A-F]{2}) )?([0-9A-F]) (?:[0-9A-F] )?([0-9A-F]{4}) (?=(.))",
     re.DOTALL,
 )
@@ -45,7 +45,6 @@ class Decoder:
     """Bytes in, messages out; what is damaged is left out."""
 
     def __init__(self) -> None:
-        """Start at the beginning of a line."""
         self._reader = ByteReader()
         self._messages: list[Message] = []
         self._block: dict[str, str] | None = None

@@ -195,7 +195,7 @@ async def identify(port: Port, *, patience: float) -> SkModule | None:
 
     """
     link = link_to(port)
-    # Ends a line that somebody left half-written; its FAIL costs the first try.
+    # Ends a line that another program left half-written; its FAIL costs the first try.
     link.write(CRLF)
     for _ in range(2):
         try:

@@ -11,7 +11,6 @@ class ByteReader:
     """A buffer that parsers wait at."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._buffer = b""
         self._position = 0
 
