@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 import re
@@ -11,6 +12,8 @@ import pytest
 import serialx
 
 from tests.simulator import scenarios
+from tests.simulator.household import household
+from tests.simulator.meter import MeterSettings
 from tests.simulator.process import controlled, simulator, started
 
 
@@ -107,6 +110,31 @@ async def test_control(tmp_path: Path) -> None:
         assert not (await control.do("nonsense"))["ok"]
         assert not (await control.say("{"))["ok"]
         assert not (await control.say("7"))["ok"]
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_the_radio_may_become_quicker(tmp_path: Path) -> None:
+    """What is under way goes on at the new speed, without a jump."""
+    arguments = ("--pty", str(tmp_path / "dongle"), "--control", "127.0.0.1:0", "--speed", "0.001")
+    async with simulator(*arguments) as ready, controlled(ready) as control:
+        slow = asyncio.ensure_future(ask(str(tmp_path / "dongle"), "SKVER"))
+        assert not (await asyncio.wait([slow], timeout=0.3))[0]
+        await control.do("speed", times=1000)
+        assert await slow == ["OK"]
+
+
+@pytest.mark.usefixtures("socket_enabled")
+async def test_a_household_in_another_part_of_its_day(tmp_path: Path) -> None:
+    """Its power is that of the shifted time, and the meter's clock is right all the same."""
+    house = household(MeterSettings().seed, solar=True)
+    shift, now = timedelta(hours=7), datetime.now(UTC)
+    arguments = ("--pty", str(tmp_path / "dongle"), "--control", "127.0.0.1:0", "--scenario", "SOLAR")
+    shifted = ("--time-shift", str(shift.total_seconds()))
+    async with simulator(*arguments, *shifted) as ready, controlled(ready) as control:
+        answer = await control.do("counters")
+        told = datetime.fromisoformat(answer["time"])
+        assert timedelta() <= told - now - shift < timedelta(minutes=1)
+        assert answer["power"] == house.power(told)
 
 
 @pytest.mark.usefixtures("socket_enabled")

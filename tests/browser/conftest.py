@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 import pytest_socket
 
-from tests.demo.browser import chromium, find_chromium, logged_in
+from tests.demo.browser import DESKTOP, PHONE, chromium, find_chromium, logged_in
 from tests.demo.flow_dialog import FlowDialog
 from tests.demo.home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
 from tests.demo.integration import DOMAIN
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 FAILED = pytest.StashKey[bool]()
+
+PHONE_AT_NIGHT = pytest.mark.phone_at_night
+"""Makes the page as wide as a phone, in the dark theme."""
 
 PICTURES = PROJECT / "build" / "browser"
 
@@ -104,6 +107,16 @@ class Person:
             self.troubles.append(f"{message.text} ({url})")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the pages run as on a slower machine."""
+    parser.addoption("--slowness", type=float, default=1.0, help="how many times slower the browser is (tests/browser)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks of these tests."""
+    config.addinivalue_line("markers", "phone_at_night: the page is as wide as a phone, in the dark theme")
+
+
 @contextmanager
 def _there_or_skipped() -> Iterator[None]:
     """Skip what needs a browser where none can be had; on CI that is a failure."""
@@ -163,7 +176,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 async def person(browser: Browser, home: Home, request: pytest.FixtureRequest) -> AsyncGenerator[Person]:
     """Open a page; afterwards nothing of ours is left in Home Assistant, and the browser has not complained."""
     expect.set_options(timeout=PATIENCE)
-    async with logged_in(browser, home.hass, lang=home.words.lang) as page:
+    is_phone = request.node.get_closest_marker("phone_at_night") is not None
+    async with logged_in(
+        browser,
+        home.hass,
+        lang=home.words.lang,
+        size=PHONE if is_phone else DESKTOP,
+        is_dark=is_phone,
+        slowness=request.config.getoption("--slowness"),
+    ) as page:
         page.set_default_timeout(PATIENCE)
         visitor = Person(page, home)
         yield visitor

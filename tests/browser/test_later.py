@@ -18,6 +18,8 @@ from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .conftest import Person
 
+OPTION_NUMBERS = ("limit", "interval", "airtime", "shortest", "most_airtime")
+
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 
@@ -57,6 +59,20 @@ async def test_another_port_and_the_diagnostics(person: Person, meter: Simulator
     assert about["state"] == "loaded"
     for secret in (ROUTE_B_ID, ROUTE_B_ID[-8:], PASSWORD, Network().mac, MeterSettings().serial):
         assert secret not in text
+
+
+async def test_the_options(person: Person, meter: Simulator) -> None:  # noqa: ARG001  # it has them
+    """They begin with what is right for most homes; the interval is in seconds."""
+    words = person.words
+    cogwheel = words.frontend("panel.config.integrations.config_entry.configure")
+    await person.page.locator("ha-config-entry-row").get_by_role("button", name=cogwheel, exact=True).click()
+    dialog = person.dialog
+    await expect(dialog.title).to_have_text(words.ours("options.step.init.title"))
+    first = words.ours("options.step.init.description", **dict.fromkeys(OPTION_NUMBERS, "")).split("\n")[0]
+    await expect(dialog.form.get_by_text(first)).to_be_visible()
+    interval = dialog.form.locator("ha-selector-number", has_text=words.ours("options.step.init.data.interval"))
+    await expect(interval).to_contain_text(words.ours("selector.interval.unit_of_measurement.s"))
+    await dialog.close()
 
 
 async def test_a_dongle_that_was_pulled_out(person: Person, meter: Simulator) -> None:

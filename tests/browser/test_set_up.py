@@ -1,8 +1,9 @@
 """From "Add integration" to the first bars, and what is said if something is wrong."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from itertools import count
 from pathlib import Path
 import re
 from typing import TYPE_CHECKING
@@ -16,10 +17,11 @@ from tests.demo.home_assistant import complaints, parse_log
 from tests.demo.integration import find_bars, find_sensors
 from tests.demo.process import Found, NotYet, until
 from tests.demo.simulator import TOKYO, Simulator, simulator, sunny_day
+from tests.simulator.household import household
 from tests.simulator.meter import MeterSettings
 from tests.simulator.scenarios import PASSWORD
 
-from .conftest import Person
+from .conftest import PHONE_AT_NIGHT, Person
 
 if TYPE_CHECKING:
     from tests.demo.flow_dialog import Sight
@@ -102,10 +104,18 @@ async def assert_first_reading(person: Person, meter: Simulator) -> None:
     await expect(form.get_by_role("listitem").nth(2)).to_contain_text(re.compile("|".join(map(re.escape, counters))))
     await expect(form.get_by_role("listitem").nth(5)).to_contain_text(MeterSettings().serial)
     # What the house uses of its own is not known to Home Assistant by itself.
-    filled = dict.fromkeys(("power", "current", "energy", "energy_out", "rssi", "meter"), "")
-    solar = person.words.ours("config.step.finish_export.description", **filled).rsplit("**", 1)[1]
+    solar = filled_in(person, "config.step.finish_export.description").rsplit("**", 1)[1]
     await expect(form.get_by_text(solar)).to_be_visible()
-    await expect(form.get_by_role("switch").first).to_be_checked()
+    # The history is still to come: until then the dashboard is empty.
+    coming = filled_in(person, "config.step.finish_export.description").rsplit("\n\n", 2)[1]
+    await expect(form.get_by_text(coming)).to_be_visible()
+    for switch in await form.get_by_role("switch").all():
+        await expect(switch).to_be_checked()
+
+
+def filled_in(person: Person, key: str) -> str:
+    """Return the text of the last step, with nothing in its placeholders."""
+    return person.words.ours(key, **dict.fromkeys(("power", "current", "energy", "energy_out", "rssi", "meter"), ""))
 
 
 async def assert_device(person: Person, meter: Simulator) -> None:
@@ -114,6 +124,10 @@ async def assert_device(person: Person, meter: Simulator) -> None:
     for key in SENSORS:
         name = card.get_by_text(person.words.ours(f"entity.sensor.{key}.name"), exact=True)
         await expect(name).to_be_visible()
+    # How far the history is stands among the diagnostics, and gets to its end.
+    progress = person.words.ours("entity.sensor.history_progress.name")
+    row = person.page.locator("ha-device-entities-card hui-sensor-entity-row", has_text=progress)
+    await expect(row).to_contain_text(re.compile(r"\b\d+(\.\d+)?\s?%"))
     sensors = await find_sensors(person.home.hass.client)
     assert all(sensors[key].state not in {"unknown", "unavailable"} for key in SENSORS)
     truth = await meter.truth(datetime.now(TOKYO))
@@ -168,3 +182,64 @@ async def test_wrong_ports(person: Person, tmp_path: Path) -> None:
     dialog = await person.start_adding()
     await dialog.connect(str(tmp_path / "nothing"))
     await expect(dialog.alert).to_have_text(person.words.ours("config.error.port_missing"))
+
+
+def sunshine() -> timedelta:
+    """Return in how much time the sun will shine well on the simulated house for a while."""
+    house, now = household(MeterSettings().seed, solar=True), datetime.now(UTC)
+    for wait in (timedelta(minutes=30 * number) for number in count()):
+        if all(house.power(now + wait + timedelta(minutes=minute)) < -500 for minute in range(20)):
+            return wait
+    raise AssertionError
+
+
+async def test_a_house_that_feeds_in(person: Person, tmp_path: Path) -> None:
+    """A negative power is said to be sold, beside the currents of both phases and the energy that was sold."""
+    dialog = await person.start_adding()
+    async with simulator(tmp_path, speed=50, shift=sunshine()) as meter:
+        await dialog.connect(meter.port)
+        await expect(dialog.title).to_have_text(person.words.ours("config.step.finish_export.title"), timeout=SET_UP)
+        power, current, _, energy_out = [dialog.form.get_by_role("listitem").nth(number) for number in range(4)]
+        sold = person.words.ours("common.feeding_in", power="@").replace("@", "")
+        await expect(power).to_contain_text(re.compile(rf"[-\u2212][\d,]+ W{re.escape(sold)}"))
+        await expect(current).to_contain_text(re.compile(r"R [-\u2212]?[\d.]+ A.*T [-\u2212]?[\d.]+ A"))
+        await expect(energy_out).to_contain_text(re.compile(r"[\d,.]+ kWh"))
+
+
+async def test_a_second_meter(person: Person, tmp_path: Path) -> None:
+    """The switch for the Energy dashboard is off, with the reason, if there is a grid connection; none is added."""
+    client = person.home.hass.client
+    grid = {"type": "grid", "stat_energy_from": "sensor.other", "cost_adjustment_day": 0}
+    await client.command("energy/save_prefs", energy_sources=[grid])
+    before = (await client.command("energy/get_prefs"))["energy_sources"]
+    dialog = await person.start_adding()
+    async with simulator(tmp_path, speed=50) as meter:
+        await dialog.connect(meter.port)
+        await expect(dialog.title).to_have_text(person.words.ours("config.step.finish_export.title"), timeout=SET_UP)
+        reason = person.words.ours("config.step.finish_export.data_description.energy")
+        await expect(dialog.form.get_by_text(reason)).to_be_visible()
+        switches = dialog.form.get_by_role("switch")
+        await expect(switches).to_have_count(2)
+        for number in range(2):
+            await expect(switches.nth(number)).not_to_be_checked()
+        await dialog.submit()
+        await dialog.finish()
+        assert (await client.command("energy/get_prefs"))["energy_sources"] == before
+
+
+@PHONE_AT_NIGHT
+async def test_on_a_phone_at_night(person: Person, tmp_path: Path) -> None:
+    """On a narrow, dark page all of the form and of what was wrong can be read, and nothing is cut off."""
+    page, dialog = person.page, await person.start_adding()
+    assert await page.evaluate("document.querySelector('home-assistant').hass.themes.darkMode")
+    async with simulator(tmp_path, speed=50) as meter:
+        await dialog.connect(meter.port, password="BAD456789ABC")
+        told = person.words.ours("config.error.join_refused", alike="1, 5, 8, 11")
+        await expect(dialog.alert).to_have_text(told, timeout=SET_UP)
+        width = page.viewport_size["width"] if page.viewport_size else 0
+        for part in (dialog.alert, dialog.field("password"), dialog.field("route_b_id")):
+            await part.scroll_into_view_if_needed()
+            box = await part.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width

@@ -62,8 +62,17 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def logged_in(browser: Browser, hass: HomeAssistant, *, lang: str, sharpness: float = 1) -> AsyncIterator[Page]:
-    """Open a page that is logged in to a Home Assistant, and has no internet."""
+async def logged_in(
+    browser: Browser,
+    hass: HomeAssistant,
+    *,
+    lang: str,
+    sharpness: float = 1,
+    size: ViewportSize = DESKTOP,
+    is_dark: bool = False,
+    slowness: float = 1,
+) -> AsyncIterator[Page]:
+    """Open a page that is logged in to a Home Assistant, and has no internet; it may run as on a slower machine."""
     tokens = {
         "hassUrl": hass.address,
         "clientId": hass.client.client_id,
@@ -77,13 +86,18 @@ async def logged_in(browser: Browser, hass: HomeAssistant, *, lang: str, sharpne
         base_url=hass.address,
         locale=lang,
         timezone_id="Asia/Tokyo",
-        viewport=DESKTOP,
+        viewport=size,
+        color_scheme="dark" if is_dark else "light",
         device_scale_factor=sharpness,
     )
     await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))})")
     await context.route(lambda url: not url.startswith(hass.address), _offline)
     try:
-        yield await context.new_page()
+        page = await context.new_page()
+        if slowness > 1:
+            session = await context.new_cdp_session(page)
+            await session.send("Emulation.setCPUThrottlingRate", {"rate": slowness})
+        yield page
     finally:
         await context.close()
 

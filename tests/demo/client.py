@@ -1,6 +1,7 @@
 """What a browser would say to Home Assistant: REST and websocket commands."""
 
 from dataclasses import dataclass
+import time
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,15 @@ type Json = Any  # Home Assistant's answers have no types here; the caller knows
 NAME = "Demo"
 USERNAME = "demo"
 PASSWORD = "demo"  # a house that does not exist
+
+QUIET = 20.0
+"""Seconds without a command after which the websocket is opened anew.
+
+Pings are answered only while an answer is awaited, and Home Assistant closes a websocket that leaves one unanswered.
+"""
+
+LIFETIME = 1200.0
+"""Seconds for which an access token is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,7 @@ class Client:
         self._tokens: Tokens | None = None
         self._websocket: aiohttp.ClientWebSocketResponse | None = None
         self._number = 0
+        self._since = self._last_command = 0.0
 
     @property
     def client_id(self) -> str:
@@ -88,17 +99,23 @@ class Client:
 
     async def connect(self) -> None:
         """Open the websocket."""
+        await self._refresh()
         self._websocket = await self._session.ws_connect(f"{self.address}/api/websocket", max_msg_size=0)
         await self._websocket.receive_json()
         await self._websocket.send_json({"type": "auth", "access_token": self.tokens.access})
         answer = await self._websocket.receive_json()
         if answer["type"] != "auth_ok":
             raise StepError.unexpected("the websocket refuses the token", answer)
+        self._last_command = time.monotonic()
 
     async def command(self, command: str, **fields: object) -> Json:
         """Give a websocket command and return its result."""
         if self._websocket is None:
             raise StepError("the websocket is not open")
+        if time.monotonic() - self._last_command > QUIET:
+            await self.close()
+            await self.connect()
+        self._last_command = time.monotonic()
         self._number += 1
         await self._websocket.send_json({"id": self._number, "type": command, **fields})
         answer = await self._websocket.receive_json()
@@ -117,8 +134,20 @@ class Client:
         form = {"grant_type": "authorization_code", "client_id": self.client_id, "code": code}
         answer = await self._request("POST", "/auth/token", data=form)
         self._tokens = Tokens(access=answer["access_token"], refresh=answer["refresh_token"])
+        self._since = time.monotonic()
+
+    async def _refresh(self) -> None:
+        """Get another access token before the last one ends."""
+        if self._tokens is None or time.monotonic() - self._since < LIFETIME:
+            return
+        form = {"grant_type": "refresh_token", "client_id": self.client_id, "refresh_token": self._tokens.refresh}
+        async with self._session.post(f"{self.address}/auth/token", data=form) as response:
+            answer = await response.json()
+        self._tokens = Tokens(access=answer["access_token"], refresh=self._tokens.refresh)
+        self._since = time.monotonic()
 
     async def _request(self, method: str, path: str, *, json: Json = None, data: Json = None) -> Json:
+        await self._refresh()
         headers = {} if self._tokens is None else {"Authorization": f"Bearer {self._tokens.access}"}
         async with self._session.request(
             method, self.address + path, headers=headers, json=json, data=data

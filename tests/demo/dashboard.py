@@ -33,8 +33,7 @@ FORMS: Final[Mapping[str, Mapping[str, object]]] = {
     "steps": {"limits": "120, 300", "prices": "29.80, 36.40, 40.49"},
     "basic": {"ampere_price": "311.75", "amperes": "40", "is_halved": True},
     "adjustments": {"levies": "2025: 3.98\n2026: 4.18", "total_rounding": "down", "levy_rounding": "down"},
-    "feed_in": {"is_feed_in_by_hours": False},
-    "dashboard": {"in_dashboard": False},
+    "feed_in": {"feed_in": "16.00", "is_feed_in_by_hours": False},
 }
 """What an invented bill says, by the steps of the flow."""
 
@@ -44,22 +43,28 @@ def page_of(lang: str) -> Path:
     return PROJECT / "docs" / f"dashboard.{lang}.yaml"
 
 
-async def add_plan(client: Client) -> None:
-    """Type in a plan."""
+async def add_plan(client: Client, *, in_dashboard: bool = False) -> None:
+    """Type in a plan; its costs may be shown in the Energy dashboard."""
+    forms = {**FORMS, "dashboard": {"in_dashboard": in_dashboard}}
     entry = await find_entry(client)
     resource = "/api/config/config_entries/subentries/flow"
     step = await client.post(resource, handler=[entry["entry_id"], "plan"])
     while step["type"] in {"form", "menu"}:
-        if step.get("errors") or step["step_id"] not in FORMS:
+        if step.get("errors") or step["step_id"] not in forms:
             raise StepError.unexpected("the form of a plan", step)
-        step = await client.post(f"{resource}/{step['flow_id']}", **FORMS[step["step_id"]])
+        step = await client.post(f"{resource}/{step['flow_id']}", **forms[step["step_id"]])
 
 
 async def prepare(client: Client) -> None:
     """Do what the page needs: a plan, and the sensor of the half-hours."""
+    await add_plan(client)
+    await show_half_hours(client)
+
+
+async def show_half_hours(client: Client) -> None:
+    """Enable the sensor of the half-hours, and wait until the page has all that it shows."""
     half_hour = await until(partial(_half_hours, client), within=WAIT)
     await client.command("config/entity_registry/update", entity_id=half_hour, disabled_by=None)
-    await add_plan(client)
     entry = await find_entry(client)
     await client.post(f"/api/config/config_entries/entry/{entry['entry_id']}/reload")
     await until(partial(_costs, client), within=WAIT)

@@ -38,6 +38,7 @@ homeassistant:
   elevation: 10
 frontend:
 config:
+automation:
 history:
 logbook:
 energy:

@@ -1,9 +1,11 @@
 """What a person does with the integration: add a meter, look at its sensors, choose them for the Energy dashboard."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import accumulate
 
 from .client import Client, Json
 from .process import Found, NotYet, StepError
@@ -13,6 +15,8 @@ PRICE = 31.0
 """Yen for a kWh taken from the grid."""
 COMPENSATION = 8.5
 """Yen for a kWh fed into it."""
+SOLAR = "demo:solar"
+"""The statistic of what solar cells make."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,12 +115,17 @@ async def choose_for_energy(client: Client, sensors: Mapping[str, Sensor]) -> No
     await client.command("energy/save_prefs", energy_sources=[grid])
 
 
-async def find_bars(client: Client, start: datetime, end: datetime) -> Found[int] | NotYet:
-    """Find a row of both directions in the recorder for each hour between two times; return how many hours."""
+ENERGIES = ("energy_in", "energy_out")
+
+
+async def find_bars(
+    client: Client, start: datetime, end: datetime, *, keys: Sequence[str] = ENERGIES
+) -> Found[int] | NotYet:
+    """Find a row of each sensor in the recorder for each hour between two times; return how many hours."""
     sensors = await find_sensors(client)
-    if not {"energy_in", "energy_out"} <= sensors.keys():
+    if not sensors.keys() >= set(keys):
         return NotYet(f"the sensors are {sorted(sensors)}")
-    ids = [sensors[key].entity_id for key in ("energy_in", "energy_out")]
+    ids = [sensors[key].entity_id for key in keys]
     rows = await client.command(
         "recorder/statistics_during_period",
         start_time=start.isoformat(),
@@ -127,4 +136,48 @@ async def find_bars(client: Client, start: datetime, end: datetime) -> Found[int
     )
     hours = (end - start) // timedelta(hours=1)
     found = [len(rows.get(statistic_id, ())) for statistic_id in ids]
-    return Found(hours) if found == [hours, hours] and hours > 0 else NotYet(f"{found} bars of {hours} each")
+    return Found(hours) if found == [hours] * len(ids) and hours > 0 else NotYet(f"{found} bars of {hours} each")
+
+
+async def find_states(client: Client, keys: Sequence[str]) -> Found[str] | NotYet:
+    """Find sensors by their keys, each with a value; return the values."""
+    sensors = await find_sensors(client)
+    states = [sensors[key].state if key in sensors else "missing" for key in keys]
+    found = ", ".join(states)
+    return NotYet(found) if {"missing", "unknown", "unavailable"} & set(states) else Found(found)
+
+
+async def find_names(client: Client, texts: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the names of the entities that are switched on, by their keys in the translations."""
+    entities = await client.command("config/entity_registry/list")
+    keys = [
+        f"entity.{entity['entity_id'].partition('.')[0]}.{entity['translation_key']}.name"
+        for entity in entities
+        if entity["platform"] == DOMAIN and not entity["disabled_by"]
+    ]
+    return {key: texts[key] for key in keys}
+
+
+async def add_solar(client: Client, name: str, hours: Sequence[tuple[datetime, Decimal]]) -> None:
+    """Let the Energy dashboard know what solar cells made in some hours, as another device would tell it."""
+    sums = accumulate(energy for _, energy in hours)
+    await client.command(
+        "recorder/import_statistics",
+        metadata={
+            "has_mean": False,
+            "mean_type": 0,
+            "has_sum": True,
+            "name": name,
+            "source": SOLAR.partition(":")[0],
+            "statistic_id": SOLAR,
+            "unit_class": "energy",
+            "unit_of_measurement": "kWh",
+        },
+        stats=[
+            {"start": start.isoformat(), "state": float(total), "sum": float(total)}
+            for (start, _), total in zip(hours, sums, strict=True)
+        ],
+    )
+    sources = (await client.command("energy/get_prefs"))["energy_sources"]
+    source = {"type": "solar", "stat_energy_from": SOLAR, "config_entry_solar_forecast": None}
+    await client.command("energy/save_prefs", energy_sources=[*sources, source])

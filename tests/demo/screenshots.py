@@ -2,10 +2,14 @@
 
 import argparse
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 import io
+from itertools import pairwise
 from pathlib import Path
 import sys
 import tempfile
@@ -15,12 +19,12 @@ from PIL import Image
 
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
-from . import dashboard
-from .browser import DESKTOP, PHONE, chromium, find_chromium, go_back, logged_in
+from . import dashboard, pictures
+from .browser import DESKTOP, EFFECT, PHONE, chromium, find_chromium, go_back, logged_in
 from .flow_dialog import SET_UP, FlowDialog
-from .home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
-from .integration import DOMAIN, find_bars, find_entry
-from .process import StepError, tail, until
+from .home_assistant import NAMES, HomeAssistant, home_assistant
+from .integration import DOMAIN, ENERGIES, add_solar, find_bars, find_entry, find_names, find_states
+from .process import Found, NotYet, StepError, tail, until
 from .simulator import Simulator, simulator, sunny_day
 from .steps import say, step
 from .words import Words
@@ -28,20 +32,36 @@ from .words import Words
 if TYPE_CHECKING:
     from playwright.async_api import FloatRect, Locator, Page
 
-FOLDER = PROJECT / "docs" / "images"
 SPEED = 1.0
 """What a person sees is what is in the pictures."""
+
+LATER = 20.0
+"""The radio's speed after the set-up: costs are shown when all that the meter remembers has been read."""
 
 SETTLE = 1.5
 """Seconds until animations are over; the frontend tells nobody when they are."""
 
 IMPORT = 600.0
-"""Seconds until some days of history are there, at the radio's own speed."""
+"""Seconds until the history and its costs are there; some sixty are normal."""
+
+BILLING = ("cost", "compensation")
+
+ALL_TEXT = """() => {
+    const read = node => node.nodeType === Node.TEXT_NODE ? node.data
+        : ["STYLE", "SCRIPT"].includes(node.nodeName) ? ""
+        : (node.value ?? "") + [...(node.shadowRoot?.childNodes ?? []), ...node.childNodes].map(read).join("");
+    return read(document.body);
+}"""
 
 SHARPNESS = 1.5
 COLOURS = 255
 """A page of the frontend has hardly more, and a picture is half as big."""
 MARGIN = 8
+
+HOUR = timedelta(hours=1)
+PANELS = {"ja": "太陽光発電", "en": "Solar cells"}
+OWN_USE = Decimal("0.4")
+"""kWh an hour that the house uses while the sun shines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +72,25 @@ class Photographer:
     folder: Path
     words: Words
 
-    async def shoot(self, name: str, subject: Locator | None = None, *, focus: Locator | None = None) -> None:
-        """Take a picture of what is there now, as wide as a phone and as a desk.
+    async def shoot(
+        self,
+        name: str,
+        subject: Locator | None = None,
+        *,
+        focus: Locator | None = None,
+        entities: Mapping[str, str] | None = None,
+        pasted: Path | None = None,
+    ) -> None:
+        """Take a picture of what is there now, as wide as a phone and as a desk; keep which texts it shows.
 
         On a desk, only the subject; wherever one has to scroll, from the focus on.
+
+        Raises:
+            StepError: a text that the picture should show is not there.
+
         """
+        texts = pictures.subject(name, self.words.all_of_ours(), entities or {})
+        await until(partial(self._shows, texts), within=EFFECT, pause=0.2)
         for size, suffix in ((PHONE, "-phone"), (DESKTOP, "")):
             await self.page.set_viewport_size(size)
             await asyncio.sleep(SETTLE)
@@ -64,9 +98,16 @@ class Photographer:
             if focus is not None:
                 await focus.evaluate("element => element.scrollIntoView()")
             picture = Image.open(io.BytesIO(await self.page.screenshot(clip=clip))).convert("RGB")
-            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(
-                self.folder / f"{name}{suffix}.{self.words.lang}.png", optimize=True
-            )
+            path = self.folder / f"{name}{suffix}.{self.words.lang}.png"
+            picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+        page = pictures.digest(pasted) if pasted is not None else ""
+        shown = pictures.Shown(digest=pictures.digest(path), texts=texts, page=page)
+        pictures.write(self.folder, path.name, shown)
+
+    async def _shows(self, texts: Mapping[str, str]) -> Found[int] | NotYet:
+        """Find all texts on the page."""
+        absent = pictures.missing(await self.page.evaluate(ALL_TEXT), texts)
+        return NotYet(f"the page does not show {absent}") if absent else Found(len(texts))
 
 
 async def _around(subject: Locator) -> FloatRect:
@@ -91,8 +132,6 @@ async def config_flow(camera: Photographer, meter: Simulator) -> None:
     await camera.shoot("form", dialog.surface)
     await dialog.fill({"device": meter.port})
     await dialog.submit()
-    await dialog.progress.get_by_role("progressbar").wait_for()
-    await asyncio.sleep(3)
     await camera.shoot("progress", dialog.surface)
     await dialog.form.wait_for(timeout=SET_UP)
     await camera.shoot("first-reading", dialog.surface)
@@ -108,21 +147,38 @@ async def pages(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> 
     device = next(device for device in devices if entry["entry_id"] in device["config_entries"])
     await page.goto(f"/config/devices/device/{device['id']}")
     await page.locator("ha-device-entities-card").first.wait_for()
-    await camera.shoot("device")
+    await camera.shoot("device", entities=await find_names(hass.client, camera.words.all_of_ours()))
     ago, (start, end) = await sunny_day(meter)
-    await until(partial(find_bars, hass.client, start, end), within=IMPORT)
+    await until(partial(find_bars, hass.client, start, end, keys=(*ENERGIES, *BILLING)), within=IMPORT)
     await page.goto("/energy/electricity")
     await go_back(page, camera.words, ago)
     await camera.shoot("energy", focus=page.locator("hui-energy-usage-graph-card"))
 
 
+async def plan(hass: HomeAssistant, meter: Simulator, lang: str) -> None:
+    """Add a plan, and what the solar cells make; then the rest of the meter's memory may come quickly."""
+    await meter.order("speed", times=LATER)
+    _, (start, end) = await sunny_day(meter)
+    await add_solar(hass.client, PANELS[lang], await production(meter, start, end))
+    await dashboard.add_plan(hass.client, in_dashboard=True)
+    await until(partial(find_states, hass.client, BILLING), within=IMPORT)
+
+
+async def production(meter: Simulator, start: datetime, end: datetime) -> list[tuple[datetime, Decimal]]:
+    """Return what solar cells may have made in each hour, in kWh: what was fed in, and what the house took of it."""
+    hours = [start + timedelta(hours=number) for number in range((end - start) // HOUR + 1)]
+    counts = [(await meter.truth(hour)).energy_out for hour in hours]
+    fed_in = [after - before for before, after in pairwise(counts)]
+    return [(hour, energy + OWN_USE if energy else energy) for hour, energy in zip(hours, fed_in, strict=False)]
+
+
 async def own_page(camera: Photographer, hass: HomeAssistant) -> None:
     """Look at the page that a person pastes as a dashboard."""
-    await dashboard.prepare(hass.client)
+    await dashboard.show_half_hours(hass.client)
     await dashboard.paste(hass.client, camera.words.lang)
     await camera.page.goto(f"/{dashboard.PATH}")
     await camera.page.locator("hui-statistics-graph-card ha-chart-base").wait_for()
-    await camera.shoot("dashboard")
+    await camera.shoot("dashboard", pasted=dashboard.page_of(camera.words.lang))
 
 
 async def repair(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> None:
@@ -138,7 +194,7 @@ async def repair(camera: Photographer, hass: HomeAssistant, meter: Simulator) ->
     await camera.shoot("repair", dialog.surface)
 
 
-async def photograph(folder: Path, lang: str) -> None:
+async def photograph(folder: Path, lang: str, *, is_dark: bool) -> None:
     """Take all pictures in one language."""
     with tempfile.TemporaryDirectory(prefix="broute-screenshots-") as state:
         async with AsyncExitStack() as stack:
@@ -146,11 +202,15 @@ async def photograph(folder: Path, lang: str) -> None:
                 meter = await stack.enter_async_context(simulator(Path(state), speed=SPEED))
                 hass = await stack.enter_async_context(home_assistant(Path(state), lang=lang))
                 browser = await stack.enter_async_context(chromium())
-                page = await stack.enter_async_context(logged_in(browser, hass, lang=lang, sharpness=SHARPNESS))
+                page = await stack.enter_async_context(
+                    logged_in(browser, hass, lang=lang, sharpness=SHARPNESS, is_dark=is_dark)
+                )
             camera = Photographer(page=page, folder=folder, words=Words(lang))
             try:
                 with step(f"{lang}: the config flow"):
                     await config_flow(camera, meter)
+                with step(f"{lang}: a plan and solar cells"):
+                    await plan(hass, meter, lang)
                 with step(f"{lang}: the pages"):
                     await pages(camera, hass, meter)
                 with step(f"{lang}: a page of one's own"):
@@ -163,21 +223,22 @@ async def photograph(folder: Path, lang: str) -> None:
                 raise
 
 
-async def _photograph_all(folder: Path, langs: list[str]) -> None:
+async def _photograph_all(folder: Path, langs: list[str], *, is_dark: bool) -> None:
     find_chromium()
     for lang in langs:
-        await photograph(folder, lang)
+        await photograph(folder, lang, is_dark=is_dark)
 
 
 def main() -> int:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="scripts/screenshots", description=__doc__)
-    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER, help="where the pictures go")
+    parser.add_argument("folder", type=Path, nargs="?", default=pictures.FOLDER, help="where the pictures go")
     parser.add_argument("--lang", choices=sorted(NAMES), action="append", help="only in this language")
+    parser.add_argument("--dark", action="store_true", help="in the dark theme; give another folder for these")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     try:
-        asyncio.run(_photograph_all(arguments.folder, arguments.lang or sorted(NAMES)))
+        asyncio.run(_photograph_all(arguments.folder, arguments.lang or sorted(NAMES), is_dark=arguments.dark))
     except StepError as err:
         say(f"FAILED    {err}")
         return 1

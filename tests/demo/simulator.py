@@ -81,12 +81,21 @@ async def sunny_day(meter: Simulator, *, least: int = 1) -> tuple[int, tuple[dat
 
 @asynccontextmanager
 async def simulator(
-    folder: Path, *, module: str = "bp35c2", scenario: str = "SOLAR", speed: float = 1
+    folder: Path,
+    *,
+    module: str = "bp35c2",
+    scenario: str = "SOLAR",
+    speed: float = 1,
+    shift: timedelta = timedelta(),
 ) -> AsyncIterator[Simulator]:
-    """Run the simulator for the length of a `with`; its dongle is a pseudo terminal in the folder."""
+    """Run the simulator for the length of a `with`; its dongle is a pseudo terminal in the folder.
+
+    The household's day may be ahead by some time, so that there is sun at night.
+    """
     port, log = folder / "dongle", folder / "simulator.log"
     command: list[str | Path] = [sys.executable, "-m", "tests.simulator", "--pty", port, "--control", "127.0.0.1:0"]
     command += ["--module", module, "--scenario", scenario, "--speed", str(speed)]
+    command += ["--time-shift", str(shift.total_seconds())]
 
     async def control_port() -> Found[int] | NotYet:
         # A line that is being written may end in the middle of the number.

@@ -51,6 +51,10 @@ class Words:
         """Return a text of the integration."""
         return self._ours[key].format(**placeholders)
 
+    def all_of_ours(self) -> Mapping[str, str]:
+        """Return all texts of the integration, by their keys, with their placeholders."""
+        return self._ours
+
     def frontend(self, key: str) -> str:
         """Return a text of the frontend; all keys begin with `ui`."""
         return self._frontend[f"ui.{key}"]

@@ -9,7 +9,7 @@ import signal
 import sys
 
 from . import scenarios
-from .dongle import MODULES, Dongle
+from .dongle import MODULES, Dongle, real_time
 from .serve import Control, Socket, Terminal
 
 
@@ -28,6 +28,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="another household, and other chances")
     parser.add_argument("--payload", choices=["hex", "binary"], default="hex", help="how received data is printed")
     parser.add_argument("--clock-offset", type=float, metavar="SECONDS", help="how far the meter's clock is ahead")
+    parser.add_argument(
+        "--time-shift", type=float, default=0.0, metavar="SECONDS", help="how far the household's day is ahead"
+    )
     parser.add_argument("--control", type=_address, metavar="HOST:PORT", help="take orders, a JSON object a line")
     parser.add_argument("--list", action="store_true", help="show the scenarios")
     arguments = parser.parse_args()
@@ -51,8 +54,9 @@ def _scenario(name: str) -> scenarios.Scenario:
 def _chosen(arguments: argparse.Namespace) -> scenarios.Scenario:
     """Return the scenario with the changes that were asked for."""
     chosen: scenarios.Scenario = arguments.scenario
-    if arguments.clock_offset is not None:
-        offset = timedelta(seconds=arguments.clock_offset)
+    if arguments.clock_offset is not None or arguments.time_shift:
+        # The meter's clock shows the true time whatever the time of the household is.
+        offset = timedelta(seconds=(arguments.clock_offset or 0) - arguments.time_shift)
         chosen = replace(chosen, meter=replace(chosen.meter, clock_offset=offset))
     if arguments.seed is None:
         return chosen
@@ -71,7 +75,14 @@ async def _serve(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    dongle = Dongle(_chosen(arguments), module=arguments.module, speed=arguments.speed, payload=arguments.payload)
+    shift = timedelta(seconds=arguments.time_shift)
+    dongle = Dongle(
+        _chosen(arguments),
+        module=arguments.module,
+        speed=arguments.speed,
+        clock=lambda: real_time() + shift,
+        payload=arguments.payload,
+    )
     servers = []
     if arguments.control:
         servers.append(await loop.create_server(lambda: Control(dongle), *arguments.control))

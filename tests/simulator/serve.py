@@ -237,6 +237,7 @@ ORDERS: Mapping[str, Callable[[Dongle, Mapping[str, object]], Mapping[str, objec
     "hang": _hang,
     "exchange": lambda dongle, _: dongle.exchange_meter(),
     "fault": lambda dongle, order: dongle.meter.device.set_faulty(faulty=bool(order.get("on", True))),
+    "speed": lambda dongle, order: dongle.timeline.change_speed(float(str(order["times"]))),
     "unplug": lambda dongle, _: dongle.unplug(),
     "plug": lambda dongle, _: dongle.plug(),
     "inject": lambda dongle, order: dongle.inject(bytes.fromhex(str(order["hex"]))),

@@ -21,6 +21,7 @@ class Timeline:
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
+        self._shift = 0.0
         self._entries: list[tuple[float, int, Action]] = []
         self._number = count()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -37,7 +38,15 @@ class Timeline:
         """The time in radio seconds; at infinite speed that of the latest action."""
         if self._loop is None or self.is_instant:
             return self._now
-        return self._loop.time() * self._speed
+        return self._loop.time() * self._speed + self._shift
+
+    def change_speed(self, speed: float) -> None:
+        """Let time pass at another finite speed from now on."""
+        if self._loop is None or self.is_instant or math.isinf(speed):
+            raise ValueError("only a speed at which time passes can be changed")
+        self._shift += self._loop.time() * (self._speed - speed)
+        self._speed = speed
+        self._arm()
 
     def call_later(self, delay: float, action: Action) -> None:
         """Do something after some radio seconds."""
@@ -77,7 +86,7 @@ class Timeline:
         if self.is_instant:
             self._handle = self._loop.call_soon(self._run)
         else:
-            self._handle = self._loop.call_at(self._entries[0][0] / self._speed, self._run)
+            self._handle = self._loop.call_at((self._entries[0][0] - self._shift) / self._speed, self._run)
 
     def _run(self) -> None:
         self._handle = None
