@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
@@ -23,17 +23,22 @@ from . import dashboard, pictures
 from .browser import DESKTOP, EFFECT, PHONE, chromium, find_chromium, go_back, logged_in
 from .flow_dialog import SET_UP, FlowDialog
 from .home_assistant import NAMES, HomeAssistant, home_assistant
-from .integration import DOMAIN, ENERGIES, add_solar, find_bars, find_entry, find_names, find_states
+from .integration import DOMAIN, ENERGIES, add_solar, find_bars, find_entry, find_names, find_sensors, find_states
 from .process import Found, NotYet, StepError, tail, until
-from .simulator import Simulator, simulator, sunny_day
+from .simulator import TOKYO, Simulator, simulator, sunny_day
 from .steps import say, step
 from .words import Words
 
 if TYPE_CHECKING:
-    from playwright.async_api import FloatRect, Locator, Page
+    from playwright.async_api import FloatRect, Locator, Page, ViewportSize
+
+    from .client import Client
 
 SPEED = 1.0
 """What a person sees is what is in the pictures."""
+
+STILL = 0.25
+"""The radio's speed while its progress is in the picture."""
 
 LATER = 20.0
 """The radio's speed after the set-up: costs are shown when all that the meter remembers has been read."""
@@ -57,9 +62,14 @@ SHARPNESS = 1.5
 COLOURS = 255
 """A page of the frontend has hardly more, and a picture is half as big."""
 MARGIN = 8
+TALL: Final[ViewportSize] = {"width": 1280, "height": 1240}
+"""The Energy dashboard down to its costs, and a device down to its diagnostics."""
 
 HOUR = timedelta(hours=1)
 PANELS = {"ja": "太陽光発電", "en": "Solar cells"}
+DAYS = 90
+MOST = 20
+"""kWh in an hour."""
 OWN_USE = Decimal("0.4")
 """kWh an hour that the house uses while the sun shines."""
 
@@ -78,31 +88,40 @@ class Photographer:
         subject: Locator | None = None,
         *,
         focus: Locator | None = None,
+        desk: ViewportSize = DESKTOP,
         entities: Mapping[str, str] | None = None,
         pasted: Path | None = None,
     ) -> None:
         """Take a picture of what is there now, as wide as a phone and as a desk; keep which texts it shows.
 
-        On a desk, only the subject; wherever one has to scroll, from the focus on.
+        On a desk, only the subject; on a phone, where one has to scroll, from the focus on.
 
         Raises:
             StepError: a text that the picture should show is not there.
 
         """
-        texts = pictures.subject(name, self.words.all_of_ours(), entities or {})
-        await until(partial(self._shows, texts), within=EFFECT, pause=0.2)
-        for size, suffix in ((PHONE, "-phone"), (DESKTOP, "")):
+        texts = await self.wait_for(name, entities)
+        for size, suffix in ((PHONE, "-phone"), (desk, "")):
             await self.page.set_viewport_size(size)
             await asyncio.sleep(SETTLE)
-            clip = await _around(subject) if subject is not None and size is DESKTOP else None
-            if focus is not None:
+            clip = await _around(subject) if subject is not None and size is desk else None
+            if focus is not None and size is PHONE:
                 await focus.evaluate("element => element.scrollIntoView()")
-            picture = Image.open(io.BytesIO(await self.page.screenshot(clip=clip))).convert("RGB")
+            content = await self.page.screenshot(clip=clip)
+            if isinstance(seen := await self._shows(texts), NotYet):
+                raise StepError.unexpected(f"while the picture {name} was taken, it changed", seen)
+            picture = Image.open(io.BytesIO(content)).convert("RGB")
             path = self.folder / f"{name}{suffix}.{self.words.lang}.png"
             picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
         page = pictures.digest(pasted) if pasted is not None else ""
         shown = pictures.Shown(digest=pictures.digest(path), texts=texts, page=page)
         pictures.write(self.folder, path.name, shown)
+
+    async def wait_for(self, name: str, entities: Mapping[str, str] | None = None) -> Mapping[str, str]:
+        """Wait until all texts of a picture are there; return them."""
+        texts = pictures.subject(name, self.words.all_of_ours(), entities or {})
+        await until(partial(self._shows, texts), within=EFFECT, pause=0.2)
+        return texts
 
     async def _shows(self, texts: Mapping[str, str]) -> Found[int] | NotYet:
         """Find all texts on the page."""
@@ -132,7 +151,10 @@ async def config_flow(camera: Photographer, meter: Simulator) -> None:
     await camera.shoot("form", dialog.surface)
     await dialog.fill({"device": meter.port})
     await dialog.submit()
+    await camera.wait_for("progress")
+    await meter.order("speed", times=STILL)
     await camera.shoot("progress", dialog.surface)
+    await meter.order("speed", times=SPEED)
     await dialog.form.wait_for(timeout=SET_UP)
     await camera.shoot("first-reading", dialog.surface)
     await dialog.submit()
@@ -147,12 +169,15 @@ async def pages(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> 
     device = next(device for device in devices if entry["entry_id"] in device["config_entries"])
     await page.goto(f"/config/devices/device/{device['id']}")
     await page.locator("ha-device-entities-card").first.wait_for()
-    await camera.shoot("device", entities=await find_names(hass.client, camera.words.all_of_ours()))
+    await camera.shoot("device", desk=TALL, entities=await find_names(hass.client, camera.words.all_of_ours()))
     ago, (start, end) = await sunny_day(meter)
+    await until(partial(find_bars, hass.client, start, end, keys=(*ENERGIES, *BILLING)), within=IMPORT)
+    # While older days come in, the sums of newer ones are on the way.
+    await until(partial(imported, hass.client), within=IMPORT)
     await until(partial(find_bars, hass.client, start, end, keys=(*ENERGIES, *BILLING)), within=IMPORT)
     await page.goto("/energy/electricity")
     await go_back(page, camera.words, ago)
-    await camera.shoot("energy", focus=page.locator("hui-energy-usage-graph-card"))
+    await camera.shoot("energy", desk=TALL, focus=page.locator("hui-energy-usage-graph-card"))
 
 
 async def plan(hass: HomeAssistant, meter: Simulator, lang: str) -> None:
@@ -170,6 +195,26 @@ async def production(meter: Simulator, start: datetime, end: datetime) -> list[t
     counts = [(await meter.truth(hour)).energy_out for hour in hours]
     fed_in = [after - before for before, after in pairwise(counts)]
     return [(hour, energy + OWN_USE if energy else energy) for hour, energy in zip(hours, fed_in, strict=False)]
+
+
+async def imported(client: Client) -> Found[str] | NotYet:
+    """Find that all days that the meter remembers have been read, and are in the statistics."""
+    sensors = await find_sensors(client)
+    state = sensors["history_progress"].state if "history_progress" in sensors else "missing"
+    if state not in {"100", "100.0"}:
+        return NotYet(f"{state} % of the history are imported")
+    ids = [sensors[key].entity_id for key in ENERGIES]
+    begin = datetime.now(TOKYO) - timedelta(days=DAYS)
+    rows = await client.command(
+        "recorder/statistics_during_period",
+        start_time=begin.isoformat(),
+        statistic_ids=ids,
+        period="hour",
+        types=["change"],
+    )
+    # No hour of this household has more.
+    worst = max(abs(row["change"]) for statistic_id in ids for row in rows[statistic_id][1:])
+    return Found(state) if worst < MOST else NotYet(f"an hour has {worst} kWh")
 
 
 async def own_page(camera: Photographer, hass: HomeAssistant) -> None:
