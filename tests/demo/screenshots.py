@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 SPEED = 1.0
 """What a person sees is what is in the pictures."""
 
-STILL = 0.25
-"""The radio's speed while its progress is in the picture."""
-
 LATER = 20.0
 """The radio's speed after the set-up: costs are shown when all that the meter remembers has been read."""
 
@@ -57,6 +54,12 @@ ALL_TEXT = """() => {
         : (node.value ?? "") + [...(node.shadowRoot?.childNodes ?? []), ...node.childNodes].map(read).join("");
     return read(document.body);
 }"""
+
+PATIENCE = 180_000
+"""Milliseconds until something has to be there; a moment is normal, and this is only against hanging."""
+
+REDRAWN = 3.0
+"""Seconds within which a progress that is drawn anew shows its text again."""
 
 SHARPNESS = 1.5
 COLOURS = 255
@@ -108,8 +111,8 @@ class Photographer:
             if focus is not None and size is PHONE:
                 await focus.evaluate("element => element.scrollIntoView()")
             content = await self.page.screenshot(clip=clip)
-            if isinstance(seen := await self._shows(texts), NotYet):
-                raise StepError.unexpected(f"while the picture {name} was taken, it changed", seen)
+            # The progress is drawn anew with each text.
+            await until(partial(self._shows, texts), within=REDRAWN, pause=0.1)
             picture = Image.open(io.BytesIO(content)).convert("RGB")
             path = self.folder / f"{name}{suffix}.{self.words.lang}.png"
             picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -150,11 +153,11 @@ async def config_flow(camera: Photographer, meter: Simulator) -> None:
     await dialog.fill({"device": "/dev/ttyUSB0", "route_b_id": ROUTE_B_ID, "password": PASSWORD})
     await camera.shoot("form", dialog.surface)
     await dialog.fill({"device": meter.port})
+    # The search is to last as long as its picture takes.
+    await meter.order("reachable", on=False)
     await dialog.submit()
-    await camera.wait_for("progress")
-    await meter.order("speed", times=STILL)
     await camera.shoot("progress", dialog.surface)
-    await meter.order("speed", times=SPEED)
+    await meter.order("reachable", on=True)
     await dialog.form.wait_for(timeout=SET_UP)
     await camera.shoot("first-reading", dialog.surface)
     await dialog.submit()
@@ -250,6 +253,7 @@ async def photograph(folder: Path, lang: str, *, is_dark: bool) -> None:
                 page = await stack.enter_async_context(
                     logged_in(browser, hass, lang=lang, sharpness=SHARPNESS, is_dark=is_dark)
                 )
+            page.set_default_timeout(PATIENCE)
             camera = Photographer(page=page, folder=folder, words=Words(lang))
             try:
                 with step(f"{lang}: the config flow"):
