@@ -208,7 +208,10 @@ async def opening(child: asyncio.subprocess.Process) -> None:
     path = Path(f"/proc/{child.pid}/status")
 
     async def look() -> Found[None] | NotYet:
-        status = path.read_text()  # noqa: ASYNC240  # no file of a disk
+        try:
+            status = path.read_text()  # noqa: ASYNC240  # no file of a disk
+        except FileNotFoundError:
+            return Found(None)
         mask = int(status.partition("SigCgt:")[2].split()[0], 16)
         # Python begins with a handler of SIGINT; that of SIGTERM is the command line's.
         is_caught = mask >> (signal.SIGTERM - 1) & 1
