@@ -147,13 +147,13 @@ async def find_states(client: Client, keys: Sequence[str]) -> Found[str] | NotYe
     return NotYet(found) if {"missing", "unknown", "unavailable"} & set(states) else Found(found)
 
 
-async def find_names(client: Client, texts: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the names of the entities that are switched on, by their keys in the translations."""
+async def find_names(client: Client, texts: Mapping[str, str], device_id: str) -> Mapping[str, str]:
+    """Return the names of the entities of a device that are switched on, by their keys in the translations."""
     entities = await client.command("config/entity_registry/list")
     keys = [
         f"entity.{entity['entity_id'].partition('.')[0]}.{entity['translation_key']}.name"
         for entity in entities
-        if entity["platform"] == DOMAIN and not entity["disabled_by"]
+        if entity["device_id"] == device_id and not entity["disabled_by"]
     ]
     return {key: texts[key] for key in keys}
 

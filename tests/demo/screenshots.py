@@ -169,10 +169,13 @@ async def pages(camera: Photographer, hass: HomeAssistant, meter: Simulator) -> 
     page = camera.page
     entry = await find_entry(hass.client)
     devices = await hass.client.command("config/device_registry/list")
-    device = next(device for device in devices if entry["entry_id"] in device["config_entries"])
+    # A plan has a device of its own.
+    device = next(each for each in devices if each["name"] == entry["title"])
     await page.goto(f"/config/devices/device/{device['id']}")
     await page.locator("ha-device-entities-card").first.wait_for()
-    await camera.shoot("device", desk=TALL, entities=await find_names(hass.client, camera.words.all_of_ours()))
+    await camera.shoot(
+        "device", desk=TALL, entities=await find_names(hass.client, camera.words.all_of_ours(), device["id"])
+    )
     ago, (start, end) = await sunny_day(meter)
     await until(partial(find_bars, hass.client, start, end, keys=(*ENERGIES, *BILLING)), within=IMPORT)
     # While older days come in, the sums of newer ones are on the way.
