@@ -703,7 +703,8 @@ def test_days_before_the_meter_was_exchanged_are_asked_for(tmp_path: Path) -> No
 
 
 @pytest.mark.timeout(300)
-def test_a_month_in_which_this_and_that_is_off() -> None:
-    result = energy_soak(30, seed=33)
+def test_days_in_which_this_and_that_is_off() -> None:
+    result = energy_soak(8, seed=33)
     assert not result.failures
-    assert result.hours > 2500
+    assert result.outages.total() > 2
+    assert result.hours > 1800
