@@ -93,6 +93,6 @@ async def test_the_command_line_ends_in_time_though_the_server_is_frozen(server:
         running.signal(signal.SIGCONT)
     assert used.splitlines()[-1] == "stopped"
     assert first.returncode == 0
-    # A terminal belongs to the first, whatever is behind it.
-    assert unopened == "stopped\n" if kind != "socat" else "is in use" in unopened
+    # A terminal belongs to the first, whatever is behind it; a slow machine may not have got as far.
+    assert unopened == "stopped\n" or (kind == "socat" and "is in use" in unopened)
     assert unopened.count("\n") == 1
