@@ -106,7 +106,7 @@ async def test_a_server_that_falls_silent_for_an_hour(hass: HomeAssistant, schem
 
 TOLD = {
     "socket": ("no_module", "No Wi-SUN module answered on {}"),
-    "rfc2217": ("port_not_telnet", "{} does not answer as RFC 2217 wants it; a raw TCP port needs socket://"),
+    "rfc2217": ("port_not_telnet", "{} does not respond as RFC 2217 requires; a raw TCP port needs socket://"),
 }
 """What the form and the entry say of a server that says nothing."""
 
@@ -308,7 +308,7 @@ async def test_a_serial_proxy_whose_integration_is_not_there(hass: HomeAssistant
     """Home Assistant's own stand-in for it tells so in a way of its own."""
     url = "esphome-hass://esphome/1?port_name=Wi-SUN"
     entry = await start(hass, url)
-    assert entry.reason == f"{url} cannot be opened, or went away (ESPHome has not loaded yet)"
+    assert entry.reason == f"{url} cannot be opened, or was disconnected (ESPHome has not loaded yet)"
     assert not issues(hass)
     await elapse(hass, HOUR + 600)
     assert issues(hass) == {"port_error"}
