@@ -297,6 +297,30 @@ def test_the_first_half_hour_of_each_meter_and_direction_is_kept() -> None:
     assert ledger.tenures[2].oldest == {ENERGY_IN: (since + 60 * 86_400, 130)}
 
 
+def test_a_counter_right_where_the_next_meter_took_over_is_the_first_ones() -> None:
+    ledger = ledger_of({BEGIN: 100})
+    ledger.begin(B)
+    assert ledger.tenures[1].since == BEGIN
+    fill(ledger, {BEGIN: 7})
+    ledger.note_oldest()
+    assert [tenure.oldest for tenure in ledger.tenures] == [{ENERGY_IN: (BEGIN, 100)}, {}]
+
+
+def test_how_many_half_hours_of_a_day_have_no_value() -> None:
+    ledger = ledger_of({BEGIN: 100})
+    ledger.put_none(ENERGY_IN, moment(BEGIN + HALF_HOUR_SECONDS), TENTH)
+    ledger.begin(B)
+    days = [DAY - timedelta(days=1), DAY, DAY + timedelta(days=1), DAY + timedelta(days=10)]
+    assert [ledger.nones(ENERGY_IN, day) for day in days] == [0, 0, 0, 0]
+    for slot in (0, 1, 47, 48):
+        ledger.put_none(ENERGY_IN, moment(BEGIN + slot * HALF_HOUR_SECONDS), TENTH)
+    ledger.put_none(ENERGY_OUT, moment(BEGIN), TENTH)
+    assert [ledger.nones(ENERGY_IN, day) for day in days] == [0, 3, 1, 0]
+    assert [ledger.nones(ENERGY_OUT, day) for day in days] == [0, 1, 0, 0]
+    month = ledger.months[A, "2026-10"].counts[ENERGY_IN]
+    assert sum(month.answered) == 1, "what the meter before has no value of is another matter"
+
+
 def recalled(ledger: Ledger, part: Lost, energies: Mapping[int, int]) -> dict[int, tuple[int, int]]:
     """Return what is known of the meter of a lost part, once the recorder has told: counts, and who told them."""
     ledger.recall(ENERGY_IN, part, {at: count * TENTH.step for at, count in energies.items()})
