@@ -224,7 +224,9 @@ class Accounts:
         self.entry.async_on_unload(
             async_dispatcher_connect(self.hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed)
         )
-        self.entry.async_on_unload(async_track_time_interval(self.hass, self._look_for_prices, HOUR))
+        self.entry.async_on_unload(
+            async_track_time_interval(self.hass, self._look_for_prices, HOUR, cancel_on_shutdown=True)
+        )
         self.entry.async_on_unload(self._stop_resting)
         self._want()
 
