@@ -319,6 +319,11 @@ def test_how_many_half_hours_of_a_day_have_no_value() -> None:
     assert [ledger.nones(ENERGY_OUT, day) for day in days] == [0, 1, 0, 0]
     month = ledger.months[A, "2026-10"].counts[ENERGY_IN]
     assert sum(month.answered) == 1, "what the meter before has no value of is another matter"
+    fill(ledger, {BEGIN: 7})
+    assert ledger.energy(ENERGY_IN, BEGIN) == Decimal("0.7"), "and what it counted"
+    ledger.begin(C)
+    assert [ledger.nones(ENERGY_IN, day) for day in days] == [0, 0, 0, 0]
+    assert ledger.energy(ENERGY_IN, BEGIN) is None
 
 
 def recalled(ledger: Ledger, part: Lost, energies: Mapping[int, int]) -> dict[int, tuple[int, int]]:
