@@ -4,16 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 import re
-
-import serialx
 
 from custom_components.broute.aiobroute.records.units import Bytes, Data, Line, Packet, Unit, units_of
 
-from .simulator.transport import SimTransport
-
-NUMBERS = count(1)
+from .simulator.transport import SimTransport, offered
 
 EVENT = re.compile(r" *(?P<at>\d+\.\d{3}) (?P<way>[=<>]) (?P<kind>[a-z]+)(?P<end>-[a-z]+)?(?: (?P<content>.*))?")
 
@@ -163,19 +158,7 @@ def replayed_port(text: str) -> Iterator[ReplayedPort]:
 
     """
     port = ReplayedPort(text)
-    number = next(NUMBERS)
-    port.url = f"replay://{number}"
-    SimTransport.ports[port.url] = port  # type: ignore[assignment]  # it has what a transport needs of it
-    unregister = serialx.register_uri_handler(
-        scheme="replay://",
-        unique_scheme=f"replay-{number}://",
-        sync_cls=serialx.get_serial_classes("socket://")[0],
-        async_transport_cls=SimTransport,
-    )
-    try:
+    with offered(port, "replay"):  # type: ignore[arg-type]  # it has what a transport needs of it
         yield port
-    finally:
-        unregister()
-        del SimTransport.ports[port.url]
     if port.mismatch is not None:
         raise port.mismatch

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ from tests.simulator.record import LEAVE, SCAN
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
 
-from .virtual_time import VirtualTimeLoop, clock
+from .virtual_time import clock, runner
 
 ROOT = Path(__file__).parents[2]
 PAN = "31:8A3C:001C640003D2A1B7"
@@ -48,13 +48,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> dict[float, Callable[[], object]]:
     """Return what happens at which virtual time while a command runs."""
     happenings: dict[float, Callable[[], object]] = {}
 
-    def run_virtually[T](coroutine: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            for when, happening in happenings.items():
-                runner.get_loop().call_at(when, happening)
-            return runner.run(coroutine)
-
-    monkeypatch.setattr(asyncio, "run", run_virtually)
+    monkeypatch.setattr(asyncio, "run", runner(happenings))
     return happenings
 
 

@@ -1,8 +1,6 @@
 """Ports that do not open, and why: what a person is told, and what is kept from everybody."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 import errno
 import logging
 import socket
@@ -32,6 +30,7 @@ from custom_components.broute.aiobroute import (
 from custom_components.broute.aiobroute.outage import reason_of
 from custom_components.broute.aiobroute.port import open_port
 from tests.simulator import scenarios
+from tests.simulator.network import listening
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 from tests.simulator.telnet import SET_MASKS, TelnetSocket
 from tests.simulator.transport import simulated_port
@@ -59,19 +58,6 @@ class Server(asyncio.Protocol):
         transport.write(self._words)
         if self._hangs_up:
             transport.close()
-
-
-@asynccontextmanager
-async def listening(protocol: Callable[[], asyncio.Protocol]) -> AsyncIterator[str]:
-    """Offer a TCP server; yield its address."""
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    try:
-        yield f"{host}:{port}"
-    finally:
-        server.close()
-        server.close_clients()
-        await server.wait_closed()
 
 
 async def failure(url: str) -> tuple[Exception, float]:

@@ -1,7 +1,7 @@
 """Records that may be shown: written on the command line, and checked by something that knows nothing of the writer."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 import re
@@ -18,7 +18,7 @@ from tests.simulator.record import LEAVE
 from tests.simulator.scenarios import SCENARIOS, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
 
-from .virtual_time import VirtualTimeLoop, clock
+from .virtual_time import clock, runner
 
 ROUTE_B_ID = "7C1E5A9B3D2F4860A8E6C4027B9D1F35"
 PASSWORD = "Zq7vXk2wPm9s"
@@ -35,13 +35,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> dict[float, Callable[[], object]]:
     """Return what happens at which virtual time while a command runs."""
     happenings: dict[float, Callable[[], object]] = {}
 
-    def run_virtually[T](coroutine: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            for when, happening in happenings.items():
-                runner.get_loop().call_at(when, happening)
-            return runner.run(coroutine)
-
-    monkeypatch.setattr(asyncio, "run", run_virtually)
+    monkeypatch.setattr(asyncio, "run", runner(happenings))
     return happenings
 
 

@@ -1,7 +1,7 @@
 """An event loop in which waiting takes no time: real radio delays, tests in milliseconds."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 import selectors
@@ -84,6 +84,18 @@ def clock() -> datetime:
         return START + timedelta(seconds=asyncio.get_running_loop().time())
     except RuntimeError:
         return START
+
+
+def runner[T](happenings: Mapping[float, Callable[[], object]]) -> Callable[[Coroutine[Any, Any, T]], T]:
+    """Return what takes the place of `asyncio.run`: in virtual time, with what happens at which second of it."""
+
+    def run_virtually(coroutine: Coroutine[Any, Any, T]) -> T:
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as within:
+            for when, happening in happenings.items():
+                within.get_loop().call_at(when, happening)
+            return within.run(coroutine)
+
+    return run_virtually
 
 
 def run[T](coroutine: Coroutine[Any, Any, T]) -> T:

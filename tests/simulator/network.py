@@ -8,7 +8,7 @@ from .serve import Socket
 from .telnet import IAC, TelnetSocket
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from .dongle import Dongle
 
@@ -44,14 +44,21 @@ class Network:
     @asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator[str]:
         """Serve on this machine; yield host and port."""
-        server = await asyncio.get_running_loop().create_server(lambda: Connection(self), "127.0.0.1", port)
-        host, port = server.sockets[0].getsockname()
-        try:
-            yield f"{host}:{port}"
-        finally:
-            server.close()
-            server.close_clients()
-            await server.wait_closed()
+        async with listening(lambda: Connection(self), port) as address:
+            yield address
+
+
+@asynccontextmanager
+async def listening(protocol: Callable[[], asyncio.Protocol], port: int = 0) -> AsyncIterator[str]:
+    """Offer a TCP server on this machine; yield host and port."""
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", port)
+    host, port = server.sockets[0].getsockname()
+    try:
+        yield f"{host}:{port}"
+    finally:
+        server.close()
+        server.close_clients()
+        await server.wait_closed()
 
 
 class Connection(asyncio.Protocol):

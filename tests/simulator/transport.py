@@ -108,6 +108,25 @@ class SimTransport(serialx.BaseSerialTransport):
 
 
 @contextmanager
+def offered(port: SimulatedPort, scheme: str) -> Iterator[None]:
+    """Offer a port under a URL of its own."""
+    number = next(NUMBERS)
+    port.url = f"{scheme}://{number}"
+    SimTransport.ports[port.url] = port
+    unregister = serialx.register_uri_handler(
+        scheme=f"{scheme}://",
+        unique_scheme=f"{scheme}-{number}://",
+        sync_cls=serialx.get_serial_classes("socket://")[0],
+        async_transport_cls=SimTransport,
+    )
+    try:
+        yield
+    finally:
+        unregister()
+        del SimTransport.ports[port.url]
+
+
+@contextmanager
 def simulated_port(
     scenario: Scenario,
     *,
@@ -121,17 +140,5 @@ def simulated_port(
     port = SimulatedPort(
         scenario, module=module or MODULE, speed=speed, clock=clock, payload=payload, baud_rate=baud_rate
     )
-    number = next(NUMBERS)
-    port.url = f"sim://{number}"
-    SimTransport.ports[port.url] = port
-    unregister = serialx.register_uri_handler(
-        scheme="sim://",
-        unique_scheme=f"sim-{number}://",
-        sync_cls=serialx.get_serial_classes("socket://")[0],
-        async_transport_cls=SimTransport,
-    )
-    try:
+    with offered(port, "sim"):
         yield port
-    finally:
-        unregister()
-        del SimTransport.ports[port.url]

@@ -23,6 +23,7 @@ from .. import (
 )
 from .columns import columns
 from .history import history
+from .leaving import leaving
 from .missing import MissingError, check, names
 from .progress import show_progress
 from .reading import WEAK, print_head, print_line, print_notification, print_reading
@@ -31,8 +32,6 @@ from .words import place, plain, say, title
 
 RECONNECT_PAUSE = 10.0
 """Seconds between a failure and the next try of `watch`."""
-LEAVE_WITHIN = 1.0
-"""Seconds for the end of the session, once somebody wants to stop."""
 
 
 async def read(options: argparse.Namespace) -> None:
@@ -60,16 +59,8 @@ async def watch(options: argparse.Namespace) -> None:
                 on_lost=told.put_nowait,
             )
             family, options.pan = meter.module.family, meter.pan
-            try:
+            async with leaving(meter):
                 await _watch_meter(options, meter, told)
-            except asyncio.CancelledError:
-                # In the middle of a command, the port is closed by now; a silent module must not keep a person waiting.
-                with suppress(BRouteError, TimeoutError):
-                    async with asyncio.timeout(LEAVE_WITHIN):
-                        await meter.leave()
-                raise
-            finally:
-                await meter.close()
         except JoinRefusedError:
             raise
         except BRouteError as err:

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 from collections.abc import Awaitable, Collection
-from contextlib import suppress
 from datetime import timedelta
 import json
 from pathlib import Path
@@ -29,14 +28,12 @@ from .. import (
 from ..records.checker import Finding, check
 from ..records.recorder import Recorder
 from .console import Console
+from .leaving import leaving
 from .progress import show_progress
 
 READINGS = 7
 PAUSE = 10.0
 """Seconds between two readings."""
-
-LEAVE_WITHIN = 1.0
-"""Seconds for the end of the session, once somebody wants to stop."""
 
 NETWORK = "://"
 
@@ -167,17 +164,10 @@ class Connection:
             on_notification=self._told.append,
             tap=self._recorder,
         )
-        try:
+        async with leaving(meter):
             self._secrets.add(meter.pan.mac)
             self._recorder.note(f"module {meter.module.family} {meter.module.firmware}")
             await self._steps(meter)
-        except asyncio.CancelledError:
-            with suppress(BRouteError, TimeoutError):
-                async with asyncio.timeout(LEAVE_WITHIN):
-                    await meter.leave()
-            raise
-        finally:
-            await meter.close()
 
     async def _steps(self, meter: SmartMeter) -> None:
         profile = meter.profile
