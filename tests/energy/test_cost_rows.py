@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from homeassistant.util import dt as dt_util
 from hypothesis import given, strategies as st
 import pytest
 
@@ -36,14 +37,19 @@ def piece(*yen: int, begin: int = BEGIN) -> Piece:
     return Piece(array("q", (begin + number * HOUR for number in range(len(yen)))), array("q", sums), sum(yen) * YEN)
 
 
-@given(st.lists(st.lists(st.integers(-5, 100), max_size=300), max_size=5))
-def test_bills_go_on_where_the_one_before_ended(bills: list[list[int]]) -> None:
+@given(st.lists(st.lists(st.integers(-5, 100), max_size=300), max_size=5), st.integers(0, 1500))
+def test_bills_go_on_where_the_one_before_ended(bills: list[list[int]], hours: int) -> None:
     begin, pieces = BEGIN, []
     for yen in bills:
         pieces.append(piece(*yen, begin=begin))
         begin += len(yen) * HOUR
-    wanted = Wanted.of(pieces)
-    every = [yen for bill in bills for yen in bill]
+    # What the recorder has not compiled yet has to wait.
+    wanted = Wanted.of(pieces, BEGIN + hours * HOUR + HOUR - 1)
+    whole = [yen for bill in bills for yen in bill]
+    assert wanted.total == sum(whole) * YEN
+    assert wanted.is_whole is (hours >= len(whole))
+    every = whole[:hours]
+    assert wanted.end == (BEGIN + (len(every) - 1) * HOUR if every else None)
     sums = [total for at in sorted(wanted.chunks) for total in wanted.chunks[at].sums]
     assert sums == [sum(every[: number + 1]) * YEN for number in range(len(every))]
     assert sum(each.count for each in wanted.summaries.values()) == len(every)
@@ -87,6 +93,17 @@ async def test_only_what_differs_is_written(hass: HomeAssistant) -> None:
     await rows.async_reconcile([piece(*changed)])
     assert rows.written == 350
     assert [round(bar) for bar in await shown(hass)] == changed
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_an_hour_that_the_recorder_has_not_compiled_has_to_wait(hass: HomeAssistant) -> None:
+    hour = int(dt_util.utcnow().timestamp()) // HOUR * HOUR
+    rows = CostRows(hass, STATISTIC, "JPY")
+    ended = piece(*range(10), begin=hour - 10 * HOUR)
+    assert await rows.async_reconcile([ended]) is True
+    # The meter's clock is ahead: it has told what the hour's end will show.
+    assert await rows.async_reconcile([piece(*range(11), begin=hour - 10 * HOUR)]) is False
+    assert rows.written == 10
 
 
 @pytest.mark.usefixtures("recorder_mock")

@@ -60,8 +60,9 @@ EXPECTED: Final = (
     "Error requesting",
     "was shutdown cleanly",
     "Ended unfinished session",
+    "The unit of sensor.market",
 )
-"""Parts of what is rightly said of a meter out of reach, and after Home Assistant was killed."""
+"""Parts of what is rightly said of a meter out of reach, prices in other units, and after Home Assistant was killed."""
 
 
 SKEW: Final = timedelta(minutes=7)

@@ -485,7 +485,7 @@ class Accounts:
         self._version = version
 
     async def _async_write(self, pieces: Mapping[str, list[tuple[Period, Piece]]]) -> bool:
-        """Write what has changed to the recorder; return whether each kind has a sensor by now.
+        """Write what has changed to the recorder; return whether each kind has a sensor and all its hours by now.
 
         Raises:
             RecorderUnavailableError: it cannot be asked at present.
@@ -499,7 +499,7 @@ class Accounts:
             elif is_recorded(self.hass, statistic_id):
                 if kind not in self._rows or self._rows[kind].statistic_id != statistic_id:
                     self._rows[kind] = CostRows(self.hass, statistic_id, YEN)
-                await self._rows[kind].async_reconcile([piece for _, piece in pieces[kind]])
+                is_all = await self._rows[kind].async_reconcile([piece for _, piece in pieces[kind]]) and is_all
         return is_all
 
     async def _async_pieces(self, kind: str, contract: Contract, usage: Usage) -> list[tuple[Period, Piece]]:

@@ -15,6 +15,7 @@ from .bill import Cost, Period, Usage, costs, returns
 from .ledger import HALF_HOUR_SECONDS, MICRO
 from .recorder import (
     RecorderUnavailableError,
+    async_compiled,
     async_count_on,
     async_own_rows,
     async_own_summaries,
@@ -98,20 +99,26 @@ class Wanted:
     end: int | None
     """Start of the last row."""
     total: int
+    is_whole: bool
+    """Whether no row has to wait for the recorder to have compiled its hour."""
 
     @classmethod
-    def of(cls, pieces: Sequence[Piece]) -> Wanted:
-        """Put bills one behind the other."""
+    def of(cls, pieces: Sequence[Piece], compiled: int) -> Wanted:
+        """Put bills one behind the other, up to when the recorder has compiled: a row that came earlier would clash."""
         chunks: dict[int, Piece] = {}
         total = 0
+        is_whole = True
         for piece in pieces:
             for start, part in zip(piece.starts, piece.sums, strict=True):
+                if start + HOUR > compiled:
+                    is_whole = False
+                    continue
                 chunk = chunks.setdefault(chunk_of(start), Piece(array("q"), array("q")))
                 chunk.starts.append(start)
                 chunk.sums.append(total + part)
             total += piece.total
-        end = max((piece.starts[-1] for piece in pieces if piece.starts), default=None)
-        return cls(chunks, {begin: _summary(begin, chunk) for begin, chunk in chunks.items()}, end, total)
+        end = max((chunk.starts[-1] for chunk in chunks.values()), default=None)
+        return cls(chunks, {begin: _summary(begin, chunk) for begin, chunk in chunks.items()}, end, total, is_whole)
 
 
 def _summary(begin: int, chunk: Piece) -> Summary:
@@ -132,20 +139,20 @@ class CostRows:
     _settled: dict[int, tuple[Summary | None, Summary]] = field(default_factory=dict)
     """Chunks with rows that nobody wants any more: what was wanted, and what was there when they had no bar."""
 
-    async def async_reconcile(self, pieces: Sequence[Piece]) -> None:
-        """Compare, write and read back until the recorder has what is wanted.
+    async def async_reconcile(self, pieces: Sequence[Piece]) -> bool:
+        """Compare, write and read back until the recorder has what is wanted; return whether no hour has to wait.
 
         Raises:
             RecorderUnavailableError: it cannot be asked at present, or does not keep them.
 
         """
-        wanted = await self.hass.async_add_executor_job(Wanted.of, pieces)
+        wanted = await self.hass.async_add_executor_job(Wanted.of, pieces, await async_compiled(self.hass))
         for _ in range(ROUNDS):
             await async_written(self.hass)
             there = await async_own_summaries(self.hass, self.statistic_id)
             is_any = await self._async_write(wanted, there)
             if not await async_count_on(self.hass, self.statistic_id, self.unit, wanted.total) and not is_any:
-                return
+                return wanted.is_whole
         raise RecorderUnavailableError("the recorder does not keep the costs")
 
     async def _async_write(self, wanted: Wanted, there: Mapping[int, Summary]) -> bool:

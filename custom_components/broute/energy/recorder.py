@@ -423,8 +423,7 @@ def _overview(hass: HomeAssistant, statistic_id: str, span: Span, expected: Tota
     summaries: Summaries = {}
     total: Total | None = None
     with session_scope(hass=hass, read_only=True) as session:
-        run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
-        compiled = 0 if run is None else int(_timestamp(run)) + PERIOD
+        compiled = _compiled(session)
         starts = frozenset(_timestamp(start) for start in session.execute(select(RecorderRuns.start)).scalars())
         latest = _rows(session, StatisticsShortTerm, number, unit, newest=1)
         begin = span.first - HOUR + 1
@@ -448,6 +447,12 @@ def _overview(hass: HomeAssistant, statistic_id: str, span: Span, expected: Tota
         before=before[0] if before else None,
         latest=latest[0] if latest else None,
     )
+
+
+def _compiled(session: Session) -> int:
+    """Return up to when the recorder has compiled: a row of an hour that came earlier would cost others theirs."""
+    run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
+    return 0 if run is None else int(_timestamp(run)) + PERIOD
 
 
 def _timestamp(time: datetime) -> float:
@@ -539,6 +544,21 @@ def _is_whole(number: int, since: int, until: int) -> Sequence[ColumnElement[boo
 def _to_micro(unit: str) -> Callable[[float], int]:
     to_kwh = EnergyConverter.converter_factory(unit, UnitOfEnergy.KILO_WATT_HOUR)
     return lambda energy: round(to_kwh(energy) * MICRO)
+
+
+async def async_compiled(hass: HomeAssistant) -> int:
+    """Return up to when the recorder has compiled; what ends later is not to be written yet.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
+    return await async_read(hass, _own_compiled)
+
+
+def _own_compiled(hass: HomeAssistant) -> int:
+    with session_scope(hass=hass, read_only=True) as session:
+        return _compiled(session)
 
 
 async def async_own_summaries(hass: HomeAssistant, statistic_id: str) -> Summaries:
