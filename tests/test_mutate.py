@@ -1,6 +1,7 @@
 """A mistake that tests notice is found, one that they cannot notice survives, and the tree stays as it is."""
 
 import ast
+import os
 from pathlib import Path
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 
 from .mutate.__main__ import Result, chosen, files_of, main, mutate, own_tests
 from .mutate.operators import Mutant, mutants
-from .mutate.trial import NOT_COPIED, Trial, TrialError, Verdict
+from .mutate.trial import NOT_COPIED, PYTEST, Trial, TrialError, Verdict
 
 ROOT = Path(__file__).parents[1]
 STATISTICS = Path("custom_components", "broute", "energy", "statistics.py")
@@ -115,6 +116,13 @@ def test_an_exit_code_that_says_nothing_of_the_tests_is_no_verdict(tree: Path) -
     with pytest.raises(TrialError, match="exit code 4"):
         trial.try_out(Path("thing.py"), mistake("a > b", "a <= b"), 60)
     assert (tree / "thing.py").read_text() == THING
+
+
+def test_a_mistake_with_which_nothing_can_be_imported_is_found(tree: Path) -> None:
+    (tree / "conftest.py").write_text("import thing\n")
+    trial = Trial(tree, (*PYTEST, "-c", os.devnull, "--rootdir=.", "-p", "no:homeassistant", "test_thing.py"))
+    verdict = trial.try_out(Path("thing.py"), Mutant(line=1, what="no program", text="def larger(a=1, b): ...\n"), 60)
+    assert verdict is Verdict.FOUND
 
 
 @pytest.mark.parametrize(
