@@ -20,6 +20,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed, async_mock_service
 from pytest_homeassistant_custom_component.components.recorder.common import async_wait_recording_done
 
+from .address import current
 from .aiobroute.virtual_time import START
 from .energy.test_backfill import DAY, MINUTE, house, live
 from .home import dongle, elapse, entry_of, set_up
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "blueprints" / "automation" / "broute"
-REPOSITORY = "broute-smart-meter/home-assistant-broute"
+REPOSITORY = current()
 BLUEPRINTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 ENGLISH = [name for name in BLUEPRINTS if not name.endswith("_ja")]
 JST = ZoneInfo("Asia/Tokyo")
@@ -112,7 +113,7 @@ async def test_a_blueprint_is_imported_from_its_address(
     # The importer sets the address itself; the file has it for those who copy it by hand.
     assert content(name)["blueprint"]["source_url"] == address
     assert imported.blueprint.validate() is None
-    assert imported.suggested_filename == f"broute-smart-meter/{name}"
+    assert imported.suggested_filename == f"{REPOSITORY.split('/')[0]}/{name}"
     assert all(field["name"] and field["description"] for field in imported.blueprint.inputs.values())
 
 

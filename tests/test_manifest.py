@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from homeassistant.loader import async_get_integration
 
+from .address import current
 from .home import DOMAIN
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 INTEGRATION = ROOT / "custom_components" / DOMAIN
-REPOSITORY = "https://github.com/broute-smart-meter/home-assistant-broute"
+REPOSITORY = f"https://github.com/{current()}"
 
 
 async def test_home_assistant_takes_the_manifest(hass: HomeAssistant) -> None:
@@ -25,7 +26,6 @@ async def test_home_assistant_takes_the_manifest(hass: HomeAssistant) -> None:
     assert integration.iot_class == "local_polling"
     # The stack is vendored; the library is Home Assistant's own choice for holidays, at whatever version it has.
     assert integration.requirements == ["holidays>=0.106"]
-    assert integration.documentation == REPOSITORY
     assert integration.issue_tracker == f"{REPOSITORY}/issues"
     assert integration.loggers == [f"custom_components.{DOMAIN}.aiobroute"]
     assert await integration.resolve_dependencies()
@@ -35,7 +35,7 @@ def test_the_manifest_is_in_order() -> None:
     manifest = json.loads((INTEGRATION / "manifest.json").read_text())
     assert list(manifest) == ["domain", "name", *sorted(manifest.keys() - {"domain", "name"})]
     assert manifest["domain"] == INTEGRATION.name
-    assert all(owner.startswith("@") for owner in manifest["codeowners"])
+    assert manifest["codeowners"] == [f"@{current().split('/')[0]}"]
     assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
     # What is published under this version is taken from there.
     assert f"\n## [{manifest['version']}] - 20" in (ROOT / "CHANGELOG.md").read_text()
