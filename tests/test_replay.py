@@ -79,8 +79,26 @@ def test_another_question_is_a_clear_failure(record: Path, monkeypatch: pytest.M
 
 def test_the_page_of_hardware_is_made_from_the_records(tmp_path: Path) -> None:
     assert hardware.PAGE.read_text() == hardware.page()
-    real = tmp_path / "house.txt"
+    real = tmp_path / "rs-wsuha-p-house.txt"
     real.write_text(RECORDS[0].read_text())
     assert "simulator only" in hardware.PAGE.read_text()
     assert "simulator only" not in hardware.page(tmp_path)
-    assert "[house](../tests/records/house.txt)" in hardware.page(tmp_path)
+    assert "[rs-wsuha-p-house](../tests/records/rs-wsuha-p-house.txt)" in hardware.page(tmp_path)
+
+
+@pytest.mark.parametrize("lang", hardware.READMES)
+def test_the_table_of_the_readme_is_made_from_the_records(tmp_path: Path, lang: str) -> None:
+    readme = hardware.READMES[lang].read_text()
+    assert hardware.with_table(readme, lang) == readme
+    for name in ("bp35c2-one", "rs-wsuha-p-two", "bp35c2-j11-three", "simulator-four"):
+        (tmp_path / f"{name}.txt").touch()
+    rows = hardware.with_table(readme, lang, tmp_path).splitlines()
+    changed = [row for row in rows if row not in readme.splitlines()]
+    assert [re.findall(r"`(\w+)` \|.*?(\d+)", row) for row in changed] == [[("BP35C2", "2")], [("J11", "1")]]
+    assert len(rows) == len(readme.splitlines())
+
+
+def test_a_record_is_named_after_its_module(tmp_path: Path) -> None:
+    (tmp_path / "my-house.txt").touch()
+    with pytest.raises(LookupError, match=r"my-house\.txt has to begin with one of bp35c0, bp35c2, rs-wsuha-p"):
+        hardware.table("en", tmp_path)
