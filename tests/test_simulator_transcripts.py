@@ -17,7 +17,7 @@ from tests.simulator.meter import MeterSettings
 from tests.simulator.radio import Network, RadioSettings
 from tests.simulator.scenarios import Scenario
 from tests.simulator.transport import simulated_port
-from tests.transcripts import TRANSCRIPTS, needs_transcripts
+from tests.transcripts import needs_transcripts, transcript
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,11 +40,6 @@ ADDRESS = "FE80:0000:0000:0000:021C:6400:03D2:A1B7"
 MAC = "001C640003D2A1B7"
 
 type Exchange = tuple[str, list[str]]
-
-
-def transcript(name: str) -> list[str]:
-    lines = (TRANSCRIPTS / name).read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith(("#", "..."))]
 
 
 def exchanges(lines: list[str]) -> Iterator[Exchange]:
