@@ -9,6 +9,7 @@ import pytest
 
 from .mutate.__main__ import Result, chosen, files_of, main, mutate, own_tests
 from .mutate.operators import Mutant, mutants
+from .mutate.selection import Selection
 from .mutate.trial import NOT_COPIED, PYTEST, Trial, TrialError, Verdict
 
 ROOT = Path(__file__).parents[1]
@@ -197,3 +198,30 @@ def test_what_is_not_there_is_no_success(tree: Path, capsys: pytest.CaptureFixtu
     assert main(["--path", "thing.py", "--tests", "test_thing.py"], tree) == 2
     assert "no mistake can be made" in capsys.readouterr().err
     assert ".git" in NOT_COPIED
+
+
+def test_only_tests_that_execute_a_line_are_run_and_the_quickest_first() -> None:
+    source = "def a():\n    if x:\n        return (\n            1 +\n            2\n        )\n    return 3\n"
+    file = Path("thing.py")
+    executed = {2: ["slow|run", "quick|run", "other|run"], 3: ["slow|run"], 5: ["quick|run"], 7: ["other|run", ""]}
+    seconds = {"slow": 9.0, "quick": 1.0, "other": 2.0}
+    selection = Selection({file: ast.parse(source)}, seconds, {file: executed})
+    assert selection.of(file, 2) == ["quick", "other", "slow"]
+    assert selection.of(file, 4) == ["quick", "slow"]
+    # Before all tests, and by no test at all.
+    assert selection.of(file, 7) == selection.of(file, 1) == ()
+
+
+@pytest.mark.parametrize(("line", "verdict"), [(2, Verdict.SURVIVED), (6, Verdict.FOUND)])
+def test_a_mistake_is_tried_out_with_the_tests_that_execute_it(tree: Path, line: int, verdict: Verdict) -> None:
+    source = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
+    (tree / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    (tree / "thing.py").write_text(source)
+    (tree / "test_thing.py").write_text(
+        "import thing\n\n\ndef test_one():\n    assert thing.one() in {0, 1}\n\n\n"
+        "def test_two():\n    assert thing.two() == 2\n"
+    )
+    both = Mutant(line=line, what="both", text=source.replace("1", "0").replace("2", "3"))
+    tests = ("test_thing.py",)
+    result = mutate(tree, [(Path("thing.py"), both)], (*PYTEST, *tests), tests=tests)
+    assert result.verdicts == {verdict: 1}

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from .operators import Mutant, mutants
+from .selection import Selection
 from .trial import PYTEST, Trial, TrialError, Verdict
 
 if TYPE_CHECKING:
@@ -90,8 +91,11 @@ def mutate(
     *,
     jobs: int = 1,
     limit: float | None = None,
+    tests: Sequence[str] = (),
 ) -> Result:
     """Make one mistake after the other in copies of a tree, and run a command that has to fail.
+
+    Where tests for pytest are named, only those are run that execute the line of a mistake.
 
     Raises:
         TrialError: the command fails without a mistake, or does not run.
@@ -103,17 +107,23 @@ def mutate(
             trials.put(Trial.copy(root, Path(folder, str(number)), command))
         began = time.monotonic()
         trial = trials.get()
-        code, output = trial.run(3600)
+        if tests:
+            selection = Selection.measure(trial, tests, sorted({file for file, _ in mistakes}), 3600)
+        else:
+            selection = None
+            code, output = trial.run(3600)
+            if code != 0:
+                raise TrialError(f"the tests fail without a mistake:\n{output}")
         trials.put(trial)
-        if code != 0:
-            raise TrialError(f"the tests fail without a mistake:\n{output}")
         needed = time.monotonic() - began
         print(f"{needed:.1f} s without a mistake", flush=True)
 
         def attempt(mistake: tuple[Path, Mutant]) -> Verdict:
             trial = trials.get()
             try:
-                verdict = trial.try_out(*mistake, limit or MOMENT + PATIENCE * needed)
+                fitting = () if selection is None else selection.of(mistake[0], mistake[1].line)
+                alone = (*PYTEST, *fitting) if fitting else command
+                verdict = trial.try_out(*mistake, limit or MOMENT + PATIENCE * needed, alone)
             finally:
                 trials.put(trial)
             file, mutant = mistake
@@ -153,7 +163,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
         mistakes = chosen(root, files_of(root, paths), options.count, seed)
         named = [f"--path {path}" for path in paths] + [f"--tests {name}" for name in tests]
         print(f"scripts/mutate --seed {seed} --count {options.count}", *named, flush=True)
-        result = mutate(root, mistakes, (*PYTEST, *tests), jobs=options.jobs, limit=options.limit)
+        result = mutate(root, mistakes, (*PYTEST, *tests), jobs=options.jobs, limit=options.limit, tests=tests)
     except TrialError as err:
         print(f"FAILED    {err}", file=sys.stderr)
         return 2

@@ -57,12 +57,12 @@ class Trial:
                 (root / name).symlink_to(environment.resolve())
         return cls(root, command)
 
-    def run(self, limit: float) -> tuple[int | None, str]:
+    def run(self, limit: float, command: Sequence[str] | None = None) -> tuple[int | None, str]:
         """Run the tests; return the exit code, or nothing after so many seconds, and what was printed."""
         # Bytecode is kept by second and size, which two mistakes may have in common.
         surroundings = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         with subprocess.Popen(  # noqa: S603  # our own tests
-            self.command,
+            command or self.command,
             cwd=self.root,
             env=surroundings,
             stdout=subprocess.PIPE,
@@ -81,8 +81,8 @@ class Trial:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
 
-    def try_out(self, file: Path, mutant: Mutant, limit: float) -> Verdict:
-        """Make a mistake in a file, run the tests, and put it right again.
+    def try_out(self, file: Path, mutant: Mutant, limit: float, command: Sequence[str] | None = None) -> Verdict:
+        """Make a mistake in a file, run the tests, or a command instead, and put it right again.
 
         Raises:
             TrialError: the tests did not run.
@@ -92,7 +92,7 @@ class Trial:
         source = path.read_text()
         path.write_text(mutant.text)
         try:
-            code, output = self.run(limit)
+            code, output = self.run(limit, command)
         finally:
             path.write_text(source)
         if code is None:

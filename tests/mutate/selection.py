@@ -1,0 +1,81 @@
+"""Which tests execute a line, so that a mistake in it is tried out with these alone, the quickest first."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+from coverage import CoverageData
+
+from .trial import PYTEST, TrialError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .trial import Trial
+
+DATA: Final = ".mutate.coverage"
+SETTINGS: Final = ".mutate.ini"
+TIMES: Final = ".mutate.xml"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was executed by which test."""
+
+    trees: Mapping[Path, ast.Module]
+    """The files in which mistakes are made, as they are without one."""
+    seconds: Mapping[str, float]
+    """What each test needs."""
+    lines: Mapping[Path, Mapping[int, Sequence[str]]]
+    """The tests that execute each line of each file; one without a name is what happens before all tests."""
+
+    @classmethod
+    def measure(cls, trial: Trial, tests: Sequence[str], files: Sequence[Path], limit: float) -> Selection:
+        """Run all tests once, and see what they do.
+
+        Raises:
+            TrialError: they fail without a mistake.
+
+        """
+        root = trial.root
+        included = "\n    ".join(str(root / file) for file in files)
+        (root / SETTINGS).write_text(f"[run]\ncore = ctrace\ndata_file = {root / DATA}\ninclude =\n    {included}\n")
+        measured = ("--cov", f"--cov-config={SETTINGS}", "--cov-context=test", "--cov-report=")
+        timed = (f"--junitxml={TIMES}", "-o", "junit_family=xunit1")
+        code, output = trial.run(limit, (*PYTEST, *measured, *timed, *tests))
+        if code != 0:
+            raise TrialError(f"the tests fail without a mistake:\n{output}")
+        data = CoverageData(str(root / DATA))
+        data.read()
+        return cls(
+            {file: ast.parse((root / file).read_text()) for file in files},
+            {
+                f"{case.get('file')}::{case.get('name')}": float(case.get("time", 0))
+                for case in ET.parse(root / TIMES).iter("testcase")  # noqa: S314  # pytest wrote it
+            },
+            {file: data.contexts_by_lineno(str(root / file)) for file in files},
+        )
+
+    def of(self, file: Path, line: int) -> Sequence[str]:
+        """Return the tests that execute the statement at a line, the quickest first, or none if all may."""
+        executed = self.lines[file]
+        names: set[str] = set()
+        for number in _statement(self.trees[file], line):
+            names |= {name.partition("|")[0] for name in executed.get(number, ())}
+        if not names or "" in names or not names <= self.seconds.keys():
+            return ()
+        return sorted(names, key=lambda name: self.seconds[name])
+
+
+def _statement(tree: ast.Module, line: int) -> range:
+    """Return the lines of the smallest statement at a line; of one that has others within, those above them."""
+    first, last = line, line
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or 0):
+            body = getattr(node, "body", None)
+            end = min(each.lineno for each in body) - 1 if body else node.end_lineno or node.lineno
+            if line <= end:
+                first, last = node.lineno, end
+    return range(first, last + 1)
