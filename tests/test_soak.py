@@ -11,7 +11,7 @@ from .home import dongle, elapse, entry_of, set_up
 from .simulator import scenarios
 from .simulator.dongle import MODULES
 from .soak.__main__ import main
-from .soak.run import Result, soak
+from .soak.run import Readings, Result, soak
 from .soak.truth import Total, Truth
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def test_a_seed_brings_the_same_again(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_a_failure_says_how_to_see_it_again(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--hours", "2", "--seed", "3", "--limit", "0"]) == 1
+    assert main(["--hours", "2", "--seed", "3", "--limit", "0", "--calm", "0.2"]) == 1
     report = capsys.readouterr().out
     assert "slow: " in report
-    assert report.endswith("Again: scripts/soak --hours 2 --seed 3 --module bp35c2 --limit 0\n")
+    assert report.endswith("Again: scripts/soak --hours 2 --seed 3 --module bp35c2 --limit 0 --calm 0.2\n")
 
 
 def test_everything_that_must_not_be_is_a_failure() -> None:
@@ -53,6 +53,30 @@ def test_everything_that_must_not_be_is_a_failure() -> None:
     kinds = [failure.split(":")[0].split(",")[0] for failure in result.failures]
     assert kinds == ["nothing compared", "airtime", "slow", "wrong", "energy lost", "leaked", "unexpected"]
     assert not Result(limit=10, comparisons=1, airtime=36).failures
+
+
+def test_readings_that_do_not_come_are_counted() -> None:
+    readings = Readings()
+    for gap, trouble in (
+        (60, "-"),
+        (62, "-"),
+        (69, "noise"),
+        (71, "noise"),
+        (88, "noise"),
+        (119, "silence"),
+        (660, "off"),
+    ):
+        readings.add(gap, trouble)
+    assert (readings.due, readings.came, readings.late, readings.missing) == (18, 7, 4, 11)
+    assert readings.gaps == {"noise": 88, "silence": 119, "off": 660}
+    assert readings.share == pytest.approx(38.9, abs=0.1)
+    assert Readings().share == 0
+
+
+def test_a_calm_house_is_read_each_minute() -> None:
+    readings = soak(1, 0, "bp35c2", calm=30_000).readings
+    assert readings.due > 100
+    assert (readings.came, readings.late) == (readings.due, 0)
 
 
 def test_time_goes_on_after_a_year() -> None:

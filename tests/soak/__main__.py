@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 import logging
+from operator import itemgetter
 import secrets
 import sys
 
@@ -16,7 +17,10 @@ from tests.simulator.meter import UNITS, MeterSettings
 
 from .energy import EnergyResult, energy_soak
 from .many import Order, databases, run, seeds_of
-from .run import AIRTIME, LIMIT, Result, soak
+from .run import AIRTIME, CALM, LIMIT, Result, soak
+
+LONGEST = 10
+"""How many of the longest times between two readings are shown."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="brings the same troubles again (chosen by chance)")
     parser.add_argument("--module", choices=MODULES, default="bp35c2", help="what is in the dongle (bp35c2)")
     parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds that a recovery may take ({LIMIT:g})")
+    parser.add_argument("--calm", type=float, default=CALM[1] / 3600, help="hours between two troubles at most (0.25)")
     parser.add_argument("--debug", action="store_true", help="log everything to stderr")
     parser.add_argument(
         "--energy", action="store_true", help="compare the bars of the Energy dashboard, with a recorder"
@@ -78,7 +83,9 @@ def _run(options: Namespace) -> int:
             )
         print(*_energy_report(energy), sep="\n")
         return _verdict(energy.failures, command)
-    result = soak(options.hours, seed, options.module, options.limit)
+    if options.calm != CALM[1] / 3600:
+        command += f" --calm {options.calm:g}"
+    result = soak(options.hours, seed, options.module, options.limit, 3600 * options.calm)
     print(*_report(result), sep="\n")
     return _verdict(result.failures, command)
 
@@ -120,6 +127,8 @@ def _meter(meter: MeterSettings) -> str:
 def _report(result: Result) -> list[str]:
     slowest = max(result.slowest, key=lambda name: result.slowest[name], default="-")
     leaks = ", ".join(f"{count} {kind}" for kind, count in result.leaks.items())
+    read = result.readings
+    gaps = sorted(read.gaps.items(), key=itemgetter(1), reverse=True)
     return [
         "",
         "faults  slowest recovery after their end",
@@ -128,6 +137,10 @@ def _report(result: Result) -> list[str]:
             for name, count in sorted(result.injected.items())
         ),
         "",
+        "longest time between two readings",
+        *(f"{gap:8.0f} s  {name}" for name, gap in gaps[:LONGEST]),
+        "",
+        f"readings          {read.due} due, {read.came} came, {read.late} of them late; {read.share:.2f} % came",
         f"faults injected   {result.injected.total()} of {len(result.injected)} kinds",
         f"recoveries        {result.recoveries}; the slowest {result.slowest.get(slowest, 0):.1f} s after: {slowest}",
         f"values compared   {result.comparisons}, wrong {len(result.wrong)}",

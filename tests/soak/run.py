@@ -39,6 +39,15 @@ LONELINESS: Final = 0.15
 LOOK: Final = 30.0
 """Seconds between two looks at what is shown, and at the airtime."""
 
+INTERVAL: Final = 60.0
+"""Seconds between two readings."""
+
+TARDY: Final = 10.0
+"""Seconds after which a reading is late."""
+
+STEP: Final = 2.0
+"""Seconds between two looks for a reading."""
+
 LIMIT: Final = 300.0
 """Seconds after a trouble in which the meter must be read again: a poll, a silence and a whole scan need most of it."""
 
@@ -53,6 +62,36 @@ class StuckError(Exception):
     """The meter was never read again."""
 
 
+@dataclass(slots=True)
+class Readings:
+    """Which readings came."""
+
+    came: int = 0
+    late: int = 0
+    """Of them, those that came more than `TARDY` after the time."""
+    missing: int = 0
+    gaps: dict[str, float] = field(default_factory=dict)
+    """Seconds between two readings, the longest after each trouble, if it was late."""
+
+    @property
+    def due(self) -> int:
+        """How many there should be."""
+        return self.came + self.missing
+
+    @property
+    def share(self) -> float:
+        """Percent of those due that came."""
+        return 100 * self.came / max(1, self.due)
+
+    def add(self, gap: float, trouble: str) -> None:
+        """Count a reading that comes so many seconds after the one before."""
+        self.came += 1
+        self.missing += max(0, round(gap / INTERVAL) - 1)
+        if gap > INTERVAL + TARDY:
+            self.late += 1
+            self.gaps[trouble] = max(gap, self.gaps.get(trouble, 0))
+
+
 @dataclass(slots=True, kw_only=True)
 class Result:
     """What a run found."""
@@ -64,6 +103,7 @@ class Result:
     recoveries: int = 0
     slowest: dict[str, float] = field(default_factory=dict)
     """Seconds from the end of a trouble to the next reading, the longest for each."""
+    readings: Readings = field(default_factory=Readings)
     comparisons: int = 0
     wrong: list[str] = field(default_factory=list)
     energy_lost: Decimal = Decimal(0)
@@ -88,13 +128,16 @@ class Result:
         ]
 
 
-def soak(hours: float, seed: int, module: str, limit: float = LIMIT) -> Result:
-    """Let hours of trouble pass as quickly as the machine can; the same seed brings the same ones."""
+def soak(hours: float, seed: int, module: str, limit: float = LIMIT, calm: float = CALM[1]) -> Result:
+    """Let hours of trouble pass as quickly as the machine can; the same seed brings the same ones.
+
+    Between two troubles are `calm` seconds at most.
+    """
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(_run(hours, seed, module, limit))
+        return runner.run(_run(hours, seed, module, limit, calm))
 
 
-async def _run(hours: float, seed: int, module: str, limit: float) -> Result:
+async def _run(hours: float, seed: int, module: str, limit: float, calm: float) -> Result:
     random.seed(seed)  # Home Assistant staggers its polls by chance, too.
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualTimeLoop)
@@ -114,7 +157,7 @@ async def _run(hours: float, seed: int, module: str, limit: float) -> Result:
             before = _resources(loop)
             await site.home.start()
             try:
-                await _live(site, result, 3600 * hours)
+                await _live(site, result, 3600 * hours, calm)
             except StuckError as stuck:
                 unexpected.texts[str(stuck)] += 1
             await site.home.stop()
@@ -127,13 +170,15 @@ async def _run(hours: float, seed: int, module: str, limit: float) -> Result:
     return result
 
 
-async def _live(site: Site, result: Result, seconds: float) -> None:
+async def _live(site: Site, result: Result, seconds: float, calm: float) -> None:
     loop = asyncio.get_running_loop()
-    watching = loop.create_task(_watch(site, result))
+    watching = asyncio.gather(_watch(site, result), _count(site, result.readings))
     try:
         end = loop.time() + seconds
         while loop.time() < end:
-            await site.last(*CALM)
+            await site.last(CALM[0], calm)
+            if loop.time() > end:
+                break
             await _trouble(site, result)
             site.sim.record.clear()
         result.energy_lost = site.truth.lost()
@@ -186,6 +231,17 @@ async def _watch(site: Site, result: Result) -> None:
         if site.is_calm and site.home.readings is None:
             trouble = site.truth.trouble
             site.truth.wrong.append(f"{site.sim.clock():%d. %H:%M:%S} not read though all is well since: {trouble}")
+
+
+async def _count(site: Site, readings: Readings) -> None:
+    """Look for readings, whose time is known to `STEP`."""
+    loop = asyncio.get_running_loop()
+    seen, at = site.home.readings, loop.time()
+    while True:
+        await asyncio.sleep(STEP)
+        if (now := site.home.readings) not in {None, seen}:
+            readings.add(loop.time() - at, site.truth.trouble)
+            seen, at = now, loop.time()
 
 
 def _resources(loop: VirtualTimeLoop) -> dict[str, int]:
