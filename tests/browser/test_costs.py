@@ -13,7 +13,8 @@ import pytest
 from custom_components.broute.energy.tariff import LEVIES
 from tests.demo.browser import go_back
 from tests.demo.check import answers
-from tests.demo.integration import add_meter, choose_for_energy, find_bars, find_sensors
+from tests.demo.dashboard import FORMS, add_plan
+from tests.demo.integration import DOMAIN, add_meter, choose_for_energy, find_bars, find_sensors
 from tests.demo.process import Found, NotYet, until
 from tests.demo.simulator import TOKYO, simulator
 
@@ -70,6 +71,26 @@ async def type_in_plan(person: Person) -> None:
     await dialog.finish()
 
 
+async def compare_plans(person: Person) -> None:
+    """Have an offer, too, and do what the page about plans says: the action, in the developer tools."""
+    words, page, client = person.words, person.page, person.home.hass.client
+    contract = {**FORMS["contract"], "name": "新プラン", "energy": "one", "basic": "none", "valid_from": "2099-01-01"}
+    await add_plan(client, {**FORMS, "contract": contract, "price": {"price": "31"}})
+    await page.goto(f"/config/tools/action?service={DOMAIN}.compare_plans")
+    call = words.frontend("panel.config.tools.tabs.actions.call_service")
+    await page.get_by_role("button", name=call).click()
+    answer = page.locator("ha-card", has_text=words.frontend("panel.config.tools.tabs.actions.response"))
+    text = answer.locator(".cm-content")
+    for name in ("従量電灯B", "新プラン"):
+        await expect(text).to_contain_text(name)
+    shown = await text.inner_text()
+    (cost, offer), (energy, same) = [re.findall(rf"\b{key}: ([\d.]+)", shown) for key in ("cost", "energy")]
+    assert energy == same
+    # The offer has one price, and the levy, and nothing a month.
+    assert Decimal(31) * Decimal(energy) < Decimal(offer) < Decimal(36) * Decimal(energy)
+    assert cost != offer
+
+
 def cost_of(day: date, before: Decimal, energy: Decimal) -> Decimal:
     """Return yen for the kWh of a day, by the bill of its month, on which others were before."""
     first = day.replace(day=1)
@@ -119,3 +140,4 @@ async def test_a_plan_from_a_bill(person: Person, tmp_path: Path) -> None:
             "hui-energy-sources-table-card tr", has_text=person.words.ours("entity.sensor.energy_in.name")
         )
         await expect(row).to_contain_text(re.compile(rf"\D{round(found):,}(?![\d,])"))
+        await compare_plans(person)

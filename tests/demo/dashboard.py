@@ -43,9 +43,11 @@ def page_of(lang: str) -> Path:
     return PROJECT / "docs" / f"dashboard.{lang}.yaml"
 
 
-async def add_plan(client: Client, *, in_dashboard: bool = False) -> None:
+async def add_plan(
+    client: Client, forms: Mapping[str, Mapping[str, object]] = FORMS, *, in_dashboard: bool = False
+) -> None:
     """Type in a plan; its costs may be shown in the Energy dashboard."""
-    forms = {**FORMS, "dashboard": {"in_dashboard": in_dashboard}}
+    forms = {**forms, "dashboard": {"in_dashboard": in_dashboard}}
     entry = await find_entry(client)
     resource = "/api/config/config_entries/subentries/flow"
     step = await client.post(resource, handler=[entry["entry_id"], "plan"])
