@@ -16,7 +16,7 @@ NAME = {"en": r'[^→|\n.,;:()"*]+', "ja": r"[^→|\n。、（）()「」*]+"}
 NOT_OURS = {
     "en": {"Smart meter 2", "⋮", "⋮ of the meter", "menu ⋮ of the meter", "the pencil", "Custom repositories"},
     "ja": {
-        *("スマートメーター 2", "⋮", "開いて鉛筆", "カスタムリポジトリ"),
+        *("スマートメーター 2", "⋮", "開いて鉛筆", "カスタムリポジトリ", "Integration"),
         *("電力メーター情報発信サービス（Bルートサービス）", "供給地点特定番号"),
     },
 }
@@ -44,7 +44,7 @@ def on_screen(lang: str) -> str:
     files = [
         ROOT / "custom_components" / "broute" / "translations" / f"{lang}.json",
         *(folder_of("hass_frontend") / "static" / "translations").rglob(f"{lang}-*.json"),
-        *(folder_of("homeassistant") / "components").glob(f"*/translations/{lang}.json"),
+        folder_of("homeassistant") / "components" / "route_b_smart_meter" / "translations" / f"{lang}.json",
     ]
     blueprints = (ROOT / "blueprints").rglob("*_ja.yaml" if lang == "ja" else "*.yaml")
     found = [text for file in files for text in texts(json.loads(file.read_text()))]
