@@ -42,7 +42,7 @@ class Selection:
         root = trial.root
         included = "\n    ".join(str(root / file) for file in files)
         (root / SETTINGS).write_text(f"[run]\ncore = ctrace\ndata_file = {root / DATA}\ninclude =\n    {included}\n")
-        measured = ("--cov", f"--cov-config={SETTINGS}", "--cov-context=test", "--cov-report=")
+        measured = ("-o", "timeout=0", "--cov", f"--cov-config={SETTINGS}", "--cov-context=test", "--cov-report=")
         timed = (f"--junitxml={TIMES}", "-o", "junit_family=xunit1")
         code, output = trial.run(limit, (*PYTEST, *measured, *timed, *tests))
         if code != 0:
