@@ -24,7 +24,7 @@ def functions() -> set[str]:
 def test_each_row_of_the_fault_table_names_a_test() -> None:
     rows = [
         line
-        for line in (DOCS / "reliability.md").read_text().splitlines()
+        for line in (DOCS / "reliability.md").read_text().partition("\n## A month")[0].splitlines()
         if line.startswith("| ") and not line.startswith("| fault ")
     ]
     named = [re.findall(r"`(test_\w+)` \|$", row) for row in rows]
