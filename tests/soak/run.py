@@ -15,6 +15,7 @@ from typing import Any, Final
 import time_machine
 
 from tests.aiobroute.virtual_time import VirtualTimeLoop, clock
+from tests.home import until
 from tests.simulator.meter import MeterSettings
 from tests.simulator.radio import RadioSettings
 from tests.simulator.scenarios import Scenario
@@ -181,6 +182,9 @@ async def _live(site: Site, result: Result, seconds: float, calm: float) -> None
                 break
             await _trouble(site, result)
             site.sim.record.clear()
+        # The first reading after a start is there before the entities that show it.
+        before = site.home.readings
+        await until(lambda: site.home.readings not in {None, before}, 0.5, within=PATIENCE)
         result.energy_lost = site.truth.lost()
     finally:
         watching.cancel()
