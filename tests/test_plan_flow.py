@@ -13,7 +13,6 @@ from custom_components.broute.energy.plans import contract_of
 from custom_components.broute.energy.tariff import (
     Adjustment,
     Band,
-    Days,
     DemandCharge,
     Hours,
     Market,
@@ -25,6 +24,7 @@ from custom_components.broute.energy.tariff import (
     Step,
     simple,
 )
+from custom_components.broute.energy.terms import Days
 
 from .home import entry_of, set_up
 from .plans import ADJUSTMENTS, CONTRACT, ONE_PRICE, STEPS, THREE_STEPS, begin, fill_in, submit

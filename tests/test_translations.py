@@ -12,9 +12,10 @@ import pytest
 from custom_components.broute.aiobroute import Stage
 from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
-from custom_components.broute.cost_sensor import COST_SENSORS, RUNNING_DEMAND, TOTALS
+from custom_components.broute.cost_sensor import COST_SENSORS, TOTALS
+from custom_components.broute.demand_sensor import RUNNING_DEMAND
 from custom_components.broute.dongle.credentials import FORMS
-from custom_components.broute.energy.tariff import Fault
+from custom_components.broute.energy.terms import Fault
 from custom_components.broute.export import HEADS
 from custom_components.broute.options_flow import schema
 from custom_components.broute.plan_flow import (

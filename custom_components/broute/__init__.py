@@ -9,17 +9,17 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.importlib import async_import_module
 
 from .actions import async_setup_actions
 from .aiobroute import COEFFICIENT, ENERGY_IN, ENERGY_UNIT
 from .const import CONF_ENERGY, CONF_IMPORT_HISTORY, DOMAIN
 from .coordinator import MeterCoordinator
 from .dongle.ports import async_watch_ports
-from .energy.accounts import Accounts
+from .energy.accounting import Accounting
 from .energy.backfill import Backfill
 from .energy.dashboard import async_add_if_requested
 from .energy.price_entities import async_follow_price_entities
-from .energy.prices import prices_of
 from .energy.store import LedgerStore
 from .export import ExportView
 from .repairs import async_forget, async_watch_entries
@@ -64,13 +64,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
     measured = {name for name, value in asdict(coordinator.data).items() if value is not None}
     await async_take_over(hass, entry, measured)
     coordinator.history = Backfill(hass, entry, coordinator)
-    coordinator.accounts = Accounts(hass, entry, coordinator, coordinator.history)
+    coordinator.accounting = Accounting(hass, entry, coordinator, coordinator.history)
+    await coordinator.accounting.async_load_if_needed()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.async_show_device()
     await async_add_if_requested(hass, entry)
     entry.async_on_unload(coordinator.async_add_listener(_adding_later(hass, entry)))
     coordinator.history.async_start(is_enabled=entry.options.get(CONF_IMPORT_HISTORY, True))
-    coordinator.accounts.async_start()
+    coordinator.accounting.async_start()
     return True
 
 
@@ -100,4 +101,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> No
     """Leave nothing behind."""
     async_forget(hass, entry)
     await LedgerStore(hass, entry.entry_id).async_remove()
+    await async_import_module(hass, f"{__package__}.energy.prices")
+    from .energy.prices import prices_of  # noqa: PLC0415  # it is loaded by now
+
     await prices_of(hass, entry).async_remove()

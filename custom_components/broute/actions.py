@@ -9,27 +9,21 @@ from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.service import async_get_config_entry, async_register_admin_service
 from homeassistant.util import dt as dt_util
 import probatio
 
 from .aiobroute import HISTORY_DAYS, JST, BRouteError
 from .const import DOMAIN
-from .energy.records import Length, sen
+from .energy.length import Length
 from .energy.source import HistoryUnavailableError
-from .energy.tariff import Rounding
 from .export import Layout, async_export
 
 if TYPE_CHECKING:
-    from datetime import datetime
-    from decimal import Decimal
-
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
-    from homeassistant.util.json import JsonValueType
 
     from .coordinator import MeterConfigEntry
-    from .energy.bill import Comparison
-    from .energy.records import Record
 
 ATTR_FIRST: Final = "first_day"
 ATTR_LAST: Final = "last_day"
@@ -69,12 +63,15 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
     async def get_history(call: ServiceCall) -> ServiceResponse:
         entry, first, last = _asked(hass, call, KEPT_DAYS)
-        accounts, period = entry.runtime_data.accounts, call.data[ATTR_PERIOD]
+        accounts, period = await entry.runtime_data.accounting.async_accounts(), call.data[ATTR_PERIOD]
         if period is Length.BILLING_PERIOD and accounts.contract is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_plan")
         with _told_to_a_person():
             found = await accounts.async_records(period, first, last)
-        tell = _half_hour if period is Length.HALF_HOUR else _sum
+        await async_import_module(hass, f"{__package__}.answers")
+        from .answers import half_hour, total  # noqa: PLC0415  # it is loaded by now
+
+        tell = half_hour if period is Length.HALF_HOUR else total
         return {ANSWERS[period]: [tell(record) for record in found]}
 
     async def export_history(call: ServiceCall) -> ServiceResponse:
@@ -89,15 +86,19 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
     async def compare_plans(call: ServiceCall) -> ServiceResponse:
         entry: MeterConfigEntry = async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+        accounts = await entry.runtime_data.accounting.async_accounts()
         with _told_to_a_person():
-            found = await entry.runtime_data.accounts.async_compare()
+            found = await accounts.async_compare()
         if found is None:
             raise ServiceValidationError(translation_domain=DOMAIN, translation_key="nothing_to_compare")
+        await async_import_module(hass, f"{__package__}.answers")
+        from .answers import compared  # noqa: PLC0415  # it is loaded by now
+
         first, last, comparisons = found
         return {
             ATTR_FIRST: first.isoformat(),
             ATTR_LAST: last.isoformat(),
-            "plans": [_compared(comparison) for comparison in comparisons],
+            "plans": [compared(comparison) for comparison in comparisons],
         }
 
     hass.services.async_register(DOMAIN, "compare_plans", compare_plans, SCHEMA_OF_METER, SupportsResponse.ONLY)
@@ -124,60 +125,6 @@ def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[MeterConf
             translation_placeholders={"days": str(days)},
         )
     return entry, first, last
-
-
-def _half_hour(record: Record) -> dict[str, JsonValueType]:
-    """Return a half-hour; what is not known is nothing."""
-    return {
-        "start": _time(record.start),
-        "energy_in": _number(record.energy_in),
-        "energy_out": _number(record.energy_out),
-        "demand": None if record.peak is None else _number(record.peak.demand),
-        "cost": _yen(record.cost),
-        "compensation": _yen(record.compensation),
-    }
-
-
-def _sum(record: Record) -> dict[str, JsonValueType]:
-    """Return a sum, and from how many half-hours each of its numbers is."""
-    told = {
-        **_half_hour(record),
-        "end": _time(record.end),
-        "demand_start": None if record.peak is None else _time(record.peak.start),
-        "half_hours": record.half_hours,
-        "half_hours_in": record.known_in,
-        "half_hours_out": record.known_out,
-        "half_hours_cost": record.priced_in,
-        "half_hours_compensation": record.priced_out,
-    }
-    return told if record.bill is None else {**told, "bill": _yen(record.bill)}
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(JST).isoformat()
-
-
-def _number(number: Decimal | None) -> float | None:
-    """Return kWh or kW as JSON has numbers."""
-    return None if number is None else float(number)
-
-
-def _yen(yen: Decimal | None) -> float | None:
-    """Return yen and sen as JSON has numbers."""
-    return None if yen is None else float(sen(yen))
-
-
-def _compared(comparison: Comparison) -> dict[str, JsonValueType]:
-    """Return what the days would have cost by a plan, in whole yen."""
-    return {
-        "name": comparison.plan.name,
-        "valid_from": comparison.plan.valid_from.isoformat(),
-        "cost": int(Rounding.HALF_UP.round(comparison.yen)),
-        "energy": float(comparison.energy),
-        "hours": comparison.half_hours / 2,
-        "hours_unknown": comparison.unknown / 2,
-        "hours_without_price": comparison.unpriced / 2,
-    }
 
 
 @contextmanager

@@ -39,14 +39,22 @@ from .aiobroute import (
     connect,
     proposed,
 )
-from .const import CONF_COSTS, CONF_ENERGY, CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID, DOMAIN
+from .const import (
+    CONF_COSTS,
+    CONF_ENERGY,
+    CONF_MODULE,
+    CONF_PAN,
+    CONF_PROFILE,
+    CONF_ROUTE_B_ID,
+    DOMAIN,
+    SUBENTRY_PLAN,
+)
 from .coordinator import error_key
 from .dongle.credentials import alike, checked
 from .dongle.ports import async_stick_on, name_of
 from .dongle.progress import Connecting
 from .dongle.sharing import async_lease
 from .energy.dashboard import COMPENSATION, COST, async_has_grid, has_dashboard
-from .energy.plans import SUBENTRY_PLAN
 from .options_flow import MeterOptionsFlow
 from .plan_flow import PlanFlow
 from .repairs import async_forget

@@ -36,3 +36,6 @@ CONF_COSTS = "costs"
 """Which costs the Energy dashboard is to show as soon as there are any."""
 CONF_SPREAD_FIXED = "spread_fixed"
 """Whether the hours of a billing period bear the fixed charges, too."""
+
+SUBENTRY_PLAN: Final = "plan"
+"""An electricity plan is a subentry of the meter's entry."""

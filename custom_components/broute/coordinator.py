@@ -49,7 +49,7 @@ from .dongle.journal import async_journal
 from .dongle.overdue import Overdue
 from .dongle.reauth import async_reauthentication
 from .dongle.sharing import LEASE_TIME, PATIENCE, async_interval
-from .energy.accounts import Accounts
+from .energy.accounting import Accounting
 from .energy.backfill import Backfill
 from .energy.details import Details, DetailsReader
 from .energy.source import HistoryProgress, HistoryUnavailableError
@@ -121,7 +121,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     module: ModuleInfo
     """As `profile`."""
     history: Backfill
-    accounts: Accounts
+    accounting: Accounting
     """Set while the entry is set up."""
 
     def __init__(self, hass: HomeAssistant, entry: MeterConfigEntry) -> None:

@@ -142,36 +142,23 @@ TOTALS: tuple[SensorEntityDescription, ...] = tuple(
 )
 """For the Energy dashboard: all that is known, from the first half-hour with a plan on."""
 
-RUNNING_DEMAND = SensorEntityDescription(
-    key="running_demand",
-    translation_key="running_demand",
-    device_class=SensorDeviceClass.POWER,
-    state_class=SensorStateClass.MEASUREMENT,
-    native_unit_of_measurement=UnitOfPower.KILO_WATT,
-    suggested_display_precision=2,
-    entity_registry_enabled_default=False,
-)
-"""The demand that the running half-hour will have if the present power stays; it needs no plan."""
 
-
-def add_cost_sensors(entry: MeterConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback) -> None:
-    """Add the sensors, those of a plan as soon as there is one."""
+def add_cost_sensors(
+    entry: MeterConfigEntry, accounts: Accounts, async_add_entities: AddConfigEntryEntitiesCallback
+) -> None:
+    """Add the sensors as soon as there is something to show."""
     coordinator = entry.runtime_data
-    accounts = coordinator.accounts
-    if coordinator.profile.unit is None:
-        return
-    async_add_entities([RunningDemandSensor(coordinator, RUNNING_DEMAND)])
     missing = list(COST_SENSORS)
     totals = list(TOTALS)
 
     @callback
     def add() -> None:
         if accounts.figures is not None and missing:
-            async_add_entities([CostSensor(coordinator, description) for description in missing])
+            async_add_entities([CostSensor(coordinator, accounts, description) for description in missing])
             missing.clear()
         if new := [description for description in totals if description.key in accounts.totals]:
             totals[:] = [description for description in totals if description not in new]
-            async_add_entities([TotalSensor(coordinator, description) for description in new])
+            async_add_entities([TotalSensor(coordinator, accounts, description) for description in new])
 
     entry.async_on_unload(accounts.async_add_listener(add))
     add()
@@ -180,9 +167,9 @@ def add_cost_sensors(entry: MeterConfigEntry, async_add_entities: AddConfigEntry
 class AccountsEntity(MeterEntity, SensorEntity):
     """Something that the accounts say of a plan; it is known without a connection."""
 
-    def __init__(self, coordinator: MeterCoordinator, description: SensorEntityDescription) -> None:
+    def __init__(self, coordinator: MeterCoordinator, accounts: Accounts, description: SensorEntityDescription) -> None:
         super().__init__(coordinator, description)
-        self._accounts: Accounts = coordinator.accounts
+        self._accounts = accounts
 
     @override
     def _device(self) -> DeviceInfo:
@@ -236,13 +223,3 @@ class TotalSensor(AccountsEntity):
     def native_value(self) -> Decimal | None:
         total = self._accounts.totals.get(self.entity_description.key)
         return None if total is None else total.quantize(SHOWN, ROUND_HALF_UP)
-
-
-class RunningDemandSensor(MeterEntity, SensorEntity):
-    """The demand of the running half-hour."""
-
-    @property
-    @override
-    def native_value(self) -> Decimal | None:
-        running, step = self.coordinator.accounts.running, self.coordinator.profile.energy(1)
-        return None if running is None or step is None else running.demand(step)

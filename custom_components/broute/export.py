@@ -14,7 +14,7 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import raise_if_invalid_filename, slugify
 
 from .const import DOMAIN
-from .energy.records import Length, day_table, half_hour_table
+from .energy.length import Length
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -55,7 +55,10 @@ async def async_export(
         OSError: it cannot be written.
 
     """
-    half_hours = await entry.runtime_data.accounts.async_records(Length.HALF_HOUR, first, last)
+    accounts = await entry.runtime_data.accounting.async_accounts()
+    from .energy.records import day_table, half_hour_table  # noqa: PLC0415  # loaded with the accounts
+
+    half_hours = await accounts.async_records(Length.HALF_HOUR, first, last)
     texts = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
 
     def word(key: str) -> str:

@@ -8,6 +8,7 @@ from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.selector import (
     BooleanSelector,
     DateSelector,
@@ -28,10 +29,10 @@ from homeassistant.util import dt as dt_util
 import probatio
 
 from .aiobroute import JST
-from .const import DOMAIN
+from .const import DOMAIN, SUBENTRY_PLAN
 from .energy.dashboard import async_is_cost_wanted, async_prices, async_want_cost, has_dashboard
 from .energy.ledger import ENERGY_OUT
-from .energy.plans import (
+from .energy.plan_text import (
     AMPERE,
     BANDS,
     BASICS,
@@ -43,21 +44,15 @@ from .energy.plans import (
     MONTH,
     NONE,
     STEPS,
-    SUBENTRY_PLAN,
     InvalidTextError,
-    band_of,
     dates,
     lines,
-    market_of,
     number,
     numbers,
-    plan_of,
-    steps_of,
     table,
 )
-from .energy.price_history import NoPriceError, price_of
 from .energy.recorder import is_recorded
-from .energy.tariff import LEVIES, Bands, Days, InvalidPlanError, Rounding, stepped
+from .energy.terms import LEVIES, Days, InvalidPlanError, Rounding
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -195,7 +190,13 @@ class PlanFlow(ConfigSubentryFlow):
 
     async def async_step_user(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Add a plan: one of the structures that most homes have, or any."""
+        await self._async_load()
         return self.async_show_menu(step_id="user", menu_options=["three_steps", "day_and_night", "other"])
+
+    async def _async_load(self) -> None:
+        """Import what knows whether a plan is right, where reading files does not stop the event loop."""
+        for name in ("plans", "price_history"):
+            await async_import_module(self.hass, f"{__package__}.energy.{name}")
 
     async def async_step_three_steps(self, _: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Fill in steps and a basic charge by ampere."""
@@ -213,6 +214,7 @@ class PlanFlow(ConfigSubentryFlow):
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Change a plan."""
+        await self._async_load()
         self._before = self._get_reconfigure_subentry().data
         return await self.async_step_contract(user_input)
 
@@ -272,6 +274,8 @@ class PlanFlow(ConfigSubentryFlow):
 
     async def async_step_market(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask who tells the price of each half-hour, and what is made of it."""
+        from .energy.plans import market_of  # noqa: PLC0415  # it is loaded by now
+
         errors: dict[str, str] = {}
         if user_input is not None:
             form = _Form(user_input)
@@ -292,6 +296,8 @@ class PlanFlow(ConfigSubentryFlow):
 
     def _check_entity(self, form: _Form, field: str) -> None:
         """Put at the field what is wrong with an entity that is to tell a price."""
+        from .energy.price_history import NoPriceError, price_of  # noqa: PLC0415  # it is loaded by now
+
         entity_id = form.typed.get(field)
         if not entity_id:
             return
@@ -323,6 +329,9 @@ class PlanFlow(ConfigSubentryFlow):
         return await self._async_step_rest("feed_in_", user_input)
 
     async def _async_step_band(self, prefix: str, user_input: dict[str, Any] | None) -> SubentryFlowResult:
+        from .energy.plans import band_of  # noqa: PLC0415  # it is loaded by now
+        from .energy.tariff import Bands  # noqa: PLC0415  # as above
+
         errors: dict[str, str] = {}
         schema = FED_IN_BAND if prefix else BAND
         if user_input is not None:
@@ -348,6 +357,9 @@ class PlanFlow(ConfigSubentryFlow):
         return self._show(f"{prefix}band", schema, {**suggested, **(user_input or {})}, errors)
 
     async def _async_step_rest(self, prefix: str, user_input: dict[str, Any] | None) -> SubentryFlowResult:
+        from .energy.plans import band_of  # noqa: PLC0415  # it is loaded by now
+        from .energy.tariff import Bands  # noqa: PLC0415  # as above
+
         errors: dict[str, str] = {}
         schema = FED_IN_REST if prefix else REST
         if user_input is not None:
@@ -446,6 +458,8 @@ class PlanFlow(ConfigSubentryFlow):
         return await self._async_finish()
 
     async def _async_finish(self) -> SubentryFlowResult:
+        from .energy.plans import plan_of  # noqa: PLC0415  # it is loaded by now
+
         entry = self._get_entry()
         plan_of(self._data)
         title = f"{self._data['name']} ({self._data['valid_from']})"
@@ -490,6 +504,9 @@ def basic_schema(kind: str) -> probatio.Schema:
 
 def _steps(typed: Mapping[str, Any]) -> tuple[list[str], list[str], dict[str, str]]:
     """Return limits and prices, and what is wrong with them."""
+    from .energy.plans import steps_of  # noqa: PLC0415  # it is loaded by now
+    from .energy.tariff import stepped  # noqa: PLC0415  # as above
+
     form = _Form(typed)
     limits = form.read("limits", numbers, "invalid_numbers") or []
     prices = form.read("prices", numbers, "invalid_numbers") or []

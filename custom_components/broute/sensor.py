@@ -24,13 +24,14 @@ from homeassistant.const import (
 )
 from homeassistant.core import callback
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
 from homeassistant.util import dt as dt_util
 
 from .aiobroute import ENERGY_OUT, FIXED_TIME_IN, MINUTE_ENERGY
 from .const import CONF_EXCHANGED, DOMAIN
 from .coordinator import MeterCoordinator
-from .cost_sensor import add_cost_sensors
+from .demand_sensor import RunningDemandSensor
 from .energy.plausibility import PlausibilityFilter, Sample
 from .entity import MeterEntity, unique_id
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
     from .coordinator import MeterConfigEntry
+    from .energy.accounts import Accounts
     from .energy.details import Details, Energy
 
 PARALLEL_UPDATES = 0
@@ -273,9 +275,18 @@ async def async_setup_entry(
                 for description in new
             )
 
+    async def add_costs(accounts: Accounts) -> None:
+        """Add the sensors of a plan."""
+        await async_import_module(hass, f"{__package__}.cost_sensor")
+        from .cost_sensor import add_cost_sensors  # noqa: PLC0415  # it is loaded by now
+
+        add_cost_sensors(entry, accounts, async_add_entities)
+
     add_new()
     entry.async_on_unload(coordinator.async_add_listener(add_new))
-    add_cost_sensors(entry, async_add_entities)
+    if coordinator.profile.unit is not None:
+        async_add_entities([RunningDemandSensor(coordinator)])
+        await coordinator.accounting.async_when_loaded(add_costs)
 
 
 def _remove_absent(coordinator: MeterCoordinator) -> set[str]:

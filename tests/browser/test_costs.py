@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from playwright.async_api import expect
 import pytest
 
-from custom_components.broute.energy.tariff import LEVIES
+from custom_components.broute.energy.terms import LEVIES
 from tests.demo.browser import go_back
 from tests.demo.check import answers
 from tests.demo.dashboard import FORMS, add_plan

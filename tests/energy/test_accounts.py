@@ -223,7 +223,7 @@ def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: py
             assert not any((await bars(home.hass, statistic("cost"), START - 120 * DAY)).values())
             home.hass.config_entries.async_remove_subentry(home.entry, number)
             await asyncio.sleep(2 * MINUTE)
-            assert home.entry.runtime_data.accounts.figures is None
+            assert home.entry.runtime_data.accounting.accounts.figures is None
 
     live(story)
 
@@ -242,7 +242,7 @@ async def test_without_a_recorder_there_are_figures_all_the_same(hass: HomeAssis
             await compare_plans(hass)
         await fill_in(hass, entry, {**ONE_PRICE, "contract": {**CONTRACT, "energy": "one", "basic": "none"}})
         await elapse(hass, 20 * MINUTE)
-        assert not entry.runtime_data.accounts.is_right
+        assert not entry.runtime_data.accounting.accounts.is_right
         assert Decimal(state(hass, "sensor.price")) == 31
         assert state(hass, "sensor.last_bill") == "unknown", "nobody asked the meter for it"
         # Without a recorder, only what is polled is in the ledger.

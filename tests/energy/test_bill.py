@@ -35,7 +35,6 @@ from custom_components.broute.energy.tariff import (
     BasicCharge,
     Billing,
     Contract,
-    Days,
     DemandCharge,
     Hours,
     Market,
@@ -43,13 +42,13 @@ from custom_components.broute.energy.tariff import (
     Month,
     MonthlyCharge,
     Plan,
-    Rounding,
     SizeCharge,
     Span,
     Step,
     simple,
     stepped,
 )
+from custom_components.broute.energy.terms import Days, Rounding
 
 LONG_AGO = date(2010, 1, 1)
 MARCH = date(2026, 3, 1)

@@ -86,7 +86,7 @@ def test_a_renamed_entity_goes_on_telling_prices(tmp_path: Path) -> None:
             tell(hass, FUEL, "-1.5")
             await fill_in(hass, home.entry, FOLLOWING)
             await asyncio.sleep(95 * MINUTE)
-            prices = home.entry.runtime_data.accounts.prices
+            prices = home.entry.runtime_data.accounting.accounts.prices
             before = {entity: dict(known) for entity, known in prices.known.items()}
             assert before.keys() == {MARKET, FUEL}
             assert len(before[MARKET]) >= 2
@@ -120,10 +120,10 @@ def test_prices_are_kept_while_the_meter_is_out_of_reach(tmp_path: Path) -> None
             tell(home.hass, FUEL, "-1.5")
             await fill_in(home.hass, home.entry, FOLLOWING)
             await asyncio.sleep(65 * MINUTE)
-            before = len(home.entry.runtime_data.accounts.prices.known[MARKET])
+            before = len(home.entry.runtime_data.accounting.accounts.prices.known[MARKET])
             sim.air.is_reachable = False
             await asyncio.sleep(5 * 60 * MINUTE)
-            assert len(home.entry.runtime_data.accounts.prices.known[MARKET]) >= before + 8
+            assert len(home.entry.runtime_data.accounting.accounts.prices.known[MARKET]) >= before + 8
 
     live(story)
 
@@ -138,7 +138,7 @@ def test_a_disabled_meter_knows_who_was_renamed(tmp_path: Path, *, is_running: b
             tell(home.hass, FUEL, "-1.5")
             await fill_in(home.hass, home.entry, FOLLOWING)
             await asyncio.sleep(65 * MINUTE)
-            known = dict(home.entry.runtime_data.accounts.prices.known[MARKET])
+            known = dict(home.entry.runtime_data.accounting.accounts.prices.known[MARKET])
             assert known
             await home.hass.config_entries.async_set_disabled_by(home.entry.entry_id, ConfigEntryDisabler.USER)
             if not is_running:
@@ -155,7 +155,7 @@ def test_a_disabled_meter_knows_who_was_renamed(tmp_path: Path, *, is_running: b
             await home.hass.config_entries.async_set_disabled_by(home.entry.entry_id, None)
             await asyncio.sleep(2 * MINUTE)
             assert named(home.entry) == [("sensor.between", "input_number.between")]
-            found = home.entry.runtime_data.accounts.prices.known
+            found = home.entry.runtime_data.accounting.accounts.prices.known
             assert found.keys() == {"sensor.between", "input_number.between"}
             assert found["sensor.between"].items() >= known.items()
 

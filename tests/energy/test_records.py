@@ -11,7 +11,8 @@ import pytest
 
 from custom_components.broute.aiobroute import JST
 from custom_components.broute.energy.bill import Usage, bill, periods
-from custom_components.broute.energy.records import Length, Record, day_table, half_hour_table, records, sen
+from custom_components.broute.energy.length import Length
+from custom_components.broute.energy.records import Record, day_table, half_hour_table, records, sen
 from custom_components.broute.energy.tariff import (
     HALF_HOUR,
     Billing,

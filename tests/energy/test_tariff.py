@@ -9,23 +9,18 @@ import pytest
 from custom_components.broute.aiobroute import JST
 from custom_components.broute.energy.tariff import (
     HALF_HOUR,
-    LEVIES,
     Adjustment,
     Band,
     Bands,
     Billing,
     Contract,
-    Days,
     DemandCharge,
-    Fault,
     Hours,
-    InvalidPlanError,
     Market,
     MinimumCharge,
     Month,
     MonthlyCharge,
     Plan,
-    Rounding,
     SizeCharge,
     Span,
     Step,
@@ -35,6 +30,7 @@ from custom_components.broute.energy.tariff import (
     simple,
     stepped,
 )
+from custom_components.broute.energy.terms import LEVIES, Days, Fault, InvalidPlanError, Rounding
 
 YEN = Decimal(30)
 ONE = (Step(None, YEN),)

@@ -41,16 +41,18 @@ from .bill import (
     used_until,
 )
 from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
-from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, async_take_price, cost_entity_id
-from .demand import Peak, RunningDemand, half_hour, peak
+from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, cost_entity_id
+from .demand import Peak, half_hour, peak
+from .first_plan import async_take_price
 from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO
 from .plans import contract_of
 from .price_history import price_of_state
 from .prices import KeptPrices, prices_of
 from .recorder import RecorderUnavailableError, has_recorder, is_recorded
-from .records import Length, Record, records
+from .records import Record, records
 from .statistics import energies
-from .tariff import ZERO, Contract, InvalidPlanError, Market, midnight
+from .tariff import ZERO, Contract, Market, midnight
+from .terms import InvalidPlanError
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
 
     from .backfill import Backfill
+    from .length import Length
     from .source import MeterSource
 
 _LOGGER = logging.getLogger(__name__)
@@ -184,8 +187,6 @@ class Accounts:
     figures: Figures | None = None
     totals: Mapping[str, Decimal] = field(default_factory=dict)
     """Yen of all that is known, by what they are: cost or compensation."""
-    running: RunningDemand | None = None
-    """The running half-hour."""
     prices: KeptPrices = field(init=False)
     is_right: bool = False
     """Whether all rows were seen to be right when they were looked at last."""
@@ -200,7 +201,6 @@ class Accounts:
     """From the first half-hour that is known to the end of the last one."""
     _taking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _version: Version | None = None
-    _readings: int = 0
     _figured: tuple[object, ...] = ()
     _settled: Settled | None = None
     _written: tuple[object, ...] = ()
@@ -220,7 +220,7 @@ class Accounts:
     def async_start(self) -> None:
         """Follow the meter, the ledger and the plans from now on."""
         self._take_plans()
-        self.entry.async_on_unload(self.source.async_add_listener(self._updated))
+        self.entry.async_on_unload(self.source.async_add_listener(self._want))
         self.entry.async_on_unload(
             async_dispatcher_connect(self.hass, SIGNAL_CONFIG_ENTRY_CHANGED, self._entry_changed)
         )
@@ -294,15 +294,6 @@ class Accounts:
         return before != self.contract
 
     @callback
-    def _updated(self) -> None:
-        reading = self.source.data
-        if self.source.readings != self._readings:
-            self._readings = self.source.readings
-            if reading.energy_in is not None and reading.power is not None:
-                self._follow(dt_util.utcnow(), reading.energy_in, Decimal(reading.power))
-        self._want()
-
-    @callback
     def _look_for_prices(self, _: datetime) -> None:
         """Look at what entities have told, also while the meter says nothing: the recorder forgets it."""
         if self.contract is not None and entities_of(self.contract):
@@ -332,16 +323,6 @@ class Accounts:
         if self._cancel_rest is not None:
             self._cancel_rest()
             self._cancel_rest = None
-
-    def _follow(self, now: datetime, counter: Decimal, power: Decimal) -> None:
-        """Update the demand of the running half-hour."""
-        before = self.running
-        self.running = (
-            RunningDemand.first(now, counter, power) if before is None else before.following(now, counter, power)
-        )
-        if self.running.base is None and self.history.ledger.tenures:
-            base = self.history.ledger.energy(ENERGY_IN, int(half_hour(now).timestamp()))
-            self.running = RunningDemand.first(now, counter, power, base)
 
     async def _async_look(self) -> None:
         try:

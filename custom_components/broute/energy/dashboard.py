@@ -1,19 +1,14 @@
 """A place for the meter in the Energy dashboard: added if a person asked for it; nothing else is touched."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.components.energy.const import DOMAIN as ENERGY_DOMAIN
 from homeassistant.components.energy.data import GridSourceType, async_get_manager
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
-from homeassistant.config_entries import ConfigSubentry
 from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.translation import async_get_translations
 
 from ..const import CONF_COSTS, CONF_ENERGY, CONF_PRICES, DOMAIN
-from .plans import SUBENTRY_PLAN, plan_of_prices
-from .price_history import price_of_state
 
 COST: Final = "cost"
 COMPENSATION: Final = "compensation"
@@ -60,21 +55,21 @@ def cost_entity_id(hass: HomeAssistant, entry: ConfigEntry, kind: str) -> str | 
 
 async def async_prices(hass: HomeAssistant, entry: ConfigEntry) -> tuple[str | None, str | None]:
     """Return the prices that the dashboard has for what the meter counts: of what is taken, and what is fed in."""
-    source: Mapping[str, Any] = await _async_own(hass, entry) or {}
+    source: Mapping[str, Any] = await async_own(hass, entry) or {}
     taken, fed = (source.get(key) for key in ("number_energy_price", "number_energy_price_export"))
     return None if taken is None else str(taken), None if fed is None else str(fed)
 
 
 async def async_is_shown(hass: HomeAssistant, entry: ConfigEntry) -> bool:
     """Return whether the meter is in the dashboard."""
-    return await _async_own(hass, entry) is not None
+    return await async_own(hass, entry) is not None
 
 
 async def async_is_cost_wanted(hass: HomeAssistant, entry: ConfigEntry) -> bool:
     """Return whether the dashboard shows our costs, or will as soon as there are any."""
     if entry.data.get(CONF_COSTS):
         return True
-    source, sensor = await _async_own(hass, entry), cost_entity_id(hass, entry, COST)
+    source, sensor = await async_own(hass, entry), cost_entity_id(hass, entry, COST)
     return source is not None and sensor is not None and source.get("stat_cost") == sensor
 
 
@@ -90,28 +85,9 @@ async def async_want_cost(hass: HomeAssistant, entry: ConfigEntry, *, is_wanted:
     hass.config_entries.async_update_entry(entry, data=data)
 
 
-async def async_take_price(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Make the price that the dashboard has the first plan, if our costs are to take its place and there is no plan."""
-    is_due = entry.data.get(CONF_COSTS) and all(
-        each.subentry_type != SUBENTRY_PLAN for each in entry.subentries.values()
-    )
-    source = await _async_own(hass, entry) if is_due else None
-    if source is None:
-        return
-    price, feed_in = await async_prices(hass, entry)
-    entity = cast("str | None", source.get("entity_energy_price"))
-    if price is None and (entity is None or price_of_state(hass.states.get(entity)) is None):
-        return
-    texts = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
-    name = texts[f"component.{DOMAIN}.common.price_of_dashboard"]
-    plan = plan_of_prices(name, price, entity, feed_in)
-    subentry = ConfigSubentry(data=MappingProxyType(plan), subentry_type=SUBENTRY_PLAN, title=name, unique_id=None)
-    hass.config_entries.async_add_subentry(entry, subentry)
-
-
 async def async_show_cost_if_wanted(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Set those of our costs that exist by now in the dashboard, once: later changes by hand stay."""
-    source = await _async_own(hass, entry) if entry.data.get(CONF_COSTS) else None
+    source = await async_own(hass, entry) if entry.data.get(CONF_COSTS) else None
     if source is None:
         return
     statistics = {COST: "stat_energy_from", COMPENSATION: "stat_energy_to"}
@@ -128,13 +104,13 @@ async def async_show_cost_if_wanted(hass: HomeAssistant, entry: ConfigEntry) -> 
 
 async def _async_change(hass: HomeAssistant, entry: ConfigEntry, prices: Mapping[str, Any]) -> None:
     """Give the grid connection that the meter is other prices."""
-    own = await _async_own(hass, entry)
+    own = await async_own(hass, entry)
     sources = [{**each, **prices} if each is own else each for each in await _async_sources(hass)]
     manager = await async_get_manager(hass)
     await manager.async_update({"energy_sources": sources})  # type: ignore[typeddict-item]  # the rest stays
 
 
-async def _async_own(hass: HomeAssistant, entry: ConfigEntry) -> SourceType | None:
+async def async_own(hass: HomeAssistant, entry: ConfigEntry) -> SourceType | None:
     """Return the grid connection that the meter is in the dashboard."""
     grid = _grid(hass, entry)
     if grid is None or not has_dashboard(hass):

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, Self
 
-from .tariff import HALF_HOUR, ZERO
+from .ledger import HALF_HOUR
+
+ZERO: Final = Decimal(0)
 
 MONTHS: Final = 12
 """Billing periods whose highest demand makes the contract: the present one and eleven before."""

@@ -10,10 +10,9 @@ from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.core import Event, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.importlib import async_import_module
 
-from ..const import CONF_PRICE_ENTITIES, CONF_PRICES, DOMAIN
-from .plans import SUBENTRY_PLAN
-from .prices import prices_of
+from ..const import CONF_PRICE_ENTITIES, CONF_PRICES, DOMAIN, SUBENTRY_PLAN
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
@@ -34,9 +33,7 @@ def async_follow_price_entities(hass: HomeAssistant) -> None:
         if not names.keys() & _entities_of(entry):
             return
         _rename_in_entry(hass, entry, names)
-        prices = prices_of(hass, entry)
-        prices.rename(names)
-        hass.async_create_task(prices.async_save(), f"{entry.title} prices")
+        hass.async_create_task(_async_rename_kept(hass, entry, names), f"{entry.title} prices")
 
     @callback
     def updated(event: Event[EventEntityRegistryUpdatedData]) -> None:
@@ -54,6 +51,15 @@ def async_follow_price_entities(hass: HomeAssistant) -> None:
         _remember(hass, entry)
     hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, updated)
     async_dispatcher_connect(hass, SIGNAL_CONFIG_ENTRY_CHANGED, changed)
+
+
+async def _async_rename_kept(hass: HomeAssistant, entry: ConfigEntry, names: Mapping[str, str]) -> None:
+    await async_import_module(hass, f"{__package__}.prices")
+    from .prices import prices_of  # noqa: PLC0415  # it is loaded by now
+
+    prices = prices_of(hass, entry)
+    prices.rename(names)
+    await prices.async_save()
 
 
 def _entities_of(entry: ConfigEntry) -> set[str]:

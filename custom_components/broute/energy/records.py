@@ -8,13 +8,13 @@ import csv
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from enum import StrEnum
 import io
 from typing import Final
 
 from ..aiobroute import JST
 from .bill import Cost, Period, Usage, bill, costs, periods, returns
 from .demand import PER_HALF_HOUR, Peak, half_hour
+from .length import Length
 from .tariff import HALF_HOUR, SEN, ZERO, Contract, midnight
 
 DAY: Final = timedelta(days=1)
@@ -25,17 +25,6 @@ SLOTS: Final = 48
 
 CLOCK: Final = "%Y-%m-%d %H:%M"
 """A time that spreadsheets understand."""
-
-
-class Length(StrEnum):
-    """What one row is the sum of."""
-
-    HALF_HOUR = "half_hour"
-    HOUR = "hour"
-    DAY = "day"
-    MONTH = "month"
-    BILLING_PERIOD = "billing_period"
-
 
 FIXED: Final[Mapping[Length, timedelta]] = {Length.HALF_HOUR: HALF_HOUR, Length.HOUR: HOUR, Length.DAY: DAY}
 

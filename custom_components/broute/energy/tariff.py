@@ -7,38 +7,16 @@ of Japan.
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from enum import StrEnum
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from typing import Final
 
 from ..aiobroute import JST
+from .terms import LEVIES, Days, Fault, InvalidPlanError, Rounding
 
 HALF_HOUR: Final = timedelta(minutes=30)
 
 ZERO: Final = Decimal(0)
-
-LEVIES: Final[Mapping[int, Decimal]] = {
-    2012: Decimal("0.22"),
-    2013: Decimal("0.35"),
-    2014: Decimal("0.75"),
-    2015: Decimal("1.58"),
-    2016: Decimal("2.25"),
-    2017: Decimal("2.64"),
-    2018: Decimal("2.90"),
-    2019: Decimal("2.95"),
-    2020: Decimal("2.98"),
-    2021: Decimal("3.36"),
-    2022: Decimal("3.45"),
-    2023: Decimal("1.40"),
-    2024: Decimal("3.49"),
-    2025: Decimal("3.98"),
-    2026: Decimal("4.18"),
-}
-"""Yen per kWh of the renewable energy levy (再エネ賦課金), the same in all of Japan.
-
-Of a year's value is each billing period that begins from April on, so that it is first seen on the bill of May.
-"""
 
 FIRST_LEVY_MONTH: Final = 4
 
@@ -46,40 +24,6 @@ SEN: Final = Decimal("0.01")
 
 PRICE_STEP: Final = Decimal("0.000001")
 """Yen per kWh; a price that was divided is rounded to this, so that sums are the same in whatever order."""
-
-
-class Fault(StrEnum):
-    """What is wrong with a plan."""
-
-    NO_STEPS = "no_steps"
-    STEPS_FALL = "steps_fall"
-    LAST_STEP_ENDS = "last_step_ends"
-    BANDS_OVERLAP = "bands_overlap"
-    BANDS_INCOMPLETE = "bands_incomplete"
-    BAND_NAMES = "band_names"
-    BAND_HALF_HOURS = "band_half_hours"
-    MONTH = "month"
-    BILLING_DAY = "billing_day"
-    LOSS = "loss"
-    NEGATIVE = "negative"
-    SAME_DAY = "same_day"
-
-
-class InvalidPlanError(ValueError):
-    """A plan cannot be as it was written down."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.value)
-        self.fault = fault
-
-
-class Days(StrEnum):
-    """The days on which a time of a band counts."""
-
-    EVERY_DAY = "every_day"
-    WEEKDAYS = "weekdays"
-    HOLIDAYS = "holidays"
-    """Saturdays, Sundays and public holidays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,20 +231,6 @@ class Adjustment:
     def lump(self, included: Decimal) -> Decimal:
         """Return yen for what a minimum charge includes, whether it is used or not."""
         return (self.price * included).quantize(SEN, ROUND_HALF_UP) if self.minimum is None else self.minimum
-
-
-class Rounding(StrEnum):
-    """What becomes of a part of a yen."""
-
-    DOWN = "down"
-    HALF_UP = "half_up"
-    NONE = "none"
-
-    def round(self, yen: Decimal) -> Decimal:
-        """Return whole yen, or the same."""
-        if self is Rounding.NONE:
-            return yen
-        return yen.quantize(Decimal(1), ROUND_DOWN if self is Rounding.DOWN else ROUND_HALF_UP)
 
 
 @dataclass(frozen=True, slots=True, order=True)

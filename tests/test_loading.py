@@ -1,0 +1,45 @@
+"""What Home Assistant loads of ours when it starts: as much as a home without an electricity plan needs."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+ROOT = Path(__file__).parents[1]
+
+AT_THE_START = (
+    "",
+    ".binary_sensor",
+    ".config_flow",
+    ".diagnostics",
+    ".media_source",
+    ".repairs",
+    ".sensor",
+)
+"""Home Assistant loads platforms that it may need together with the integration."""
+
+LATER = (
+    "aiobroute.__main__",
+    "aiobroute.cli",
+    "aiobroute.records",
+    "answers",
+    "cost_sensor",
+    "energy.accounts",
+    "energy.bill",
+    "energy.cost_rows",
+    "energy.first_plan",
+    "energy.plans",
+    "energy.price_history",
+    "energy.prices",
+    "energy.records",
+    "energy.tariff",
+    "takeover.move",
+)
+
+
+def test_what_knows_of_money_is_not_loaded_at_the_start() -> None:
+    imports = "\n".join(f"import custom_components.broute{name}" for name in AT_THE_START)
+    program = f"import sys\n{imports}\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603  # our own program
+    loaded = {name.removeprefix("custom_components.broute.") for name in run.stdout.split()}
+    assert "energy.backfill" in loaded
+    assert not loaded.intersection(LATER)
