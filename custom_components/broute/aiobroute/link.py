@@ -105,8 +105,8 @@ class Link[M]:
         try:
             if command.alive is not None:
                 await self._outlast(command, command.alive, exchange)
-            async with asyncio.timeout(command.timeout):
-                return await answer
+            exchange.end_after(command.timeout)
+            return await answer
         finally:
             exchange.end()
             self._exchanges.remove(exchange)
@@ -117,7 +117,7 @@ class Link[M]:
         limit = loop.time() + command.limit
         while not await exchange.is_over_within(command.timeout):
             if loop.time() >= limit:
-                exchange.receive(None)
+                exchange.fall_silent()
                 return
             with suppress(ModuleError):  # Who refuses is there.
                 await self._carry_out(alive)
@@ -164,6 +164,8 @@ class Link[M]:
             for exchange in (*self._exchanges,):
                 exchange.receive(message)
             self.on_message(message)
+        for exchange in self._exchanges:
+            exchange.wait()
 
     def _lost(self, error: PortError) -> None:
         self._fail(error)
@@ -181,7 +183,10 @@ class _Exchange[M, T]:
         self._replies = replies
         self._answer = answer
         self._silence: asyncio.TimerHandle | None = None
-        self._wait(next(replies))
+        self._end: asyncio.TimerHandle | None = None
+        self._patience = next(replies)
+        """Seconds that the script waits for the next message, if it says so."""
+        self.wait()
 
     def receive(self, message: M | None) -> None:
         """Pass a message, or a timeout, to the reply script."""
@@ -189,19 +194,31 @@ class _Exchange[M, T]:
         if self._answer.done():
             return
         try:
-            patience = self._replies.send(message)
+            self._patience = self._replies.send(message)
         except StopIteration as end:
             self._answer.set_result(end.value)
-            return
         except (ModuleError, TimeoutError) as err:
             self.fail(err)
-            return
-        self._wait(patience)
+
+    def wait(self) -> None:
+        """Wait for the next message, when all that arrived was passed on."""
+        if self._patience is not None and self._silence is None and not self._answer.done():
+            self._silence = asyncio.get_running_loop().call_later(self._patience, self.fall_silent)
+
+    def fall_silent(self) -> None:
+        """Tell the script that nothing more came in time."""
+        self.receive(None)
+        self.wait()
 
     async def is_over_within(self, seconds: float) -> bool:
         """Return whether the answer is there by then; the answer itself stays to be awaited."""
         await asyncio.wait([self._answer], timeout=seconds)
         return self._answer.done()
+
+    def end_after(self, seconds: float) -> None:
+        """Wait for the answer no longer than that."""
+        # A timer alone costs half of what a timeout does, which cancels the task and takes that back.
+        self._end = asyncio.get_running_loop().call_later(seconds, self.fail, TimeoutError())
 
     def fail(self, error: ModuleError | PortError | TimeoutError) -> None:
         """End with an error."""
@@ -211,12 +228,10 @@ class _Exchange[M, T]:
     def end(self) -> None:
         """Leave nothing behind."""
         self._end_silence()
+        if self._end is not None:
+            self._end.cancel()
         self._replies.close()
         self._answer.cancel()
-
-    def _wait(self, patience: float | None) -> None:
-        if patience is not None:
-            self._silence = asyncio.get_running_loop().call_later(patience, self.receive, None)
 
     def _end_silence(self) -> None:
         if self._silence is not None:

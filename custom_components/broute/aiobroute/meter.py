@@ -241,6 +241,8 @@ class SmartMeter:
 
     async def _get(self, codes: Collection[int], besides: Collection[int] = (), *, fresh: float = math.inf) -> Values:
         """Ask for these and, where there is room in the request, for constants that are not known yet."""
+        if not self._lacking and LEARNT_CODES.isdisjoint(codes):
+            return await self._transactions.get(codes, fresh=fresh)
         refusals = self._transactions.refusals
         lacking = [row.code for row in self._lacking if row.code in besides and row.code not in codes]
         # Where there is not room for all, those that are refused must not keep the others from being asked for.

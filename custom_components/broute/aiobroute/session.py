@@ -271,7 +271,8 @@ class Session:
         loop, failures = asyncio.get_running_loop(), 0
         until = loop.time() + 2 * AIRTIME_HOUR
         while failures < SEND_TRIES and loop.time() < until:
-            await self._may_send()
+            if self.state is not State.JOINED or self.restricted:
+                await self._may_send()
             match await self._send_when_free(data):
                 case SendOutcome.SENT:
                     return

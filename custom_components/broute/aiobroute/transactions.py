@@ -12,7 +12,7 @@ from typing import override
 
 from .capacity import Capacity
 from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame
-from .echonet.properties import PROPERTIES, VOIDABLE, Values, is_void, map_of
+from .echonet.properties import NOTHING, PROPERTIES, Values, is_void, map_of
 from .errors import (
     BRouteError,
     FrameError,
@@ -51,6 +51,8 @@ type _Build = Callable[[int], Frame]
 class _Answer:
     request: Frame
     frame: Frame
+    values: Values
+    """What it tells of what was asked for."""
 
 
 @dataclass(slots=True)
@@ -61,11 +63,11 @@ class _Request:
     unreadable: _Answer | None = None
     """An answer of which nothing could be read."""
 
-    def answered_by(self, frame: Frame) -> _Answer | None:
+    def answered_by(self, frame: Frame, values: Values) -> _Answer | None:
         """Return an answer with the request that it is to; `None` if it is to none of ours."""
         for request in self.frames.values():
             if _is_answer(frame, request):
-                return _Answer(request, frame)
+                return _Answer(request, frame, values.only(code for code, _ in request.properties))
         return None
 
 
@@ -84,7 +86,7 @@ class _Inquiry:
 
     refusals: Refusals
     pending: list[int]
-    found: dict[int, bytes] = field(default_factory=dict)
+    found: Values = NOTHING
     repeated: set[int] = field(default_factory=set)
     missed: dict[int, int] = field(default_factory=dict)
     """How often each one alone met silence, although others were answered."""
@@ -97,8 +99,9 @@ class _Inquiry:
     until: float = math.inf
     """By the event loop's clock."""
 
-    def take(self, group: Sequence[int], answered: Mapping[int, bytes], capacity: Capacity) -> None:
+    def take(self, group: Sequence[int], values: Values, capacity: Capacity) -> None:
         """Take an answer to a group; what it left out is asked for again where that is worth it."""
+        answered = values.data
         if self.hint is not None and not self.hint[1].isdisjoint(answered):
             capacity.limit(self.hint[0])
         places = [place for place, code in enumerate(group) if code in answered]
@@ -106,10 +109,9 @@ class _Inquiry:
         is_cut = 0 < len(places) == last + 1 < len(group)
         self.hint = (len(places), frozenset(group[last + 1 :])) if is_cut else None
         capacity.prove(last + 1)
-        if answered and not self.found:
+        if answered and not self.found.data:
             self.until = asyncio.get_running_loop().time() + self.fresh
-        self.found |= answered
-        values = Values({code: answered[code] for code in VOIDABLE & answered.keys()})
+        self.found = self.found.with_those(values)
         if gettable := map_of(values):
             self.refusals.gettable = gettable
             self.pending = [code for code in self.pending if self.refusals.names(code)]
@@ -193,7 +195,7 @@ class Transactions:
         for code in silent:  # After the others, which it would keep from being answered.
             if self._tries(inquiry):
                 await self._inquire(inquiry, [code], capacity)
-        return Values(inquiry.found)
+        return inquiry.found
 
     def _tries(self, inquiry: _Inquiry) -> int:
         """Return how often a group may be asked for before what was found is too old."""
@@ -211,22 +213,22 @@ class Transactions:
     async def _inquire(self, inquiry: _Inquiry, group: Sequence[int], capacity: Capacity) -> None:
         """Ask for a group; for one of it alone, if it is refused as a whole or meets silence."""
         tries = self._tries(inquiry)
-        if len(group) == 1 and inquiry.found:
+        if len(group) == 1 and inquiry.found.data:
             # The others first, which are answered at once if only this one meets silence.
             tries = min(1 if inquiry.pending else tries, self._timing.tries - inquiry.missed.get(group[0], 0))
         try:
             asked, answered = await self._ask(self._plan(group, capacity)[:tries])
         except MeterTimeoutError:
-            if not inquiry.found or len(group) > 1:
+            if not inquiry.found.data or len(group) > 1:
                 raise
             self._missed(inquiry, group[0], tries)
             return
         if len(asked) < len(group):
             inquiry.is_silent = capacity.proved >= len(group)
             capacity.fall_silent(len(group))
-        elif not answered and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
+        elif not answered.data and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
             asked, answered = await self._ask([self._one_of(group)] * max(self._tries(inquiry), 1))
-            if answered:
+            if answered.data:
                 capacity.exceed(len(group))
             else:
                 asked = group
@@ -244,11 +246,10 @@ class Transactions:
             return [group] * (self._timing.tries - 1) + [self._one_of(group)]
         return [group] + [self._one_of(group) for _ in range(self._timing.tries - 1)]
 
-    async def _ask(self, plan: Sequence[Sequence[int]]) -> tuple[Sequence[int], dict[int, bytes]]:
+    async def _ask(self, plan: Sequence[Sequence[int]]) -> tuple[Sequence[int], Values]:
         """Ask for one of these; return which was answered, and how."""
         answer = await self._exchange([_getting(tuple(codes)) for codes in plan])
-        asked = [code for code, _ in answer.request.properties]
-        return asked, {code: data for code, data in answer.frame.properties if data and code in asked}
+        return [code for code, _ in answer.request.properties], answer.values
 
     async def set(self, code: int, data: bytes) -> None:
         """Set a property.
@@ -276,7 +277,7 @@ class Transactions:
             frame = _readable(frame)
             values = _values(frame)
             if not values.data:
-                if self._request is not None and (answer := self._request.answered_by(frame)) is not None:
+                if self._request is not None and (answer := self._request.answered_by(frame, values)) is not None:
                     self._request.unreadable = answer
                 return
         self.rssi = datagram.rssi
@@ -284,7 +285,7 @@ class Transactions:
         self._is_heard = self._is_heard or (frame.source == SMART_METER and frame.esv in ANSWERING)
         if frame.esv in (Esv.INF, Esv.INFC) and frame.source in (SMART_METER, NODE_PROFILE):
             self._notification_received(frame, values)
-        elif self._request is not None and (answer := self._request.answered_by(frame)) is not None:
+        elif self._request is not None and (answer := self._request.answered_by(frame, values)) is not None:
             if not self._request.answer.done():
                 self._request.answer.set_result(answer)
         else:
@@ -319,9 +320,13 @@ class Transactions:
                         request.frames[build] = build(self._tid)
                     _LOGGER.debug("> %s", _Shown(request.frames[build]))
                     await self._session.send(request.frames[build].encode())
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(limit):
-                            return await request.answer
+                    expiry = loop.call_later(limit, _expire, request.answer)
+                    try:
+                        return await request.answer
+                    except TimeoutError:
+                        continue
+                    finally:
+                        expiry.cancel()
                 if request.unreadable is not None:
                     return request.unreadable
                 raise MeterTimeoutError(f"the meter did not answer {len(plan)} times")
@@ -368,6 +373,13 @@ SHORTEST_ANSWER = 4.0
 
 CONFIRMATION_LIMIT = 15.0
 """Seconds after which the meter repeats the notification anyway."""
+
+
+def _expire(answer: asyncio.Future[_Answer]) -> None:
+    """End the wait for an answer."""
+    # It may have come in the same turn of the event loop.
+    with suppress(asyncio.InvalidStateError):
+        answer.set_exception(TimeoutError())
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """The properties of class 0288 and of its super class: one row each (APPX 3.3.25)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -147,8 +147,8 @@ class AnyProperty(Protocol):
 class Values:
     """What one answer or notification holds."""
 
-    def __init__(self, data: Mapping[int, bytes]) -> None:
-        """Take properties that were not refused.
+    def __init__(self, data: Mapping[int, bytes], values: Mapping[int, Any] | None = None) -> None:
+        """Take properties that were not refused, and their values if they were decoded before.
 
         Raises:
             FrameError: a property that we know has a wrong length or an impossible content.
@@ -156,18 +156,33 @@ class Values:
         """
         self.data = data
         """Data by property code, of unknown properties, too."""
-        self._values: dict[int, Any] = {
-            code: row.decode(edt) for code, edt in data.items() if (row := PROPERTIES.get(code)) is not None
-        }
+        self.decoded = _decoded(data) if values is None else values
+        """Values by property code; `None` where the meter has none at present."""
+
+    def only(self, codes: Iterable[int]) -> "Values":
+        """Return what it holds of some properties."""
+        left = self.data.keys() - codes
+        if not left:
+            return self
+        data = {code: edt for code, edt in self.data.items() if code not in left}
+        return Values(data, {code: self.decoded.get(code) for code in data})
+
+    def with_those(self, other: "Values") -> "Values":
+        """Return what both hold; where both hold a property, the other's."""
+        return Values({**self.data, **other.data}, {**self.decoded, **other.decoded}) if self.data else other
 
     def is_none(self, code: int) -> bool:
         """Return whether a property is absent, or the meter has no value of it at present."""
-        return self._values.get(code) is None
+        return self.decoded.get(code) is None
 
     def read[T](self, row: Property[T]) -> T | None:
         """Return a value; `None` if it is absent or the meter has none at present."""
-        value: T | None = self._values.get(row.code)
+        value: T | None = self.decoded.get(row.code)
         return value
+
+
+def _decoded(data: Mapping[int, bytes]) -> dict[int, Any]:
+    return {code: row.decode(edt) for code, edt in data.items() if (row := PROPERTIES.get(code)) is not None}
 
 
 def _exactly(size: int) -> range:
@@ -409,6 +424,8 @@ def map_of(values: Values) -> frozenset[int]:
 
 VOIDABLE = frozenset({GET_MAP.code, COEFFICIENT.code, EFFECTIVE_DIGITS.code})
 """Constants for which an answer may have no value that could be used."""
+
+NOTHING = Values({})
 
 
 def is_void(code: int, values: Values) -> bool:
