@@ -328,6 +328,7 @@ class ScriptedTransport(serialx.BaseSerialTransport):
     transport_name = "scripted"
     answers: ClassVar[dict[bytes, bytes]] = {}
     opens = True
+    lets_go = True
 
     @override
     async def _connect(self, *, path: str | None = None, **kwargs: Any) -> None:
@@ -366,7 +367,8 @@ class ScriptedTransport(serialx.BaseSerialTransport):
         if not self._closing:
             self._closing = True
             self._mark_user_closed()
-            self._loop.call_soon(self._call_protocol_connection_lost, None)
+            if self.lets_go:
+                self._loop.call_soon(self._call_protocol_connection_lost, None)
 
     close = abort
 
@@ -398,6 +400,22 @@ def test_a_port_that_does_not_open(scripted: type[ScriptedTransport]) -> None:
     scripted.opens = False
     with pytest.raises(PortError, match="did not open within 10 s"):
         run(connect("scripted://", CREDENTIALS))
+
+
+def test_a_port_that_never_lets_go_is_waited_for_once(scripted: type[ScriptedTransport]) -> None:
+    """As of a proxy that is frozen: those who close one after the other do not wait one after the other."""
+    scripted.lets_go = False
+
+    async def story() -> float:
+        loop = asyncio.get_running_loop()
+        port = await open_port("scripted://")
+        began = loop.time()
+        for _ in range(3):
+            port.close()
+            await port.wait_closed()
+        return loop.time() - began
+
+    assert run(story()) == 1
 
 
 def test_a_port_that_is_no_serial_port() -> None:

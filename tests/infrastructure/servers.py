@@ -22,8 +22,8 @@ SPEED = "20"
 BEGIN = 60.0
 """Seconds that Python may take to import everything on a busy machine; with ESPHome's library that is five."""
 
-END = 12.0
-"""Seconds; three are promised to a person, whose machine is not four times as busy as this one may be."""
+END = 3.0
+"""Seconds that are promised to a person."""
 
 START = 15.0
 """Seconds; each of them is up within one."""

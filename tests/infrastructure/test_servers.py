@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+import os
 from pathlib import Path
 import signal
+import sys
 
 import pytest
 
 from custom_components.broute.aiobroute import BRouteError, Credentials, PortError, SmartMeter, connect
+from tests.demo.home_assistant import PROJECT
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
 from .servers import BEGIN, SERVERS, Server, command_line, interrupt, opening
@@ -96,3 +99,32 @@ async def test_the_command_line_ends_in_time_though_the_server_is_frozen(server:
     # A terminal belongs to the first, whatever is behind it; a slow machine may not have got as far.
     assert unopened == "stopped\n" or (kind == "socat" and "is in use" in unopened)
     assert unopened.count("\n") == 1
+
+
+LOOKING_UP = """
+import runpy, socket, time
+def look_up(*_, **__):
+    print("looking", flush=True)
+    time.sleep(600)
+socket.getaddrinfo = look_up
+runpy.run_module("custom_components.broute.aiobroute", run_name="__main__", alter_sys=True)
+"""
+"""The command line, on a machine whose name server says nothing."""
+
+
+async def test_a_name_that_is_being_looked_up_keeps_nobody_waiting() -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", LOOKING_UP, "read", "--port", "socket://dongle.example:4000"),
+        cwd=PROJECT,
+        env={**os.environ, "BROUTE_ID": ROUTE_B_ID, "BROUTE_PASSWORD": PASSWORD},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert child.stdout is not None
+    async with asyncio.timeout(BEGIN):
+        assert await child.stdout.readline() == b"looking\n"
+    # No thread can be ended from outside.
+    (told,) = await interrupt(child)
+    assert told.splitlines()[-1] == "stopped"
+    assert child.returncode == 0

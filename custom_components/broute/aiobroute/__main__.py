@@ -2,20 +2,29 @@
 
 import argparse
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 import logging
 import os
 import signal
 import sys
+from threading import Timer
 
 from . import BRouteError
 from .cli.arguments import parse
 from .cli.commands import COMMANDS
 from .cli.console import Console
 
+END_WITHIN = 2.5
+"""Seconds after which a process that was told to stop ends, whatever it still waits for."""
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status."""
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def main(arguments: Sequence[str] | None = None, on_stop: Callable[[], None] = _nothing) -> int:
+    """Run one command; return its exit status. `on_stop` is called when the process is told to stop."""
     try:
         options = parse(arguments, COMMANDS)
         if options.debug:
@@ -23,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             # Otherwise Python prints what a library warns of, beside the one line in which we say it ourselves.
             logging.basicConfig(handlers=[logging.NullHandler()])
-        asyncio.run(_until_signal(options))
+        asyncio.run(_until_signal(options, on_stop))
         sys.stdout.flush()
     except KeyboardInterrupt:  # While the password was asked for.
         print("stopped", file=sys.stderr)
@@ -36,15 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _until_signal(options: argparse.Namespace) -> None:
+async def _until_signal(options: argparse.Namespace, on_stop: Callable[[], None]) -> None:
     """Run a command until it ends or the process is told to stop; that is no failure."""
     # What only programs read is not told how far it is; but a person may look on.
     is_quiet = options.quiet or (options.json and not sys.stderr.isatty())
     options.console = Console(is_quiet=is_quiet, is_plain=options.debug)
     task = asyncio.ensure_future(options.command(options))
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        on_stop()
+        task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:
@@ -56,4 +70,20 @@ async def _until_signal(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+
+    def end(status: int) -> None:
+        """End without taking apart what was loaded: where Home Assistant is beside it, that takes seconds."""
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        os._exit(status)
+
+    # A thread that looks up a name, for instance, cannot be called back, and would be waited for.
+    last_resort = Timer(END_WITHIN, end, (0,))
+    last_resort.daemon = True
+
+    def hurry() -> None:
+        """End in time, whatever happens."""
+        if not last_resort.is_alive():
+            last_resort.start()
+
+    end(main(on_stop=hurry))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 import logging
+import math
 import re
 from typing import override
 
@@ -161,6 +162,8 @@ class Port:
         """For people: what is secret in it is left out."""
         self._transport = transport
         self._receiver = receiver
+        self._free_by = math.inf
+        """When, by the event loop's clock, a port that was closed is waited for no longer."""
 
     def attach(self, *, on_data: Callable[[bytes], None], on_lost: Callable[[PortError], None]) -> None:
         """Send what arrives from now on to these two."""
@@ -177,8 +180,12 @@ class Port:
             raise type(lost)(lost.reason, self.url)
         if self._transport.is_closing():
             raise PortError("is closed", self.url)
-        with _unlogged():
+        # The same as `_unlogged`, which is done for each request: a generator more takes its time.
+        token = _in_our_port.set(True)
+        try:
             self._transport.write(data)
+        finally:
+            _in_our_port.reset(token)
         if self._receiver.tap is not None:
             self._receiver.tap.sent(data)
 
@@ -189,12 +196,19 @@ class Port:
         self._receiver.untap()
         with _unlogged():
             self._transport.abort()
+        self._free_by = min(self._free_by, asyncio.get_running_loop().time() + CLOSE_TIMEOUT)
 
     async def wait_closed(self) -> None:
-        """Return when the port can be opened again, or will not say so any more."""
+        """Return when a port that was closed can be opened again, or will not say so any more."""
+        if self._free_by <= asyncio.get_running_loop().time():
+            return
         with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self._transport.wait_closed()
+            try:
+                async with asyncio.timeout_at(self._free_by):
+                    await self._transport.wait_closed()
+            finally:
+                # serialx has one future for all who wait, and who is interrupted has cancelled it.
+                self._free_by = -math.inf
 
 
 async def open_port(url: str, *, baudrate: int = 115200, tap: Tap | None = None) -> Port:
