@@ -14,13 +14,18 @@ STACK = INTEGRATION / "aiobroute"
 
 BELOW = {
     "__init__": {
-        *("address", "echonet", "errors", "history", "listeners", "meter", "module", "profile", "session"),
-        "transactions",
+        *("address", "causes", "doctor", "echonet", "errors", "history", "listeners", "meter", "module", "profile"),
+        *("session", "transactions"),
     },
     "__main__": {"", "cli"},
     "cli": {"", "records"},
     "records": {"echonet", "errors"},
     "records.checker": set(),
+    "doctor": {
+        *("address", "causes", "echonet", "errors", "listeners", "meter", "module", "probe", "session"),
+        "transactions",
+    },
+    "causes": {"errors"},
     "meter": {
         "capacity",
         "echonet",

@@ -1,6 +1,8 @@
 """Read Japanese smart meters over Route B, natively async."""
 
 from .address import proposed, shown
+from .causes import CAUSES, cause_of
+from .doctor import Check, Finding, Verdict, examine
 from .echonet.properties import (
     COEFFICIENT,
     CURRENT_DATE,
@@ -57,6 +59,7 @@ from .errors import (
     MeterRefusedError,
     MeterTimeoutError,
     ModuleError,
+    ModuleMissingError,
     ModuleTimeoutError,
     NoHistoryError,
     PortAddressError,
@@ -82,6 +85,7 @@ from .session import ScanPass, Timing
 from .transactions import Notification
 
 __all__ = [
+    "CAUSES",
     "COEFFICIENT",
     "CURRENTS",
     "CURRENT_DATE",
@@ -121,12 +125,14 @@ __all__ = [
     "AnyProperty",
     "BRouteError",
     "Beacon",
+    "Check",
     "Counters",
     "Counts",
     "Credentials",
     "Day",
     "DayHistory",
     "Direction",
+    "Finding",
     "FixedTimeCount",
     "FrameError",
     "HistoryError",
@@ -142,6 +148,7 @@ __all__ = [
     "ModuleError",
     "ModuleEvent",
     "ModuleInfo",
+    "ModuleMissingError",
     "ModuleTimeoutError",
     "NoHistoryError",
     "Notification",
@@ -168,7 +175,10 @@ __all__ = [
     "Tap",
     "Timing",
     "Values",
+    "Verdict",
+    "cause_of",
     "connect",
+    "examine",
     "find",
     "proposed",
     "shown",

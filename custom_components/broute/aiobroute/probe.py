@@ -7,7 +7,7 @@ import logging
 from typing import Protocol
 
 from .address import shown
-from .errors import ModuleError, PortError
+from .errors import ModuleMissingError, PortError
 from .j11.commands import get_version
 from .j11.frame import Decoder as J11Decoder
 from .j11.module import FAMILY as J11, identify as identify_j11
@@ -51,7 +51,8 @@ async def probe(url: str, *, patience: float, family: str | None = None, tap: Ta
 
     Raises:
         PortError: the port cannot be opened.
-        ModuleError: nothing we know answers.
+        ModuleMissingError: nothing that we know answers.
+        ModuleError: what answers is not understood.
 
     """
     questions = (J11_QUESTION, SK_QUESTION) if family == J11 else (SK_QUESTION, J11_QUESTION)
@@ -67,7 +68,7 @@ async def probe(url: str, *, patience: float, family: str | None = None, tap: Ta
                 _LOGGER.debug("%s has a %s", port.url, module.info)
                 stack.pop_all()
                 return module
-    raise ModuleError(f"no Wi-SUN module answers on {shown(url)}")
+    raise ModuleMissingError(f"no Wi-SUN module answers on {shown(url)}")
 
 
 async def _find(port: Port, questions: Sequence[bytes], patience: float) -> WiSunModule | None:

@@ -22,6 +22,7 @@ from .. import (
     find,
 )
 from .columns import columns
+from .doctor import doctor
 from .history import history
 from .leaving import leaving
 from .missing import MissingError, check, names
@@ -196,4 +197,5 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], Awaitable[None]]] = {
     "history": show_history,
     "set": set_property,
     "record": record,
+    "doctor": doctor,
 }
