@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from custom_components.broute.aiobroute import Stage
+from custom_components.broute.aiobroute import Check, Stage
+from custom_components.broute.aiobroute.cli.findings import TROUBLES, WORKING
 from custom_components.broute.binary_sensor import FAULT
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.cost_sensor import COST_SENSORS, RUNNING_DEMAND, TOTALS
@@ -192,7 +193,9 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
     files = {"csv_day", "csv_written", *HEADS}
-    assert below("common") == {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in"} | files
+    doctor = {*(f"check_{check.value}" for check in Check), *(f"found_{key}" for key in (*TROUBLES, *WORKING))}
+    names = {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in"}
+    assert below("common") == names | files | doctor
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 

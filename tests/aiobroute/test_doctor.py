@@ -3,17 +3,28 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+import io
 import json
 from pathlib import Path
 import re
 import signal
+import sys
 from typing import Any
 
 import pytest
 import time_machine
 
-from custom_components.broute.aiobroute import CAUSES, Check, Credentials, Finding, Verdict, __main__, examine
+from custom_components.broute.aiobroute import (
+    CAUSES,
+    Check,
+    Credentials,
+    Finding,
+    Verdict,
+    __main__,
+    connect,
+    examine,
+)
 from custom_components.broute.aiobroute.cli.findings import CHECKS, TROUBLES, WORKING
 from tests.simulator import scenarios
 from tests.simulator.meter import Refusal
@@ -123,9 +134,7 @@ def examined(scenario: Scenario = scenarios.NORMAL, **options: Any) -> list[Find
 
 def troubles(findings: list[Finding]) -> set[tuple[str, str]]:
     return {
-        (finding.check.value, finding.key)
-        for finding in findings
-        if finding.verdict in (Verdict.NOTICE, Verdict.BAD)
+        (finding.check.value, finding.key) for finding in findings if finding.verdict in (Verdict.NOTICE, Verdict.BAD)
     }
 
 
@@ -186,16 +195,17 @@ def test_a_meter_that_announces_nothing_and_has_no_history() -> None:
         sim.meter.device.registers[0x9F] = lambda: bytes((len(few), *few))
         sim.meter.device.registers[0x9D] = lambda: bytes.fromhex("028088")
         findings, _ = run(timed(sim.url))
-    assert troubles(findings) == {("notifications", "announces_nothing"), ("history", "history_refused")}
+    assert troubles(findings) == {("notifications", "announces_nothing"), ("history", "history_none")}
 
 
 def test_what_is_announced_meanwhile_counts() -> None:
-    async def announced(sim: SimulatedPort) -> list[Finding]:
-        asyncio.get_running_loop().call_later(20, sim.meter.announce)
-        return (await timed(sim.url))[0]
+    def later() -> datetime:
+        """Return what is ten seconds before a half-hour when the doctor begins."""
+        return clock() + timedelta(minutes=22, seconds=20)
 
-    with simulated_port(of_meter(values={0x9D: ""}), speed=1, clock=clock) as sim:
-        findings = run(announced(sim))
+    soon = replace(scenarios.NORMAL.radio, announce_delay=timedelta(seconds=15))
+    with simulated_port(replace(of_meter(values={0x9D: ""}), radio=soon), speed=1, clock=later) as sim:
+        findings = run(examine(sim.url, CREDENTIALS, now=later))
     assert found(findings, Check.NOTIFICATIONS).key == "announces"
 
 
@@ -210,6 +220,15 @@ def test_a_radio_that_gets_weak_after_the_search(each_kind: str) -> None:
     with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
         findings = run(weakened(sim))
     assert troubles(findings) == {("session", "weak_radio")}, each_kind
+
+
+def test_a_module_that_tells_no_strength() -> None:
+    assert troubles(examined(module="bp35a1")) == set()
+
+
+def test_a_meter_that_is_heard_only_by_listening_longer(each_kind: str) -> None:
+    slow = replace(scenarios.NORMAL, radio=replace(scenarios.NORMAL.radio, scan_duration=7))
+    assert troubles(examined(slow)) == {("scan", "heard_late")}, each_kind
 
 
 @pytest.mark.parametrize(
@@ -284,7 +303,7 @@ def test_airtime_that_is_used_up_before() -> None:
 def test_airtime_that_is_used_up_for_a_moment() -> None:
     async def restricted(sim: SimulatedPort) -> list[Finding]:
         asyncio.get_running_loop().call_later(16, sim.air.restrict)
-        asyncio.get_running_loop().call_later(40, sim.air.restrict, False)  # noqa: FBT003  # it is the only argument
+        asyncio.get_running_loop().call_later(40, sim.air.restrict, False)  # it is the only argument
         return (await timed(sim.url))[0]
 
     with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
@@ -296,11 +315,11 @@ def test_everything_that_is_heard_is_told() -> None:
     others = scenarios.STRANGERS.radio.neighbours
     findings = examined(scenarios.STRANGERS)
     assert len(others) == 1
-    assert found(findings, Check.SCAN).facts["others"] == "ch 47 -34 dBm"
+    assert found(findings, Check.SCAN).facts["others"] == "ch 47 -38.3 dBm"
     nobody_of_ours = replace(scenarios.STRANGERS.radio, route_b_id="F" * 32, network=replace(others[0], mac="1" * 16))
     findings = examined(replace(scenarios.STRANGERS, radio=nobody_of_ours))
     assert found(findings, Check.SCAN).key == "no_meter"
-    assert found(findings, Check.SCAN).details.startswith("+ ch 47 -34 dBm")
+    assert found(findings, Check.SCAN).details.startswith("+ ch 47 -38.3 dBm")
 
 
 def test_it_says_what_it_is_at() -> None:
@@ -312,11 +331,165 @@ def test_it_says_what_it_is_at() -> None:
     assert told == findings
 
 
-def test_nothing_is_changed_in_the_module_but_what_a_connection_changes() -> None:
-    def changes(sim: SimulatedPort) -> set[str]:
-        return {word for command in sim.record.commands if (word := str(command)).startswith(("SKSREG", "WOPT", "SKSAVE"))}
+def test_nothing_is_changed_in_the_module_but_what_a_connection_changes(each_kind: str) -> None:
+    async def usual(url: str) -> None:
+        async with await connect(url, CREDENTIALS) as meter:
+            await meter.read()
 
     with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+        run(usual(sim.url))
+        by_connection = set(sim.record.commands)
+    with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
         run(timed(sim.url))
-        by_doctor = changes(sim)
-    assert not [command for command in by_doctor if not command.startswith("SKSREG")]
+        by_doctor = settings_of(sim)
+        assert not sim.record.flash_writes
+    assert len(by_doctor) > 5, each_kind
+    assert by_doctor <= by_connection
+
+
+def settings_of(sim: SimulatedPort) -> set[str]:
+    """Return what the module was told but for datagrams."""
+    return {command for command in sim.record.commands if not command.startswith(("SKSENDTO", "SEND "))}
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> dict[float, Callable[[], object]]:
+    """Return what happens at which virtual time while a command runs; the clock on the wall stands still."""
+    happenings: dict[float, Callable[[], object]] = {}
+    monkeypatch.setenv("BROUTE_ID", ROUTE_B_ID)
+    monkeypatch.setenv("BROUTE_PASSWORD", PASSWORD)
+    monkeypatch.setattr(asyncio, "run", runner(happenings))
+    return happenings
+
+
+@pytest.fixture
+def noon(at: dict[float, Callable[[], object]]) -> Iterator[dict[float, Callable[[], object]]]:
+    with time_machine.travel(START, tick=False):
+        yield at
+
+
+def doctor(sim: SimulatedPort, *arguments: str) -> int:
+    return __main__.main(["doctor", "--port", sim.url, "--quiet", *arguments])
+
+
+@pytest.mark.usefixtures("noon")
+def test_a_good_connection_on_the_command_line(capsys: pytest.CaptureFixture[str], each_kind: str) -> None:
+    with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+        assert doctor(sim) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert [line.split("  ")[0] for line in lines] == [f"✔ {name}" for name in CHECKS.values()]
+    assert lines[0] == f"✔ Port               The port can be opened. ({sim.url})"
+    assert ("BP35C2, 1.5.2" in lines[1]) == (each_kind == "bp35c2")
+    assert captured.err == ""
+
+
+@pytest.mark.usefixtures("noon")
+def test_a_bad_connection_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with simulated_port(scenarios.WEAK_RADIO, speed=1, clock=clock) as sim:
+        assert doctor(sim) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[4:9] == [
+        "! Search             The radio signal of the meter is weak. (ch 49, -93.3 dBm)",
+        "                     Move the dongle closer to the meter, away from metal; a USB extension cable helps most.",
+        "✘ Connection         The meter was heard, but did not answer the connection request.",
+        "                     Usually the radio signal is weak: move the dongle closer. Check ID and password, too.",
+        "- Answers            Not examined, because of the problem above.",
+    ]
+    assert captured.err == "aiobroute: something is wrong: Connection\n"
+    assert all(len(line) <= 120 for line in captured.out.splitlines())
+
+
+@pytest.mark.usefixtures("noon")
+def test_a_terminal_without_such_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="ascii", write_through=True))
+    with simulated_port(scenarios.NO_METER, speed=1, clock=clock) as sim:
+        assert doctor(sim) == 1
+    assert [line[0] for line in out.getvalue().decode().splitlines() if line[0] != " "] == [*"++++x------"]
+
+
+@pytest.mark.usefixtures("noon")
+def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    with simulated_port(scenarios.WRONG_CLOCK, speed=1, clock=clock) as sim:
+        assert doctor(sim, "--json") == 1
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["check"] for row in rows] == [check.value for check in Check]
+    (clock_row,) = [row for row in rows if row["check"] == "clock"]
+    assert clock_row.pop("facts")["minutes"] in (7, 8), "the clock on the wall stands still"
+    assert clock_row == {
+        "check": "clock",
+        "verdict": "bad",
+        "key": "clock",
+        "what": TROUBLES["clock"][0],
+        "to_do": TROUBLES["clock"][1],
+    }
+    assert {row["to_do"] for row in rows if row["verdict"] == "good"} == {None}
+
+
+@pytest.mark.usefixtures("noon")
+def test_the_progress_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+        assert __main__.main(["doctor", "--port", sim.url]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[:3] == ["examining: port", "examining: module", "examining: ID and password"]
+
+
+@pytest.mark.usefixtures("noon")
+def test_credentials_may_have_any_form(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROUTE_ID", "0123 4567")
+    monkeypatch.setenv("BROUTE_PASSWORD", "short")
+    with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+        assert doctor(sim) == 1
+    captured = capsys.readouterr()
+    assert "✘ ID and password    The Route B ID has 32 digits" in captured.out
+    assert "short" not in captured.out + captured.err
+    assert "01234567" not in captured.out + captured.err
+
+
+def test_it_can_be_ended(noon: dict[float, Callable[[], object]], capsys: pytest.CaptureFixture[str]) -> None:
+    noon[20] = lambda: signal.raise_signal(signal.SIGTERM)
+    with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
+        assert doctor(sim) == 0
+        assert sim.record.opens == sim.record.closes
+    captured = capsys.readouterr()
+    assert captured.err == "stopped\n"
+    assert captured.out.startswith("✔ Port ")
+
+
+def table(page: str) -> set[tuple[str, str]]:
+    """Return the rows of a page that have two cells."""
+    text = (ROOT / "docs" / page).read_text()
+    return {(row[1], row[2]) for row in re.finditer(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)}
+
+
+def test_the_words_are_those_of_the_page() -> None:
+    rows = table("troubleshooting.md")
+    assert len(rows) > len(TROUBLES)
+    assert set(TROUBLES.values()) <= rows
+
+
+@pytest.mark.parametrize(
+    ("language", "page", "form"),
+    [("en", "troubleshooting.md", "{} {}"), ("ja", "troubleshooting.ja.md", "{}{}。")],
+)
+def test_home_assistant_has_the_same_words(language: str, page: str, form: str) -> None:
+    texts = json.loads((TRANSLATIONS / f"{language}.json").read_text())["common"]
+    shown = {form.format(what, to_do) for what, to_do in table(page)}
+    assert {key.removeprefix("found_") for key in texts if key.startswith("found_")} == {*TROUBLES, *WORKING}
+    assert {key.removeprefix("check_") for key in texts if key.startswith("check_")} == {check.value for check in Check}
+    for key, words in TROUBLES.items():
+        assert texts[f"found_{key}"] in shown, key
+        assert language == "ja" or texts[f"found_{key}"] == " ".join(words)
+    if language == "en":
+        assert {key: texts[f"found_{key}"] for key in WORKING} == WORKING
+        assert {check: texts[f"check_{check.value}"] for check in Check} == CHECKS
+
+
+def test_every_error_has_words() -> None:
+    assert set(CAUSES.values()) <= TROUBLES.keys()
+
+
+def test_every_finding_is_named_in_some_test() -> None:
+    source = Path(__file__).read_text()
+    assert [key for key in TROUBLES if f'"{key}"' not in source and key not in CAUSES.values()] == []

@@ -5,7 +5,7 @@ Nothing is changed in the module but what a connection changes.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -59,7 +59,7 @@ ROUTINE_PASSES = 2
 """Passes of a scan in which a meter is usually heard; the others listen longer."""
 
 ANSWERS = 5
-"""So many answers show whether a session is steady."""
+"""So many show whether a session is steady."""
 
 LATE = 7.0
 """Seconds; a meter answers within four. What was lost on its way is asked for again after twelve."""
@@ -144,15 +144,8 @@ ENTRANCE = frozenset(
 )
 """Checks without which nothing further can be looked at."""
 
-SPENT: Mapping[Check, str] = {
-    Check.PORT: "port_unreachable",
-    Check.MODULE: "no_module",
-    Check.AIRTIME: "module_error",
-    Check.SCAN: "no_meter",
-    Check.JOIN: "join_unanswered",
-    Check.SESSION: "meter_silent",
-}
-"""What it means that a check has not come to its end in time; for the others, that there was no time for them."""
+SPENT: Mapping[Check, str] = {Check.JOIN: "join_unanswered", Check.SESSION: "meter_silent"}
+"""What it means that a check does not come to its end; those before have limits of their own."""
 
 
 UNCLEAR = frozenset({"port_error", "module_error", "unexpected"})
@@ -203,6 +196,8 @@ class _Examination:
         self._no_module: ModuleError | None = None
         self._events: list[ModuleEvent] = []
         self._told: list[Notification] = []
+        self._times: list[float] = []
+        self._strengths: list[float] = []
         self._is_lost = False
 
     async def go_through(
@@ -239,16 +234,11 @@ class _Examination:
         return findings
 
     async def _outcome(self, check: Check, step: Callable[[], Awaitable[Finding]]) -> Finding:
-        loop = asyncio.get_running_loop()
-        until = min(self._until, loop.time() + SESSION_LIMIT) if check is Check.SESSION else self._until
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(self._until):
                 return await step()
         except TimeoutError:
-            if check in SPENT:
-                is_restricted = check is not Check.PORT and self._session.restricted
-                return _bad(check, "airtime" if is_restricted else SPENT[check])
-            return _skipped(check, "no_time")
+            return _bad(check, SPENT[check]) if check in SPENT else _skipped(check, "no_time")
         except BRouteError as err:
             self._is_lost = isinstance(err, (ModuleError, PortError, SessionLostError))
             facts = {"error": err.reason if isinstance(err, PortError) else str(err)}
@@ -312,36 +302,48 @@ class _Examination:
         return _good(Check.JOIN, "joined")
 
     async def _answers(self) -> Finding:
-        """Ask for one thing several times; what is in the answers is looked at later."""
+        """Ask for the power several times; what is in the answers is looked at later."""
         self._events.clear()
-        pan, check = self._beacon.pan, Check.SESSION
+        pan = self._beacon.pan
         self._meter = meter_over(self._session, self._timing, pan=pan, on_notification=self._told.append)
         try:
-            times = [seconds for _ in range(ANSWERS) if (seconds := await self._seconds_to_answer()) is not None]
+            async with asyncio.timeout(SESSION_LIMIT):
+                for _ in range(ANSWERS):
+                    await self._take_time()
+        except TimeoutError:
+            if self._session.restricted:
+                return _bad(Check.SESSION, "airtime")
         except SessionLostError:
             if ModuleEvent.NOT_SENT not in self._events:
                 raise
             self._is_lost = True
-            return _bad(check, "radio_unanswered")
-        if not times:
+            return _bad(Check.SESSION, "radio_unanswered")
+        return self._steadiness()
+
+    def _steadiness(self) -> Finding:
+        """Return what the times and events of a session say of it."""
+        check = Check.SESSION
+        if not self._times:
             return _bad(check, "meter_silent")
-        slowest = max(times)
+        slowest, weakest = max(self._times), min(self._strengths, default=0.0)
         if ModuleEvent.RESTRICTED in self._events:
             return _notice(check, "airtime")
         if ModuleEvent.JOINED in self._events:
             return _notice(check, "session_second")
-        if len(times) < ANSWERS or slowest > LATE or ModuleEvent.NOT_SENT in self._events:
+        if len(self._times) < ANSWERS or slowest > LATE or ModuleEvent.NOT_SENT in self._events:
             return _notice(check, "answers_late", seconds=round(slowest))
+        if weakest < WEAK:
+            return _notice(check, "weak_radio", rssi=weakest)
         return _good(check, "answers", seconds=max(round(slowest), 1))
 
-    async def _seconds_to_answer(self) -> float | None:
-        """Return how long the meter takes for an answer, be it a refusal; `None` if there is none."""
+    async def _take_time(self) -> None:
+        """Ask once, and keep how long the answer takes, be it a refusal."""
         begun = asyncio.get_running_loop().time()
-        try:
+        with suppress(MeterTimeoutError):
             await self._meter.get(POWER)
-        except MeterTimeoutError:
-            return None
-        return asyncio.get_running_loop().time() - begun
+            self._times.append(asyncio.get_running_loop().time() - begun)
+            if (rssi := self._meter.rssi) is not None:
+                self._strengths.append(rssi)
 
     async def _properties(self) -> Finding:
         check, meter = Check.PROPERTIES, self._meter

@@ -151,6 +151,11 @@ class SmartMeter:
         return self._session.restricted
 
     @property
+    def rssi(self) -> float | None:
+        """Return the signal strength of the last datagram in dBm, where the module tells."""
+        return self._transactions.rssi
+
+    @property
     def is_lost(self) -> bool:
         """Return whether the session is over, so that another connection is needed."""
         return self._session.state is State.LOST
