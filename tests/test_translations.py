@@ -12,6 +12,7 @@ import pytest
 from custom_components.broute.aiobroute import Check, Stage
 from custom_components.broute.aiobroute.cli.findings import TROUBLES, WORKING
 from custom_components.broute.binary_sensor import FAULT
+from custom_components.broute.cause_flow import CauseFlow
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.cost_sensor import COST_SENSORS, RUNNING_DEMAND, TOTALS
 from custom_components.broute.dongle.credentials import FORMS
@@ -32,7 +33,7 @@ from custom_components.broute.plan_flow import (
     REST,
     STEPPED,
 )
-from custom_components.broute.repairs import FAILURES as TOLD, ISSUES
+from custom_components.broute.repairs import FAILURES as TOLD, ISSUES, JoinRefusedFlow
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
 
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
@@ -133,11 +134,24 @@ def test_every_issue_has_its_texts_and_no_other() -> None:
         assert below(f"issues.{issue}") in ({"title", "description"}, {"title", "fix_flow"})
 
 
+@pytest.mark.parametrize("issue", ["join_refused", "no_meter", *OF_A_PORT])
+def test_every_repair_about_a_connection_can_find_the_cause(issue: str) -> None:
+    flow = f"issues.{issue}.fix_flow"
+    options = JoinRefusedFlow.options if issue == "join_refused" else CauseFlow.options
+    assert below(f"{flow}.step") == {"trouble", "findings"}
+    assert below(f"{flow}.step.trouble") == {"title", "description", "menu_options"}
+    assert below(f"{flow}.step.trouble.menu_options") == set(options)
+    assert below(f"{flow}.step.findings") == {"title", "description"}
+    assert below(f"{flow}.progress") == {"examine"}
+
+
 def test_every_step_has_its_texts_and_no_other() -> None:
     forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm"}
     forms |= {"finish", "finish_export"}
     assert below("config.step") == {"start", *forms}
-    assert set(keywords("step_id")) <= {"connect", "start", "user", "takeover", "finish", *below("options.step")}
+    of_repairs = {"trouble", "examine", "findings"}
+    of_forms = {"connect", "start", "user", "takeover", "finish", *below("options.step")}
+    assert set(keywords("step_id")) <= of_forms | of_repairs
     assert below("config.step.start") == {"title", "description", "menu_options"}
     assert below("config.step.start.menu_options") == {"takeover", "new"}
     assert below("config.progress") == {stage.name.lower() for stage in Stage}
@@ -183,7 +197,7 @@ def test_every_form_of_a_plan_has_its_texts_and_no_other() -> None:
 
 
 def test_every_reason_has_its_text_and_no_other() -> None:
-    fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in ("meter_exchanged", "join_refused"))
+    fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in (*ISSUES, *OF_A_PORT))
     reasons = below("config.abort").union(*fixes)
     assert reasons == {"already_configured", *keywords("reason")}
 

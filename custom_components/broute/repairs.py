@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final, override
+from typing import TYPE_CHECKING, Any, ClassVar, Final, override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, FlowType, RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import (
@@ -22,6 +22,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.util.hass_dict import HassKey
 
 from .aiobroute import shown
+from .cause_flow import CauseFlow
 from .const import CONF_EXCHANGED, CONF_PAN, CONF_PROFILE, DOMAIN
 from .devices import name_of
 from .dongle.reauth import async_forget_refusals
@@ -109,10 +110,8 @@ class Issues:
         is_of_port = issue is not None and issue not in ISSUES
         outage = Outage(issue, self._entry.data[CONF_DEVICE], reason) if issue is not None and is_of_port else None
         _change_outage(self._hass, self._entry, outage)
-        if issue == "join_refused":
+        if issue is not None and outage is None:
             self._raise(issue, data={"entry_id": self._entry.entry_id})
-        elif issue is not None and outage is None:
-            self._raise(issue)
 
     @callback
     def succeeded(self, reading: Reading) -> None:
@@ -190,7 +189,7 @@ def _show_outage(hass: HomeAssistant, outage: Outage) -> None:
         return
     titles = ", ".join(sorted(entry.title for entry in entries))
     placeholders = {"title": titles, "port": shown(outage.device), "error": outage.reason}
-    _create_issue(hass, issue_id, outage.issue, None, placeholders)
+    _create_issue(hass, issue_id, outage.issue, {"entry_id": entries[0].entry_id}, placeholders)
 
 
 @callback
@@ -259,14 +258,13 @@ class MeterExchangedFlow(ConfirmRepairFlow):
         return self.async_create_entry(data={})
 
 
-class JoinRefusedFlow(ConfirmRepairFlow):
+class JoinRefusedFlow(CauseFlow):
     """Opens the form in which the credentials can be corrected."""
 
-    @override
-    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    options: ClassVar = ["form", "examine"]
+
+    async def async_step_form(self, _: dict[str, str] | None = None) -> RepairsFlowResult:
         """Open the form that is waiting for them, or another."""
-        if user_input is None:
-            return await super().async_step_confirm()
         entry_id = str((self.data or {})["entry_id"])
         asking = [
             flow["flow_id"]
@@ -282,5 +280,7 @@ class JoinRefusedFlow(ConfirmRepairFlow):
 
 
 async def async_create_fix_flow(_: HomeAssistant, issue_id: str, __: Mapping[str, Any] | None) -> RepairsFlow:
-    """Return the flow of an issue that can be fixed from here."""
-    return JoinRefusedFlow() if issue_id.startswith("join_refused") else MeterExchangedFlow()
+    """Return the flow of an issue that can be fixed from here, or whose cause can be found."""
+    if issue_id.startswith("meter_exchanged"):
+        return MeterExchangedFlow()
+    return JoinRefusedFlow() if issue_id.startswith("join_refused") else CauseFlow()
