@@ -15,7 +15,7 @@ STACK = INTEGRATION / "aiobroute"
 BELOW = {
     "__init__": {
         *("address", "causes", "doctor", "echonet", "errors", "history", "listeners", "meter", "module", "profile"),
-        *("session", "transactions"),
+        *("leaving", "recording", "session", "transactions"),
     },
     "__main__": {"", "cli"},
     "cli": {"", "records"},
@@ -25,6 +25,10 @@ BELOW = {
         *("address", "causes", "echonet", "errors", "listeners", "meter", "module", "probe", "session"),
         "transactions",
     },
+    "recording": {
+        *("echonet", "errors", "leaving", "listeners", "meter", "module", "records", "transactions"),
+    },
+    "leaving": {"errors", "meter"},
     "causes": {"errors"},
     "meter": {
         "capacity",

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 TEXTS = Path(__file__).parents[1] / "custom_components" / "broute" / "translations"
 
 
+WAITING = {FlowResultType.SHOW_PROGRESS, FlowResultType.SHOW_PROGRESS_DONE}
+
+
 def issue_of(hass: HomeAssistant, key: str) -> IssueEntry:
     (issue,) = [issue for issue in ir.async_get(hass).issues.values() if issue.translation_key == key]
     assert issue.is_fixable
@@ -61,11 +64,9 @@ class Fix:
 
     async def findings(self) -> str:
         """Wait for what is found, as the frontend does."""
-        while self.flow["type"] is FlowResultType.SHOW_PROGRESS:
+        while self.flow["type"] in WAITING:
             await asyncio.sleep(1)
             await self.look()
-            if self.flow["type"] is FlowResultType.SHOW_PROGRESS_DONE:
-                await self.look()
         assert self.flow["step_id"] == "findings"
         found: str = self.flow["description_placeholders"]["findings"]
         return found

@@ -77,10 +77,12 @@ from .errors import (
     SessionLostError,
 )
 from .history import HISTORY_DAYS, Counters, Day, Direction
+from .leaving import leaving
 from .listeners import Tap
 from .meter import Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .profile import MeterProfile
+from .recording import Recording, RecordStep, may_be_shown
 from .session import ScanPass, Timing
 from .transactions import Notification
 
@@ -168,6 +170,8 @@ __all__ = [
     "Property",
     "PropertyRefusedError",
     "Reading",
+    "RecordStep",
+    "Recording",
     "ScanPass",
     "SessionLostError",
     "SmartMeter",
@@ -180,6 +184,8 @@ __all__ = [
     "connect",
     "examine",
     "find",
+    "leaving",
+    "may_be_shown",
     "proposed",
     "shown",
 ]

@@ -20,11 +20,11 @@ from .. import (
     SmartMeter,
     connect,
     find,
+    leaving,
 )
 from .columns import columns
 from .doctor import doctor
 from .history import history
-from .leaving import leaving
 from .missing import MissingError, check, names
 from .progress import show_progress
 from .reading import WEAK, print_head, print_line, print_notification, print_reading
