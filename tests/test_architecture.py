@@ -83,6 +83,7 @@ HOME = {
         "energy.store",
         "export",
         "repairs",
+        "report",
         "takeover.built_in",
     },
     "config_flow": {
@@ -102,6 +103,8 @@ HOME = {
     },
     "sensor": {"aiobroute", "const", "coordinator", "cost_sensor", "energy.details", "energy.plausibility", "entity"},
     "binary_sensor": {"coordinator", "entity"},
+    "switch": {"coordinator", "entity", "report"},
+    "report": {"aiobroute", "const", "dongle.sharing", "export"},
     "actions": {
         "aiobroute",
         "const",
@@ -111,6 +114,7 @@ HOME = {
         "energy.source",
         "energy.tariff",
         "export",
+        "report",
     },
     "export": {"const", "coordinator", "energy.records"},
     "media_source": {"const", "export"},

@@ -34,7 +34,9 @@ from custom_components.broute.plan_flow import (
     STEPPED,
 )
 from custom_components.broute.repairs import FAILURES as TOLD, ISSUES, JoinRefusedFlow
+from custom_components.broute.report import STEPS
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
+from custom_components.broute.switch import RECORD
 
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, *TOTALS, RUNNING_DEMAND)
@@ -202,19 +204,36 @@ def test_every_reason_has_its_text_and_no_other() -> None:
     assert reasons == {"already_configured", *keywords("reason")}
 
 
+OF_A_RECORD = {
+    *STEPS.values(),
+    *(f"record_{what}" for what in ("running", "hint", "written", "read_it", "failed")),
+    *(f"record_{what}" for what in ("lost", "unsafe", "empty", "unwritable")),
+}
+
+
+def test_every_step_of_a_record_has_its_text() -> None:
+    steps = {stage.name.lower() for stage in Stage}
+    assert steps <= STEPS.keys()
+    recorded = "".join(path.read_text() for path in (INTEGRATION.parents[1] / "tests" / "records").glob("*.txt"))
+    assert len(told := set(re.findall("= note step (.*)", recorded))) > len(steps)
+    assert told <= STEPS.keys()
+
+
 def test_every_entity_has_its_texts_and_no_other() -> None:
-    assert below("entity") == {"binary_sensor", "sensor"}
+    assert below("entity") == {"binary_sensor", "sensor", "switch"}
+    assert below("entity.switch") == {RECORD.translation_key}
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
     files = {"csv_day", "csv_written", *HEADS}
     doctor = {*(f"check_{check.value}" for check in Check), *(f"found_{key}" for key in (*TROUBLES, *WORKING))}
     names = {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in"}
-    assert below("common") == names | files | doctor
+    assert below("common") == names | files | doctor | set(OF_A_RECORD)
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 
 def test_icons_belong_to_entities() -> None:
     icons = json.loads((INTEGRATION / "icons.json").read_text())
     assert icons.keys() == {"entity", "services"}
-    assert icons["entity"].keys() == {"sensor"}
+    assert icons["entity"].keys() == {"sensor", "switch"}
+    assert icons["entity"]["switch"].keys() == {RECORD.translation_key}
     assert icons["entity"]["sensor"].keys() <= {description.translation_key for description in DESCRIPTIONS}
