@@ -14,9 +14,25 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_capture_events
 
 from custom_components.broute.aiobroute.cli.findings import TROUBLES
+from custom_components.broute.dongle.sharing import async_lease
 
-from .home import CREDENTIALS, DOMAIN, dongle, elapse, entries_of, entry_of, set_up, state, state_of, until
+from .home import (
+    CREDENTIALS,
+    DOMAIN,
+    dongle,
+    elapse,
+    entries_of,
+    entry_of,
+    now,
+    set_up,
+    state,
+    state_of,
+    until,
+    without_history,
+)
 from .simulator import scenarios
+from .simulator.radio import RadioSettings
+from .simulator.scenarios import Scenario
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -201,6 +217,20 @@ async def test_a_meter_that_shares_its_dongle(hass: HomeAssistant, fix: Fix) -> 
         readings = entries[1].runtime_data.readings
         await elapse(hass, 180)
         assert entries[1].runtime_data.readings > readings
+
+
+async def test_waiting_for_the_dongle_is_part_of_the_four_minutes(hass: HomeAssistant, fix: Fix) -> None:
+    slow = Scenario(summary="", radio=RadioSettings(unheard_joins=99, unheard_time=311.0))
+    with dongle(slow) as sim:
+        await set_up(hass, without_history(entry_of(sim)))
+        await until(lambda: bool(ir.async_get(hass).issues), within=10_000)
+        async with async_lease(hass, sim.url):
+            await fix.open("no_meter")
+            await fix.choose("examine")
+            begun = now()
+            await elapse(hass, 50)
+        assert f"✘ **Connection**: {' '.join(TROUBLES['join_unanswered'])}" in await fix.findings()
+        assert 200 <= now() - begun <= 240
 
 
 async def test_a_serial_proxy_whose_integration_is_not_there(hass: HomeAssistant, fix: Fix) -> None:

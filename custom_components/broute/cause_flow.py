@@ -11,7 +11,7 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.translation import async_get_translations
 import probatio
 
-from .aiobroute import Check, Credentials, Finding, Verdict, examine
+from .aiobroute import EXAMINATION_LIMIT, Check, Credentials, Finding, Verdict, examine
 from .const import CONF_MODULE, CONF_ROUTE_B_ID, DOMAIN
 from .dongle.sharing import async_lease
 
@@ -93,12 +93,15 @@ class CauseFlow(RepairsFlow):
     async def _async_examine(self) -> list[Finding]:
         """Examine the connection of the issue's meter; the readings wait until the dongle is free again."""
         data = self.hass.config_entries.async_get_known_entry(str((self.data or {})["entry_id"])).data
+        begun = self.hass.loop.time()
         try:
             async with async_lease(self.hass, data[CONF_DEVICE]):
+                waited = self.hass.loop.time() - begun
                 return await examine(
                     data[CONF_DEVICE],
                     Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
                     family=data.get(CONF_MODULE),
+                    limit=EXAMINATION_LIMIT - waited,
                     on_check=self._checking,
                 )
         except ConfigEntryNotReady as err:  # A serial proxy whose own integration is not there.

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 import io
 import json
+import logging
 from pathlib import Path
 import re
 import signal
@@ -31,6 +32,7 @@ from tests.simulator.meter import Refusal
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, SCENARIOS, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
 
+from .test_record import PASSWORD as SECRET_PASSWORD, ROUTE_B_ID as SECRET_ID, secretive
 from .virtual_time import START, clock, run, runner
 
 ROOT = Path(__file__).parents[2]
@@ -320,6 +322,17 @@ def test_everything_that_is_heard_is_told() -> None:
     findings = examined(replace(scenarios.STRANGERS, radio=nobody_of_ours))
     assert found(findings, Check.SCAN).key == "no_meter"
     assert found(findings, Check.SCAN).details.startswith("+ ch 47 -38.3 dBm")
+
+
+def test_no_credential_is_logged(caplog: pytest.LogCaptureFixture, each_kind: str) -> None:
+    caplog.set_level(logging.DEBUG)
+    with simulated_port(secretive(scenarios.NORMAL), speed=1, clock=clock) as sim:
+        findings, _ = run(timed(sim.url, Credentials(SECRET_ID, SECRET_PASSWORD)))
+    assert troubles(findings) == set(), each_kind
+    assert len(caplog.text) > 1000
+    for secret in (SECRET_ID, SECRET_ID[-8:], SECRET_PASSWORD):
+        assert secret not in caplog.text
+        assert secret not in str(findings)
 
 
 def test_it_says_what_it_is_at() -> None:

@@ -2,7 +2,7 @@
 
 from .address import proposed, shown
 from .causes import CAUSES, cause_of
-from .doctor import Check, Finding, Verdict, examine
+from .doctor import LIMIT as EXAMINATION_LIMIT, Check, Finding, Verdict, examine
 from .echonet.properties import (
     COEFFICIENT,
     CURRENT_DATE,
@@ -96,6 +96,7 @@ __all__ = [
     "ENERGY_IN",
     "ENERGY_OUT",
     "ENERGY_UNIT",
+    "EXAMINATION_LIMIT",
     "FAULT_CONTENT",
     "FAULT_STATUS",
     "FIXED_TIME_IN",

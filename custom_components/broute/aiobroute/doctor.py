@@ -152,23 +152,25 @@ UNCLEAR = frozenset({"port_error", "module_error", "unexpected"})
 """Names of errors that do not say all that is known."""
 
 
-async def examine(
+async def examine(  # all but the first two may be left out
     url: str,
     credentials: Credentials,
     *,
     family: str | None = None,
     timing: Timing | None = None,
+    limit: float = LIMIT,
     now: Callable[[], datetime] = lambda: datetime.now(JST),
     on_check: Callable[[Check], None] = nobody,
     on_finding: Callable[[Finding], None] = nobody,
 ) -> list[Finding]:
-    """Go through everything that a connection needs, in four minutes at most; return a finding for each check.
+    """Go through everything that a connection needs, within `limit` seconds; return a finding for each check.
 
     `now` returns the time of day with which the meter's is compared. The credentials may have any form. The port is
     free again at the end; the session goes on in module and meter.
     """
     async with AsyncExitStack() as stack:
-        examination = _Examination(stack, url, credentials, timing or Timing(), now)
+        until = asyncio.get_running_loop().time() + limit
+        examination = _Examination(stack, url, credentials, timing or Timing(), now, until)
         return await examination.go_through(family, on_check, on_finding)
 
 
@@ -186,13 +188,14 @@ class _Examination:
         credentials: Credentials,
         timing: Timing,
         now: Callable[[], datetime],
+        until: float,
     ) -> None:
         self._stack = stack
         self._url = url
         self._credentials = credentials
         self._timing = timing
         self._now = now
-        self._until = asyncio.get_running_loop().time() + LIMIT
+        self._until = until
         self._no_module: ModuleError | None = None
         self._events: list[ModuleEvent] = []
         self._told: list[Notification] = []
