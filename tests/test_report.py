@@ -13,7 +13,7 @@ from homeassistant.components.persistent_notification import (
     _async_get_or_create_notifications,
 )
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import ATTR_ENTITY_ID, EVENT_HOMEASSISTANT_STOP, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
+from homeassistant.const import ATTR_ENTITY_ID, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import Context, callback
 from homeassistant.exceptions import ServiceValidationError, Unauthorized
 from homeassistant.setup import async_setup_component
@@ -21,6 +21,7 @@ import pytest
 
 from custom_components.broute.aiobroute.records.checker import check
 
+from . import hardware
 from .aiobroute.test_record import PASSWORD, ROUTE_B_ID, everything, secretive
 from .home import dongle, elapse, entries_of, entry_of, set_up, state, state_of, until
 from .simulator import scenarios
@@ -42,6 +43,12 @@ def media(hass: HomeAssistant, tmp_path: Path) -> Path:
     """Have a folder for the media."""
     hass.config.media_dirs = {"local": str(tmp_path)}
     return tmp_path / "broute"
+
+
+def page_with(folder: Path, text: str) -> str:
+    """Return the page of hardware as it is once a record is sent."""
+    (folder / "house.txt").write_text(text)
+    return hardware.page(folder)
 
 
 async def begin(hass: HomeAssistant, minutes: int = 0, user: MockUser | None = None, **data: Any) -> None:
@@ -80,6 +87,7 @@ def the_record(media: Path) -> str:
 async def test_a_record_is_made_checked_and_replayed(
     hass: HomeAssistant,
     media: Path,
+    tmp_path: Path,
     each_kind: str,
     caplog: pytest.LogCaptureFixture,
     hass_client_no_auth: ClientSessionGenerator,
@@ -113,6 +121,7 @@ async def test_a_record_is_made_checked_and_replayed(
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert await response.text() == text
     assert notes(await replayed(text)) == notes(text)
+    assert "[house](../tests/records/house.txt) |" in page_with(tmp_path, text)
 
 
 async def test_the_progress_is_shown(hass: HomeAssistant, media: Path) -> None:
@@ -183,8 +192,7 @@ async def test_what_there_is_is_kept_when_the_entry_goes(hass: HomeAssistant, me
         await begin(hass)
         await elapse(hass, 40)
         if end == "stop":
-            hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
-            await elapse(hass, 5)
+            await hass.async_stop(force=True)
         elif end == "unload":
             assert await hass.config_entries.async_unload(entry.entry_id)
         else:

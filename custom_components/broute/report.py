@@ -62,6 +62,12 @@ class Report:
         self._is_failed = False
         self.task = hass.async_create_background_task(self._async_run(), f"{entry.title} record")
 
+    @callback
+    def end(self) -> None:
+        """End it, once: a second time would keep it from leaving the meter, and from being kept."""
+        if not self.task.cancelling():
+            self.task.cancel()
+
     async def _async_run(self) -> None:
         try:
             self._show(RecordStep(name="turn"))
@@ -161,9 +167,9 @@ async def async_begin(hass: HomeAssistant, entry: ConfigEntry, minutes: int = MI
     reports = hass.data.setdefault(REPORTS, {})
     report = reports[entry.entry_id] = Report(hass, entry, minutes, words)
 
-    @callback
-    def stop(_: Event) -> None:
-        report.task.cancel()
+    async def stop(_: Event) -> None:
+        # Home Assistant has cancelled it by now, and waits for whoever waits for it.
+        await async_end(hass, entry)
 
     end_listening = hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, stop)
 
@@ -181,6 +187,6 @@ async def async_end(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """End a record, if there is one, and return when it was kept."""
     report = hass.data.get(REPORTS, {}).get(entry.entry_id)
     if report is not None:
-        report.task.cancel()
+        report.end()
         with suppress(asyncio.CancelledError):
             await asyncio.shield(asyncio.wait([report.task]))
