@@ -1,5 +1,6 @@
 """A record of a connection, made in Home Assistant: checked, downloaded, and replayed."""
 
+import asyncio
 from http import HTTPStatus
 import logging
 from pathlib import Path
@@ -20,6 +21,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 
 from custom_components.broute.aiobroute.records.checker import check
+from custom_components.broute.report import async_is_recording
 
 from . import hardware
 from .aiobroute.test_record import PASSWORD, ROUTE_B_ID, everything, secretive
@@ -172,6 +174,23 @@ async def test_it_can_be_ended_at_any_time(hass: HomeAssistant, media: Path, eac
         await elapse(hass, 90)
         assert state(hass, "sensor.smart_meter_power") != STATE_UNAVAILABLE
         await switch(hass, "turn_off")
+
+
+async def test_an_impatient_person_ends_it_but_once(hass: HomeAssistant, media: Path) -> None:
+    with dongle(HOUSE) as sim:
+        entry = entry_of(sim, **SECRETS)
+        await set_up(hass, entry)
+        await begin(hass)
+        await elapse(hass, 5)
+        ends = []
+        while not files(media) and async_is_recording(hass, entry):
+            ends.append(hass.async_create_task(switch(hass, "turn_off")))
+            await asyncio.sleep(0)
+        assert len(ends) > 3
+        await ends[0]
+        assert is_over(hass, entry)
+        await asyncio.gather(*ends)
+    assert the_record(media).splitlines()[-1].endswith("= note end stopped")
 
 
 async def test_one_that_is_ended_before_it_has_begun(hass: HomeAssistant, media: Path) -> None:
