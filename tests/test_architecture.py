@@ -14,13 +14,22 @@ STACK = INTEGRATION / "aiobroute"
 
 BELOW = {
     "__init__": {
-        *("address", "echonet", "errors", "history", "listeners", "meter", "module", "profile", "session"),
-        "transactions",
+        *("address", "causes", "doctor", "echonet", "errors", "history", "listeners", "meter", "module", "profile"),
+        *("leaving", "recording", "session", "transactions"),
     },
     "__main__": {"", "cli"},
-    "cli": {"", "records"},
+    "cli": {"", "doctor", "recording", "records"},
     "records": {"echonet", "errors"},
     "records.checker": set(),
+    "doctor": {
+        *("address", "causes", "echonet", "errors", "listeners", "meter", "module", "probe", "session"),
+        "transactions",
+    },
+    "recording": {
+        *("echonet", "errors", "leaving", "listeners", "meter", "module", "records", "transactions"),
+    },
+    "leaving": {"errors", "meter"},
+    "causes": {"errors"},
     "meter": {
         "capacity",
         "echonet",
@@ -74,6 +83,7 @@ HOME = {
         "energy.store",
         "export",
         "repairs",
+        "reports",
         "takeover.built_in",
     },
     "config_flow": {
@@ -102,7 +112,10 @@ HOME = {
         "entity",
     },
     "binary_sensor": {"coordinator", "entity"},
-    "actions": {"aiobroute", "answers", "const", "coordinator", "energy.length", "energy.source", "export"},
+    "switch": {"coordinator", "entity", "reports"},
+    "reports": {"const", "report"},
+    "report": {"aiobroute", "aiobroute.recording", "const", "dongle.sharing", "export"},
+    "actions": {"aiobroute", "answers", "const", "coordinator", "energy.length", "energy.source", "export", "reports"},
     "answers": {"aiobroute", "energy.bill", "energy.records", "energy.terms"},
     "export": {"const", "coordinator", "energy.length", "energy.records"},
     "media_source": {"const", "export"},
@@ -125,7 +138,8 @@ HOME = {
         "energy.source",
         "repairs",
     },
-    "repairs": {"aiobroute", "const", "devices", "dongle.reauth"},
+    "repairs": {"aiobroute", "cause_flow", "const", "devices", "dongle.reauth"},
+    "cause_flow": {"aiobroute", "aiobroute.doctor", "const", "dongle.sharing"},
     "const": set(),
     "dongle.connection": {"aiobroute", "const", "dongle.journal", "dongle.sharing"},
     "dongle.credentials": {"const"},

@@ -20,9 +20,6 @@ AT_THE_START = (
 LATER = (
     "aiobroute.__main__",
     "aiobroute.cli",
-    "aiobroute.j11.commands",
-    "aiobroute.j11.messages",
-    "aiobroute.j11.module",
     "aiobroute.records",
     "answers",
     "cost_sensor",

@@ -323,6 +323,7 @@ ASKED: dict[str, dict[str, str]] = {
     "export_history": FUTURE,
     "get_history": FUTURE,
     "import_history": FUTURE,
+    "record_connection": {"minutes": "61"},
 }
 """What each action is asked for in vain: there is no plan, and nobody knows the future."""
 
@@ -349,7 +350,7 @@ async def test_action_exceptions(hass: HomeAssistant, action: str) -> None:
         await set_up(hass, entry)
         with pytest.raises(ServiceValidationError) as caught:
             await act(hass, action, ASKED[action])
-        assert told(caught.value) in {"wrong_days", "nothing_to_compare"}
+        assert told(caught.value) in {"wrong_days", "nothing_to_compare", "wrong_minutes"}
         with pytest.raises(ServiceValidationError) as caught:
             await act(hass, action, {**ASKED[action], "config_entry_id": "nobody"})
         told(caught.value)
@@ -522,8 +523,9 @@ async def test_entity_device_class(entities: list[RegistryEntry]) -> None:
 async def test_entity_disabled_by_default(entities: list[RegistryEntry]) -> None:
     disabled = {str(entity.translation_key) for entity in entities if entity.disabled}
     assert {"rssi", "clock_drift", "fixed_in", "fixed_time"} <= disabled
-    # At first there are the consumption, and whether the meter has a fault.
-    assert {str(entity.translation_key) for entity in entities if not entity.disabled} <= {*MEASURED, "fault"}
+    # At first there are the consumption, whether the meter has a fault, and what a person may be asked to switch on.
+    shown = {str(entity.translation_key) for entity in entities if not entity.disabled}
+    assert shown <= {*MEASURED, "fault", "record"}
     assert not disabled & MEASURED
 
 
@@ -688,6 +690,8 @@ def test_every_menu_that_is_named_is_one_of_these() -> None:
         words.ours("title"),
         words.ours(PLAN),
         words.ours("entity.sensor.history_progress.name"),
+        words.ours("issues.join_refused.fix_flow.step.trouble.menu_options.form"),
+        words.ours("entity.switch.record.name"),
         *NAMES_OF_OTHERS,
     }
     readme = re.findall("「([^」]+)」(?=→)|(?<=→)「([^」]+)」", guide("ja"))

@@ -487,8 +487,8 @@ async def test_a_refusal_opens_the_form(hass: HomeAssistant) -> None:
         assert issue.is_fixable
         manager = hass.data["repairs"]["flow_manager"]
         flow = await manager.async_init(DOMAIN, context={"issue_id": issue.issue_id})
-        assert flow["step_id"] == "confirm"
-        flow = await manager.async_configure(flow["flow_id"], {})
+        assert flow["step_id"] == "trouble"
+        flow = await manager.async_configure(flow["flow_id"], {"next_step_id": "form"})
         kind, flow_id = flow["next_flow"]
         assert kind == "config_flow"
         form = hass.config_entries.flow.async_get(flow_id)
@@ -499,7 +499,7 @@ async def test_a_refusal_opens_the_form(hass: HomeAssistant) -> None:
         await elapse(hass, 60)
         (asked,) = reauth_flows(hass)
         flow = await manager.async_init(DOMAIN, context={"issue_id": issue.issue_id})
-        flow = await manager.async_configure(flow["flow_id"], {})
+        flow = await manager.async_configure(flow["flow_id"], {"next_step_id": "form"})
         assert flow["next_flow"] == ("config_flow", asked)
 
 

@@ -1,19 +1,14 @@
 """Records are replayed against the whole stack: what worked once works, and what failed fails in the same way."""
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 import re
 
 import pytest
 
-from custom_components.broute.aiobroute import BRouteError
-from custom_components.broute.aiobroute.cli.arguments import parse
-from custom_components.broute.aiobroute.cli.commands import COMMANDS
-from custom_components.broute.aiobroute.cli.console import Console
-from custom_components.broute.aiobroute.cli.record import Connection
+from custom_components.broute.aiobroute import BRouteError, Credentials
+from custom_components.broute.aiobroute.recording import Recording
 from custom_components.broute.aiobroute.records.checker import check
-from custom_components.broute.aiobroute.records.recorder import Recorder
 
 from . import hardware
 from .aiobroute.virtual_time import run
@@ -35,28 +30,26 @@ def route_b_id(text: str) -> str:
     return "B0" * 16 if frame is None else bytes.fromhex(frame[1]).decode()
 
 
-def replay(text: str, monkeypatch: pytest.MonkeyPatch) -> str:
+async def replayed(text: str) -> str:
     """Do what was recorded once more, and return the record of that.
 
     Raises:
         MismatchError: another question came.
 
     """
-    monkeypatch.setenv("BROUTE_ID", route_b_id(text))
-    monkeypatch.setenv("BROUTE_PASSWORD", "X" * 12)
     said: list[str] = []
-
-    async def connect() -> None:
-        options = parse(["record", "--port", port.url, "-o", "nothing", "--minutes", "0"], COMMANDS)
-        options.console = Console(is_quiet=True)
-        with suppress(BRouteError):
-            await Connection(options, Recorder(said.append, asyncio.get_running_loop().time), set()).record()
-
+    credentials = Credentials(route_b_id(text), "X" * 12)
     with replayed_port(text) as port:
-        run(connect())
+        with suppress(BRouteError):
+            await Recording(port.url, credentials, said.append, version="0", minutes=0).run()
         if port.mismatch is None:
             assert not port.left
     return "".join(said)
+
+
+def replay(text: str) -> str:
+    """Do so in virtual time."""
+    return run(replayed(text))
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
@@ -65,16 +58,16 @@ def test_a_record_may_be_shown(record: Path) -> None:
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
-def test_what_was_recorded_happens_again(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_recorded_happens_again(record: Path) -> None:
     text = record.read_text()
-    assert notes(replay(text, monkeypatch)) == notes(text)
+    assert notes(replay(text)) == notes(text)
 
 
 @pytest.mark.parametrize("record", RECORDS[:1], ids=lambda path: path.stem)
-def test_another_question_is_a_clear_failure(record: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_question_is_a_clear_failure(record: Path) -> None:
     text = record.read_text().replace("> line SKSREG SFE 0", "> line SKSREG SFE 1")
     with pytest.raises(MismatchError, match="asked: line SKSREG SFE 0\nin the record: line SKSREG SFE 1"):
-        replay(text, monkeypatch)
+        replay(text)
 
 
 def test_the_page_of_hardware_is_made_from_the_records(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from custom_components.broute.aiobroute import Stage
+from custom_components.broute.aiobroute.cli.findings import TROUBLES, WORKING
+from custom_components.broute.aiobroute.doctor import Check
 from custom_components.broute.binary_sensor import FAULT
+from custom_components.broute.cause_flow import CauseFlow, JoinRefusedFlow
 from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.cost_sensor import COST_SENSORS, TOTALS
 from custom_components.broute.demand_sensor import RUNNING_DEMAND
@@ -33,7 +36,9 @@ from custom_components.broute.plan_flow import (
     STEPPED,
 )
 from custom_components.broute.repairs import FAILURES as TOLD, ISSUES
+from custom_components.broute.report import STEPS
 from custom_components.broute.sensor import ENERGIES, HALF_HOURS, SENSORS
+from custom_components.broute.switch import RECORD
 
 INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, *TOTALS, RUNNING_DEMAND)
@@ -133,11 +138,24 @@ def test_every_issue_has_its_texts_and_no_other() -> None:
         assert below(f"issues.{issue}") in ({"title", "description"}, {"title", "fix_flow"})
 
 
+@pytest.mark.parametrize("issue", ["join_refused", "no_meter", *OF_A_PORT])
+def test_every_repair_about_a_connection_can_find_the_cause(issue: str) -> None:
+    flow = f"issues.{issue}.fix_flow"
+    options = JoinRefusedFlow.options if issue == "join_refused" else CauseFlow.options
+    assert below(f"{flow}.step") == {"trouble", "findings"}
+    assert below(f"{flow}.step.trouble") == {"title", "description", "menu_options"}
+    assert below(f"{flow}.step.trouble.menu_options") == set(options)
+    assert below(f"{flow}.step.findings") == {"title", "description"}
+    assert below(f"{flow}.progress") == {"examine"}
+
+
 def test_every_step_has_its_texts_and_no_other() -> None:
     forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm"}
     forms |= {"finish", "finish_export"}
     assert below("config.step") == {"start", *forms}
-    assert set(keywords("step_id")) <= {"connect", "start", "user", "takeover", "finish", *below("options.step")}
+    of_repairs = {"trouble", "examine", "findings"}
+    of_forms = {"connect", "start", "user", "takeover", "finish", *below("options.step")}
+    assert set(keywords("step_id")) <= of_forms | of_repairs
     assert below("config.step.start") == {"title", "description", "menu_options"}
     assert below("config.step.start.menu_options") == {"takeover", "new"}
     assert below("config.progress") == {stage.name.lower() for stage in Stage}
@@ -183,22 +201,41 @@ def test_every_form_of_a_plan_has_its_texts_and_no_other() -> None:
 
 
 def test_every_reason_has_its_text_and_no_other() -> None:
-    fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in ("meter_exchanged", "join_refused"))
+    fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in (*ISSUES, *OF_A_PORT))
     reasons = below("config.abort").union(*fixes)
     assert reasons == {"already_configured", *keywords("reason")}
 
 
+OF_A_RECORD = {
+    *STEPS.values(),
+    *(f"record_{what}" for what in ("running", "hint", "written", "read_it", "failed")),
+    *(f"record_{what}" for what in ("lost", "unsafe", "empty", "unwritable")),
+}
+
+
+def test_every_step_of_a_record_has_its_text() -> None:
+    steps = {stage.name.lower() for stage in Stage}
+    assert steps <= STEPS.keys()
+    recorded = "".join(path.read_text() for path in (INTEGRATION.parents[1] / "tests" / "records").glob("*.txt"))
+    assert len(told := set(re.findall("= note step (.*)", recorded))) > len(steps)
+    assert told <= STEPS.keys()
+
+
 def test_every_entity_has_its_texts_and_no_other() -> None:
-    assert below("entity") == {"binary_sensor", "sensor"}
+    assert below("entity") == {"binary_sensor", "sensor", "switch"}
+    assert below("entity.switch") == {RECORD.translation_key}
     assert below("entity.binary_sensor") == {FAULT.translation_key}
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
     files = {"csv_day", "csv_written", *HEADS}
-    assert below("common") == {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in"} | files
+    doctor = {*(f"check_{check.value}" for check in Check), *(f"found_{key}" for key in (*TROUBLES, *WORKING))}
+    names = {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in"}
+    assert below("common") == names | files | doctor | set(OF_A_RECORD)
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 
 
 def test_icons_belong_to_entities() -> None:
     icons = json.loads((INTEGRATION / "icons.json").read_text())
     assert icons.keys() == {"entity", "services"}
-    assert icons["entity"].keys() == {"sensor"}
+    assert icons["entity"].keys() == {"sensor", "switch"}
+    assert icons["entity"]["switch"].keys() == {RECORD.translation_key}
     assert icons["entity"]["sensor"].keys() <= {description.translation_key for description in DESCRIPTIONS}

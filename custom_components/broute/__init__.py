@@ -23,6 +23,7 @@ from .energy.price_entities import async_follow_price_entities
 from .energy.store import LedgerStore
 from .export import ExportView
 from .repairs import async_forget, async_watch_entries
+from .reports import async_end
 from .takeover.built_in import CONF_TAKES_OVER, async_disable_built_in, async_take_over
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 ENERGY_CODES = {ENERGY_IN.code, ENERGY_UNIT.code, COEFFICIENT.code}
 """Properties without which there is no energy."""
 
-PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR]
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.SENSOR, Platform.SWITCH]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -93,12 +94,14 @@ def _adding_later(hass: HomeAssistant, entry: MeterConfigEntry) -> Callable[[], 
 
 async def async_unload_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bool:
     """Unload a config entry."""
+    await async_end(hass, entry)
     async_forget(hass, entry)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
     """Leave nothing behind."""
+    await async_end(hass, entry)
     async_forget(hass, entry)
     await LedgerStore(hass, entry.entry_id).async_remove()
     await async_import_module(hass, f"{__package__}.energy.prices")

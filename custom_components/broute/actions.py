@@ -1,10 +1,11 @@
-"""Actions: the history as data and as a file, days compared anew, and plans side by side."""
+"""Actions: the history as data and as a file, days compared anew, plans side by side, and a record for a report."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID
 from homeassistant.core import SupportsResponse, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -19,8 +20,10 @@ from .const import DOMAIN
 from .energy.length import Length
 from .energy.source import HistoryUnavailableError
 from .export import Layout, async_export
+from .reports import LONGEST, MINUTES, async_begin
 
 if TYPE_CHECKING:
+    from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 
     from .coordinator import MeterConfigEntry
@@ -29,6 +32,7 @@ ATTR_FIRST: Final = "first_day"
 ATTR_LAST: Final = "last_day"
 ATTR_PERIOD: Final = "period"
 ATTR_LAYOUT: Final = "layout"
+ATTR_MINUTES: Final = "minutes"
 
 ANSWERS: Final[Mapping[Length, str]] = {
     Length.HALF_HOUR: "half_hours",
@@ -55,6 +59,14 @@ SCHEMA_OF_HISTORY: Final = SCHEMA.extend(
 SCHEMA_OF_EXPORT: Final = SCHEMA.extend(
     {probatio.Optional(ATTR_LAYOUT, default=Layout.HALF_HOUR): probatio.Coerce(Layout)}
 )
+
+
+SCHEMA_OF_RECORD: Final = SCHEMA_OF_METER.extend(
+    {probatio.Optional(ATTR_MINUTES, default=MINUTES): probatio.Coerce(int)}
+)
+
+RECORDED: Final = frozenset({ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY})
+"""A meter that cannot be reached is what most reports are about."""
 
 
 @callback
@@ -101,6 +113,18 @@ def async_setup_actions(hass: HomeAssistant) -> None:
             "plans": [compared(comparison) for comparison in comparisons],
         }
 
+    async def record_connection(call: ServiceCall) -> None:
+        entry, minutes = _recorded(hass, call), call.data[ATTR_MINUTES]
+        if not 0 <= minutes <= LONGEST:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="wrong_minutes",
+                translation_placeholders={"minutes": str(LONGEST)},
+            )
+        await async_begin(hass, entry, minutes)
+
+    # It writes files, and the readings wait meanwhile.
+    async_register_admin_service(hass, DOMAIN, "record_connection", record_connection, SCHEMA_OF_RECORD)
     hass.services.async_register(DOMAIN, "compare_plans", compare_plans, SCHEMA_OF_METER, SupportsResponse.ONLY)
     hass.services.async_register(DOMAIN, "get_history", get_history, SCHEMA_OF_HISTORY, SupportsResponse.ONLY)
     # It overrules statistics and what was corrected by hand.
@@ -111,6 +135,20 @@ def async_setup_actions(hass: HomeAssistant) -> None:
     async_register_admin_service(
         hass, DOMAIN, "export_history", export_history, SCHEMA_OF_EXPORT, supports_response=SupportsResponse.OPTIONAL
     )
+
+
+def _recorded(hass: HomeAssistant, call: ServiceCall) -> ConfigEntry:
+    """Return whose connection is to be recorded."""
+    wanted = call.data.get(ATTR_CONFIG_ENTRY_ID)
+    entries = [
+        entry
+        for entry in hass.config_entries.async_entries(DOMAIN)
+        if entry.state in RECORDED and wanted in (None, entry.entry_id)
+    ]
+    if len(entries) == 1:
+        return entries[0]
+    entry: ConfigEntry = async_get_config_entry(hass, DOMAIN, wanted)
+    return entry
 
 
 def _asked(hass: HomeAssistant, call: ServiceCall, days: int) -> tuple[MeterConfigEntry, date, date]:

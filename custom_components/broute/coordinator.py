@@ -15,31 +15,18 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from homeassistant.util import dt as dt_util
 
 from .aiobroute import (
-    AirtimeError,
+    CAUSES,
     BRouteError,
     Counters,
-    JoinError,
     JoinRefusedError,
-    MeterNotFoundError,
     MeterProfile,
     MeterRefusedError,
-    MeterTimeoutError,
     ModuleError,
-    ModuleTimeoutError,
     Notification,
-    PortAddressError,
-    PortBusyError,
-    PortClosedError,
     PortError,
-    PortHostError,
-    PortMissingError,
-    PortNotTelnetError,
-    PortPermissionError,
-    PortRefusedError,
-    PortTelnetError,
-    PortUnreachableError,
     Reading,
     SessionLostError,
+    cause_of,
     shown,
 )
 from .const import CONF_NOTIFICATIONS, DOMAIN
@@ -78,38 +65,13 @@ FAIR_PAUSE: Final = 3
 OVERDUE: Final = 40
 """Seconds that a reading may take before nothing old is shown any more; what is silent or lost is asked no longer."""
 
-ERROR_KEYS: Mapping[type[BRouteError], str] = {
-    PortMissingError: "port_missing",
-    PortBusyError: "port_busy",
-    PortPermissionError: "port_permission",
-    PortAddressError: "port_address",
-    PortHostError: "port_host",
-    PortRefusedError: "port_refused",
-    PortUnreachableError: "port_unreachable",
-    PortClosedError: "port_closed",
-    PortTelnetError: "port_telnet",
-    PortNotTelnetError: "port_not_telnet",
-    PortError: "port_error",
-    ModuleTimeoutError: "module_error",
-    ModuleError: "no_module",
-    MeterNotFoundError: "no_meter",
-    JoinRefusedError: "join_refused",
-    JoinError: "join_unanswered",
-    SessionLostError: "session_lost",
-    MeterTimeoutError: "meter_silent",
-    MeterRefusedError: "meter_refuses",
-    AirtimeError: "airtime",
-    MeterExchangedError: "other_meter",
-    BRouteError: "unexpected",
-}
+ERROR_KEYS: Mapping[type[BRouteError], str] = {**CAUSES, MeterExchangedError: "other_meter"}
 """Translation keys, in the config flow and in exceptions; a kind without its own has that of its base."""
 
 
 def error_key(err: BRouteError) -> str:
     """Return the translation key of what happened."""
-    if isinstance(err, ModuleError) and err.code is not None:
-        return "module_error"
-    return next(ERROR_KEYS[kind] for kind in type(err).__mro__ if kind in ERROR_KEYS)
+    return ERROR_KEYS[MeterExchangedError] if isinstance(err, MeterExchangedError) else cause_of(err)
 
 
 class MeterCoordinator(DataUpdateCoordinator[Reading]):

@@ -1,9 +1,10 @@
-"""Files for a spreadsheet: written into the media folder, listed in the media browser, downloaded by a link."""
+"""Files to download: written into the media folder, listed in the media browser, offered by a link."""
 
 from datetime import date, timedelta
 from enum import StrEnum
 from http import HTTPStatus
 from pathlib import Path
+import re
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs, web
@@ -17,6 +18,8 @@ from .const import DOMAIN
 from .energy.length import Length
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.core import HomeAssistant
     from homeassistant.util.json import JsonValueType
 
@@ -24,11 +27,16 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "broute"
 ENDING: Final = ".csv"
+RECORD: Final = ".txt"
 
 ENCODING: Final = "utf-8-sig"
 """With a byte order mark; without one, Excel takes Japanese for something else."""
 
-CSV: Final = "text/csv"
+KINDS: Final[Mapping[str, str]] = {ENDING: "text/csv", RECORD: "text/plain"}
+"""Content types of exported histories and of records of connections."""
+
+OFFERED: Final = re.compile(rf".+\{ENDING}|{DOMAIN}_record_\d{{8}}_\d{{6}}\{RECORD}")
+"""What is given out of the folder; a person may have put something else there."""
 
 PATH: Final = "/api/broute/export"
 
@@ -99,8 +107,13 @@ def names_in(folder: Path) -> list[str]:
     """Return the files that are there, the newest first."""
     if not folder.is_dir():
         return []
-    files = [path for path in folder.iterdir() if path.suffix == ENDING and path.is_file()]
+    files = [path for path in folder.iterdir() if OFFERED.fullmatch(path.name) and path.is_file()]
     return [path.name for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
+def kind_of(name: str) -> str:
+    """Return the content type of a file that is offered."""
+    return KINDS[Path(name).suffix]
 
 
 def find(folder: Path, name: str) -> Path | None:
@@ -132,7 +145,7 @@ class ExportView(HomeAssistantView):
         if path is None:
             return web.Response(status=HTTPStatus.NOT_FOUND)
         headers = {
-            hdrs.CONTENT_TYPE: f"{CSV}; charset=utf-8",
+            hdrs.CONTENT_TYPE: f"{kind_of(name)}; charset=utf-8",
             hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
         }
         return web.FileResponse(path, headers=headers)

@@ -1,4 +1,4 @@
-"""The exported files in Home Assistant's media browser."""
+"""The exported files and records in Home Assistant's media browser."""
 
 from typing import TYPE_CHECKING, override
 
@@ -13,7 +13,7 @@ from homeassistant.components.media_source import (
 )
 
 from .const import DOMAIN
-from .export import CSV, PATH, find, folder_of, names_in
+from .export import PATH, find, folder_of, kind_of, names_in
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -25,7 +25,7 @@ async def async_get_media_source(hass: HomeAssistant) -> ExportedFiles:
 
 
 class ExportedFiles(MediaSource):
-    """The files that `broute.export_history` has written."""
+    """The files that `broute.export_history` and `broute.record_connection` have written."""
 
     name = "B-Route Smart Meter"
 
@@ -52,7 +52,7 @@ class ExportedFiles(MediaSource):
                     domain=DOMAIN,
                     identifier=name,
                     media_class=MediaClass.URL,
-                    media_content_type=CSV,
+                    media_content_type=kind_of(name),
                     title=name,
                     can_play=True,
                     can_expand=False,
@@ -66,4 +66,4 @@ class ExportedFiles(MediaSource):
         path = await self._hass.async_add_executor_job(find, folder_of(self._hass), item.identifier)
         if path is None:
             raise Unresolvable("There is no such file")
-        return PlayMedia(f"{PATH}/{path.name}", CSV, path=path)
+        return PlayMedia(f"{PATH}/{path.name}", kind_of(path.name), path=path)

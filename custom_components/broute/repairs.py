@@ -8,17 +8,16 @@ from hashlib import sha256
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, override
 
-from homeassistant.components.repairs import ConfirmRepairFlow, FlowType, RepairsFlow, RepairsFlowResult
+from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
-    SOURCE_REAUTH,
-    SOURCE_RECONFIGURE,
     ConfigEntryState,
 )
 from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.util.hass_dict import HassKey
 
 from .aiobroute import shown
@@ -109,10 +108,8 @@ class Issues:
         is_of_port = issue is not None and issue not in ISSUES
         outage = Outage(issue, self._entry.data[CONF_DEVICE], reason) if issue is not None and is_of_port else None
         _change_outage(self._hass, self._entry, outage)
-        if issue == "join_refused":
+        if issue is not None and outage is None:
             self._raise(issue, data={"entry_id": self._entry.entry_id})
-        elif issue is not None and outage is None:
-            self._raise(issue)
 
     @callback
     def succeeded(self, reading: Reading) -> None:
@@ -190,7 +187,7 @@ def _show_outage(hass: HomeAssistant, outage: Outage) -> None:
         return
     titles = ", ".join(sorted(entry.title for entry in entries))
     placeholders = {"title": titles, "port": shown(outage.device), "error": outage.reason}
-    _create_issue(hass, issue_id, outage.issue, None, placeholders)
+    _create_issue(hass, issue_id, outage.issue, {"entry_id": entries[0].entry_id}, placeholders)
 
 
 @callback
@@ -259,28 +256,11 @@ class MeterExchangedFlow(ConfirmRepairFlow):
         return self.async_create_entry(data={})
 
 
-class JoinRefusedFlow(ConfirmRepairFlow):
-    """Opens the form in which the credentials can be corrected."""
+async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, _: Mapping[str, Any] | None) -> RepairsFlow:
+    """Return the flow of an issue that can be fixed from here, or whose cause can be found."""
+    if issue_id.startswith("meter_exchanged"):
+        return MeterExchangedFlow()
+    await async_import_module(hass, f"{__package__}.cause_flow")
+    from .cause_flow import CauseFlow, JoinRefusedFlow  # noqa: PLC0415  # it is loaded by now
 
-    @override
-    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        """Open the form that is waiting for them, or another."""
-        if user_input is None:
-            return await super().async_step_confirm()
-        entry_id = str((self.data or {})["entry_id"])
-        asking = [
-            flow["flow_id"]
-            for flow in self.hass.config_entries.flow.async_progress_by_handler(DOMAIN)
-            if flow["context"].get("entry_id") == entry_id and flow["context"]["source"] == SOURCE_REAUTH
-        ]
-        if asking:
-            return self.async_abort(reason="opened", next_flow=(FlowType.CONFIG_FLOW, asking[0]))
-        flow = await self.hass.config_entries.flow.async_init(
-            DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry_id}
-        )
-        return self.async_abort(reason="opened", next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]))
-
-
-async def async_create_fix_flow(_: HomeAssistant, issue_id: str, __: Mapping[str, Any] | None) -> RepairsFlow:
-    """Return the flow of an issue that can be fixed from here."""
-    return JoinRefusedFlow() if issue_id.startswith("join_refused") else MeterExchangedFlow()
+    return JoinRefusedFlow() if issue_id.startswith("join_refused") else CauseFlow()

@@ -162,7 +162,7 @@ def test_a_record_of_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_something_else_on_the_port(path: Path) -> None:
     with simulated_port(secretive(scenarios.NORMAL), module="silent", speed=1, clock=clock) as sim:
         assert record(sim, path) == 1
-    assert "= note failed ModuleError" in lines(path)
+    assert "= note failed ModuleMissingError" in lines(path)
 
 
 @once

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable
+import os
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,77 @@ def planted(draw: st.DrawFn) -> tuple[str, str]:
 def test_a_secret_is_found_wherever_it_is_planted(hidden: tuple[str, str]) -> None:
     record, how = hidden
     assert any("secret" in finding.reason for finding in check(record, SECRETS)), how
+
+
+RECORDS = [path.read_text() for path in sorted((Path(__file__).parents[1] / "records").glob("*.txt"))]
+"""Whole records, which may be shown as they are."""
+
+COUNT = int(os.environ.get("PLANTED_RECORDS", "40"))
+"""A whole record takes a tenth of a second: a thousand are for once in a while."""
+
+
+def hidden(draw: st.DrawFn) -> str:
+    """Return a secret in some form, perhaps with something between its characters."""
+    value = FORMS[draw(st.sampled_from(sorted(FORMS)))](draw(st.sampled_from(SECRETS)))
+    separator = draw(st.sampled_from(["", "", ":", "-", " ", ".", "\t"]))
+    size = draw(st.integers(1, 6))
+    return separator.join(value[place : place + size] for place in range(0, len(value), size))
+
+
+def inserted(draw: st.DrawFn, lines: list[str], value: str) -> None:
+    """Put it anywhere into a line."""
+    number = draw(st.integers(1, len(lines) - 1))
+    place = draw(st.integers(0, len(lines[number])))
+    lines[number] = lines[number][:place] + value + lines[number][place:]
+
+
+def written_over(draw: st.DrawFn, lines: list[str], value: str) -> None:
+    """Let it take the place of as many characters, such as some within a payload."""
+    number = draw(st.sampled_from([number for number, line in enumerate(lines) if len(line) > len(value) + 40]))
+    place = draw(st.integers(11, len(lines[number]) - len(value)))
+    lines[number] = lines[number][:place] + value + lines[number][place + len(value) :]
+
+
+def spread(draw: st.DrawFn, lines: list[str], value: str) -> None:
+    """Put pieces of it where the last words of lines in a row were that go the same way."""
+    way = draw(st.sampled_from(["<", ">"]))
+    chosen = [number for number, line in enumerate(lines) if line[11:12] == way]
+    size = draw(st.integers(6, len(value)))
+    pieces = [value[place : place + size] for place in range(0, len(value), size)]
+    first = draw(st.integers(0, len(chosen) - len(pieces)))
+    for number, piece in zip(chosen[first : first + len(pieces)], pieces, strict=True):
+        lines[number] = lines[number][:13] + lines[number][13:].rpartition(" ")[0] + " " + piece
+
+
+def on_lines_of_its_own(draw: st.DrawFn, lines: list[str], value: str) -> None:
+    """Put pieces of it between lines, with or without the look of an event."""
+    size = draw(st.integers(4, len(value)))
+    head = draw(st.sampled_from(["", "     1.000 = note ", "     1.000 < line ", "     1.000 > bytes ", "#", "\t"]))
+    place = draw(st.integers(1, len(lines)))
+    lines[place:place] = [head + value[at : at + size] for at in range(0, len(value), size)]
+
+
+WAYS = (inserted, written_over, spread, on_lines_of_its_own)
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> str:
+    """Return a whole record with a secret in an odd place."""
+    lines = draw(st.sampled_from(RECORDS)).splitlines()
+    draw(st.sampled_from(WAYS))(draw, lines, hidden(draw))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.timeout(300 + COUNT)
+@settings(max_examples=COUNT, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(spoiled())
+def test_no_whole_record_with_a_secret_is_let_through(record: str) -> None:
+    assert check(record, SECRETS)
+
+
+def test_the_records_are_good_without() -> None:
+    assert len(RECORDS) >= 4
+    assert [check(record, SECRETS) for record in RECORDS] == [[]] * len(RECORDS)
 
 
 @settings(deadline=None, max_examples=50)

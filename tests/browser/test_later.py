@@ -76,14 +76,18 @@ async def test_the_options(person: Person, meter: Simulator) -> None:  # noqa: A
 
 
 async def test_a_dongle_that_was_pulled_out(person: Person, meter: Simulator) -> None:
-    """The repairs say so, and stop saying so when it is back."""
+    """The repairs say so, find the cause, and stop saying so when it is back."""
     words, page = person.words, person.page
     await meter.order("unplug")
     await page.goto("/config/repairs")
     issue = page.get_by_text(words.ours("issues.port_missing.title", title=words.ours("common.meter")))
     await issue.click()
-    told = words.ours("issues.port_missing.description", port=meter.port).split("\n")[0]
+    steps = "issues.port_missing.fix_flow.step"
+    told = words.ours(f"{steps}.trouble.description", port=meter.port).split("\n")[0]
     await expect(page.get_by_text(told)).to_be_visible()
+    await page.get_by_text(words.ours(f"{steps}.trouble.menu_options.examine")).click()
+    await expect(page.get_by_text(words.ours("common.found_port_missing"))).to_be_visible()
+    await expect(page.get_by_text(words.ours("common.found_not_reached")).first).to_be_visible()
     await meter.order("plug")
     await person.open_integration()
     await person.reload()

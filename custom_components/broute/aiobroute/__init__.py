@@ -1,6 +1,7 @@
 """Read Japanese smart meters over Route B, natively async."""
 
 from .address import proposed, shown
+from .causes import CAUSES, cause_of
 from .echonet.properties import (
     COEFFICIENT,
     CURRENT_DATE,
@@ -57,6 +58,7 @@ from .errors import (
     MeterRefusedError,
     MeterTimeoutError,
     ModuleError,
+    ModuleMissingError,
     ModuleTimeoutError,
     NoHistoryError,
     PortAddressError,
@@ -74,6 +76,7 @@ from .errors import (
     SessionLostError,
 )
 from .history import HISTORY_DAYS, Counters, Day, Direction
+from .leaving import leaving
 from .listeners import Tap
 from .meter import Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
@@ -82,6 +85,7 @@ from .session import ScanPass, Timing
 from .transactions import Notification
 
 __all__ = [
+    "CAUSES",
     "COEFFICIENT",
     "CURRENTS",
     "CURRENT_DATE",
@@ -142,6 +146,7 @@ __all__ = [
     "ModuleError",
     "ModuleEvent",
     "ModuleInfo",
+    "ModuleMissingError",
     "ModuleTimeoutError",
     "NoHistoryError",
     "Notification",
@@ -168,8 +173,10 @@ __all__ = [
     "Tap",
     "Timing",
     "Values",
+    "cause_of",
     "connect",
     "find",
+    "leaving",
     "proposed",
     "shown",
 ]

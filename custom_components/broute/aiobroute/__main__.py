@@ -1,4 +1,4 @@
-"""The command line: `python -m aiobroute scan|read|watch|properties|history|set`."""
+"""The command line: `python -m aiobroute scan|read|watch|properties|history|record|doctor|set`."""
 
 import argparse
 import asyncio

@@ -56,12 +56,16 @@ class PortNotTelnetError(PortError):
 
 
 class ModuleError(BRouteError):
-    """Nothing we know answers on the port, or the module refused a command."""
+    """The module refused a command, or answers in a way that nobody understands."""
 
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.code = code
-        """The module's error code, such as `ER04` (SK 7); `None` where nothing answered."""
+        """The module's error code, such as `ER04` (SK 7); `None` where it gave none."""
+
+
+class ModuleMissingError(ModuleError):
+    """Nothing that we know answers on the port."""
 
 
 class ModuleTimeoutError(ModuleError):

@@ -151,6 +151,11 @@ class SmartMeter:
         return self._session.restricted
 
     @property
+    def rssi(self) -> float | None:
+        """Return the signal strength of the last datagram in dBm, where the module tells."""
+        return self._transactions.rssi
+
+    @property
     def is_lost(self) -> bool:
         """Return whether the session is over, so that another connection is needed."""
         return self._session.state is State.LOST
@@ -374,28 +379,49 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
             await session.prepare(credentials)
             joined = await _join(session, credentials, pan, on_progress)
         on_progress(Progress(Stage.READ))
-        known = profile if pan is not None and pan.mac == joined.mac else None
-        per_get = None if known is None else known.per_get
-        now = asyncio.get_running_loop().time
-        transactions = Transactions(
+        meter = meter_over(
             session,
             timing,
-            on_notification,
-            refusals=Refusals(now),
-            capacity=Capacity(MOST, per_get, now),
+            pan=joined,
+            profile=profile if pan is not None and pan.mac == joined.mac else None,
+            first=first,
+            on_notification=on_notification,
+            on_lost=on_lost,
         )
-        transactions.rssi = None if first is None else first.rssi
-
-        def lost(error: SessionLostError) -> None:
-            transactions.fail(error)
-            on_lost(error)
-
-        session.attach(on_datagram=transactions.datagram_received, on_lost=lost)
-        meter = SmartMeter(session, transactions, pan=joined, module=session.module, profile=known, first=first)
         if not meter.profile.is_complete:
             await meter.learn()
         stack.pop_all()
         return meter
+
+
+def meter_over(  # the last four may be left out
+    session: Session,
+    timing: Timing,
+    *,
+    pan: Pan,
+    profile: MeterProfile | None = None,
+    first: Resumed | None = None,
+    on_notification: Callable[[Notification], None] = nobody,
+    on_lost: Callable[[SessionLostError], None] = nobody,
+) -> SmartMeter:
+    """Return the meter that was joined, without asking it for anything yet."""
+    now = asyncio.get_running_loop().time
+    per_get = None if profile is None else profile.per_get
+    transactions = Transactions(
+        session,
+        timing,
+        on_notification,
+        refusals=Refusals(now),
+        capacity=Capacity(MOST, per_get, now),
+    )
+    transactions.rssi = None if first is None else first.rssi
+
+    def lost(error: SessionLostError) -> None:
+        transactions.fail(error)
+        on_lost(error)
+
+    session.attach(on_datagram=transactions.datagram_received, on_lost=lost)
+    return SmartMeter(session, transactions, pan=pan, module=session.module, profile=profile, first=first)
 
 
 async def _open(

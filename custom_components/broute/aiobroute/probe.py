@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
-from importlib import import_module
 import logging
 from typing import Protocol
 
 from .address import shown
-from .errors import ModuleError, PortError
-from .j11.frame import FAMILY as J11, GET_VERSION, Decoder as J11Decoder, Frame as J11Frame
+from .errors import ModuleMissingError, PortError
+from .j11.commands import get_version
+from .j11.frame import Decoder as J11Decoder
+from .j11.module import FAMILY as J11, identify as identify_j11
 from .listeners import Tap
 from .module import WiSunModule
 from .port import Port, open_port
@@ -30,7 +31,7 @@ WITHOUT_SPEED = ("socket://", "tcp://")
 """Serial URLs behind which nobody can set the speed."""
 
 SK_QUESTION = CRLF + skver(0).data
-J11_QUESTION = J11Frame(GET_VERSION).encode()
+J11_QUESTION = get_version(0).data
 
 STUCK_SEND = b"\r" * 0x04D0
 """Ends an SKSENDTO, or a frame, whose data never came: until then a module takes every command for it."""
@@ -50,7 +51,8 @@ async def probe(url: str, *, patience: float, family: str | None = None, tap: Ta
 
     Raises:
         PortError: the port cannot be opened.
-        ModuleError: nothing we know answers.
+        ModuleMissingError: nothing that we know answers.
+        ModuleError: what answers is not understood.
 
     """
     questions = (J11_QUESTION, SK_QUESTION) if family == J11 else (SK_QUESTION, J11_QUESTION)
@@ -66,7 +68,7 @@ async def probe(url: str, *, patience: float, family: str | None = None, tap: Ta
                 _LOGGER.debug("%s has a %s", port.url, module.info)
                 stack.pop_all()
                 return module
-    raise ModuleError(f"no Wi-SUN module answers on {shown(url)}")
+    raise ModuleMissingError(f"no Wi-SUN module answers on {shown(url)}")
 
 
 async def _find(port: Port, questions: Sequence[bytes], patience: float) -> WiSunModule | None:
@@ -118,7 +120,7 @@ class _Ear:
         frames, messages = [*self._j11.receive(data)], [*self._sk.receive(data)]
         # A frame has checksums, and may hold any text.
         if not self._heard.done() and (frames or any(map(_is_sk, messages))):
-            self._heard.set_result(_identify_j11 if frames else identify_sk)
+            self._heard.set_result(identify_j11 if frames else identify_sk)
 
     def _lost(self, error: PortError) -> None:
         if not self._heard.done():
@@ -133,14 +135,6 @@ def _is_sk(message: object) -> bool:
         case Event() | Fail() | ReceivedUdp():
             return True
     return False
-
-
-async def _identify_j11(port: Port, *, patience: float) -> WiSunModule | None:
-    """Load what such a module needs when the first one is heard; files are not read in the event loop."""
-    await asyncio.to_thread(import_module, f"{__package__}.j11.module")
-    from .j11.module import identify  # noqa: PLC0415  # it is loaded by now
-
-    return await identify(port, patience=patience)
 
 
 async def _close(port: Port) -> None:

@@ -1,7 +1,7 @@
 """A PANA session with one meter, over any Wi-SUN module."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 import logging
@@ -188,8 +188,13 @@ class Session:
         self.state = State.JOINING
         await self._module.prepare(credentials)
 
-    async def scan(self, credentials: Credentials, on_pass: Callable[[ScanPass], None]) -> Beacon:
-        """Return our meter, the strongest if several answer.
+    async def scan(
+        self,
+        credentials: Credentials,
+        on_pass: Callable[[ScanPass], None],
+        on_heard: Callable[[Sequence[Beacon]], None] = nobody,
+    ) -> Beacon:
+        """Return our meter, the strongest if several answer; all that each pass heard is passed on to `on_heard`.
 
         Raises:
             MeterNotFoundError: nobody answered in any pass.
@@ -202,6 +207,7 @@ class Session:
             seconds = self._module.scan_seconds(channels, duration)
             on_pass(ScanPass(number=number, of=len(passes), seconds=seconds))
             beacons = await self._module.scan(channels, duration)
+            on_heard(beacons)
             ours = [beacon for beacon in beacons if beacon.pair_id in (None, credentials.pair_id)]
             _LOGGER.debug("scan pass %d heard %d networks, %d ours", number, len(beacons), len(ours))
             if ours:

@@ -41,7 +41,9 @@ def parse(
         options.credentials = Credentials(options.route_b_id or "", os.environ.get("BROUTE_PASSWORD", ""))
         return options
     try:
-        options.credentials = Credentials(_given(options.route_b_id), _password())
+        options.credentials = Credentials(
+            _given(options.route_b_id), _password(is_checked=not options.takes_any_credentials)
+        )
     except argparse.ArgumentTypeError as err:
         top.error(str(err))
     return options
@@ -56,7 +58,7 @@ def _given(route_b_id: str | None) -> str:
 def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="aiobroute", description="Read a smart meter over Route B.")
     found = top.add_subparsers(required=True, metavar="COMMAND")
-    offline, common = _common(needs_port=False), _common()
+    offline, lenient, common = _common(needs_port=False), _common(id_form=_meant), _common()
     joining = argparse.ArgumentParser(add_help=False, parents=[common])
     joining.add_argument(
         "--pan", type=_pan, metavar="PAN", help="where the meter is on the air, as `scan` prints it: spares the scan"
@@ -67,6 +69,8 @@ def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> a
         command.set_defaults(command=commands[name])
         return command
 
+    doctor = add("doctor", "examine everything that a connection needs, and say what is wrong and what to do", lenient)
+    doctor.set_defaults(takes_any_credentials=True)
     add("scan", "find the meter, and print where it is on the air", common)
     add("read", "print one reading")
     watch = add("watch", "print a reading again and again, reconnecting if need be")
@@ -99,14 +103,15 @@ def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> a
     return top
 
 
-def _common(*, needs_port: bool = True) -> argparse.ArgumentParser:
-    """Return what all commands understand."""
+def _common(*, needs_port: bool = True, id_form: Callable[[str], str] | None = None) -> argparse.ArgumentParser:
+    """Return what all commands understand; an ID has to have its form, unless another is given."""
     common = argparse.ArgumentParser(add_help=False)
+    common.set_defaults(takes_any_credentials=False)
     common.add_argument("--port", required=needs_port, help="device path or serial URL")
     common.add_argument(
         "--id",
         dest="route_b_id",
-        type=_route_b_id,
+        type=id_form or _route_b_id,
         default=os.environ.get("BROUTE_ID") or None,
         metavar="ID",
         help=(
@@ -125,20 +130,25 @@ def _typed(text: str) -> str:
     return re.sub(r"\s", "", unicodedata.normalize("NFKC", text))
 
 
+def _meant(text: str) -> str:
+    """Return an ID as it is meant, whatever its form is."""
+    return _typed(text).replace("-", "").upper()
+
+
 def _route_b_id(text: str) -> str:
-    route_b_id = _typed(text).replace("-", "").upper()
+    route_b_id = _meant(text)
     if route_b_id and not re.fullmatch("[0-9A-F]{32}", route_b_id):
         raise argparse.ArgumentTypeError("a Route B ID has 32 characters, each a digit or a letter from A to F")
     return route_b_id
 
 
-def _password() -> str:
+def _password(*, is_checked: bool) -> str:
     """Return the password, which is never an argument: other users of a machine can read those."""
     try:
         password = _typed(os.environ.get("BROUTE_PASSWORD") or getpass.getpass("Route B password: "))
     except EOFError:
         raise argparse.ArgumentTypeError("no Route B password: set BROUTE_PASSWORD") from None
-    if not re.fullmatch("[!-~]{12}", password):
+    if is_checked and not re.fullmatch("[!-~]{12}", password):
         raise argparse.ArgumentTypeError("a Route B password has 12 letters and digits (BROUTE_PASSWORD)")
     return password
 

@@ -18,13 +18,14 @@ def columns(rows: Sequence[Sequence[str]], sides: str) -> list[str]:
 
 def bar(share: float, width: int, encoding: str | None) -> str:
     """Return a bar for a share between 0 and 1; its length is exact to an eighth where that can be printed."""
-    if not _can_print(FULL + EIGHTHS, encoding):
+    if not can_print(FULL + EIGHTHS, encoding):
         return "#" * round(share * width)
     full, eighths = divmod(round(share * width * len(EIGHTHS)), len(EIGHTHS))
     return (FULL * full + EIGHTHS[eighths]).rstrip()
 
 
-def _can_print(text: str, encoding: str | None) -> bool:
+def can_print(text: str, encoding: str | None) -> bool:
+    """Return whether an encoding has all these characters; `None` is the least there is."""
     try:
         text.encode(encoding or "ascii")
     except UnicodeEncodeError:

@@ -20,10 +20,11 @@ from .. import (
     SmartMeter,
     connect,
     find,
+    leaving,
 )
 from .columns import columns
+from .doctor import doctor
 from .history import history
-from .leaving import leaving
 from .missing import MissingError, check, names
 from .progress import show_progress
 from .reading import WEAK, print_head, print_line, print_notification, print_reading
@@ -196,4 +197,5 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], Awaitable[None]]] = {
     "history": show_history,
     "set": set_property,
     "record": record,
+    "doctor": doctor,
 }

@@ -13,11 +13,6 @@ REQUEST = bytes.fromhex("D0EA83FC")
 FROM_MODULE = bytes.fromhex("D0F9EE5D")
 """The unique code before everything that a module says."""
 
-FAMILY = "J11"
-
-GET_VERSION = 0x006B
-"""Code of the command that every module answers, whatever it was told before."""
-
 MAX_DATA = 1349
 """Bytes of data of the longest frame."""
 

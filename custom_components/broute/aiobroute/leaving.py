@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from .. import BRouteError, SmartMeter
+from .errors import BRouteError
+from .meter import SmartMeter
 
 LEAVE_WITHIN = 1.0
 """Seconds for the end of the session, once a person wants to stop."""
