@@ -25,19 +25,19 @@ class Former:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would be continued with which hours."""
+    """What comes before the ledger, in brief."""
 
     continued: Continued
     hours: int
     """So many are copied."""
-    left_out: int
-    """So many of the other sensor's are not: no household can have used what they show."""
     energy: int
     begin: int
     end: int
     """The end of the last hour that is copied."""
     joint: int
     """Where ours begin."""
+    left_out: int = 0
+    """So many of the other sensor's hours are not copied: no household can have used what they show."""
 
 
 def believable(rows: Sequence[Former]) -> Iterator[tuple[int, int]]:
@@ -90,14 +90,24 @@ def continuing(
     begin = hours[0][0] if former is None else min(hours[0][0], former.begin)
     end = first if former is None else max(first, former.end)
     copied: list[Hour] = [(start, energy, UNKNOWN) for start, energy in hours]
+    continued = Continued.of(statistic_id, begin, end, [*copied, *own])
+    return preview_of(continued, first, left_out=len(earlier) - len(hours))
+
+
+def preview_of(continued: Continued, first: int, *, left_out: int = 0) -> Preview | None:
+    """Return in brief what is copied; `None` if that is nothing. `first` is the first counter of the ledger."""
+    joint = min([first, *(start for start, _, _ in continued.own[:1])])
+    hours = [hour for hour in continued.copied if hour[0] < joint]
+    if not hours:
+        return None
     return Preview(
-        continued=Continued.of(statistic_id, begin, end, [*copied, *own]),
+        continued=continued,
         hours=len(hours),
-        left_out=len(earlier) - len(hours),
-        energy=sum(energy for start, energy in hours if start + HOUR <= joint),
+        energy=sum(energy for start, energy, _ in hours if start + HOUR <= joint),
         begin=hours[0][0],
         end=min(hours[-1][0] + HOUR, joint),
         joint=joint,
+        left_out=left_out,
     )
 
 
