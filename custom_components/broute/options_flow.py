@@ -64,9 +64,13 @@ class MeterOptionsFlow(OptionsFlowWithReload):
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Begin with a choice, if there is one."""
         if user_input is None and self.config_entry.state is ConfigEntryState.LOADED and has_recorder(self.hass):
-            undo = ["undo_history"] if self._history.continues() else []
-            return self.async_show_menu(step_id="menu", menu_options=["settings", "continue_history", *undo])
+            return await self.async_step_menu()
         return await self.async_step_settings(user_input)
+
+    async def async_step_menu(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer what can be done."""
+        undo = ["undo_history"] if self._history.continues() else []
+        return self.async_show_menu(step_id="menu", menu_options=["settings", "continue_history", *undo])
 
     async def async_step_settings(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the form until it is filled in."""

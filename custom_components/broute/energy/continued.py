@@ -91,7 +91,8 @@ def continuing(
     end = first if former is None else max(first, former.end)
     copied: list[Hour] = [(start, energy, UNKNOWN) for start, energy in hours]
     continued = Continued.of(statistic_id, begin, end, [*copied, *own])
-    return preview_of(continued, first, left_out=len(earlier) - len(hours))
+    # A first row that does not begin at zero says no more than where the sum begins.
+    return preview_of(continued, first, left_out=len(earlier) - len(hours) - (earlier[0].start < hours[0][0]))
 
 
 def preview_of(continued: Continued, first: int, *, left_out: int = 0) -> Preview | None:
