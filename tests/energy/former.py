@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.data_entry_flow import FlowResultType
 
-from ..recorder import ask
+from ..recorder import ask, written
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
@@ -59,13 +59,14 @@ async def put_rows(hass: HomeAssistant, rows: list[dict[str, Any]], statistic_id
         "mean_type": 0,
         "has_sum": True,
         "name": "Elsewhere" if is_external else None,
-        "source": statistic_id.split(":")[0] if is_external else "recorder",
+        "source": statistic_id.split(":", maxsplit=1)[0] if is_external else "recorder",
         "statistic_id": statistic_id,
         "unit_class": "energy",
         "unit_of_measurement": unit,
     }
     for begin in range(0, len(rows), 500):
         await ask(hass, "recorder/import_statistics", metadata=metadata, stats=rows[begin : begin + 500])
+    await written(hass)
 
 
 async def choose(home: Installation, step: str = "continue_history") -> ConfigFlowResult:
