@@ -11,15 +11,20 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.util import dt as dt_util
 import pytest
 
+from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
+
 from ..aiobroute.virtual_time import START
 from ..recorder import ask, bars
 from ..simulator import scenarios
 from ..simulator.meter import MeterSettings
 from .former import HOUR, REMO, choose, configure, continue_history, hours, put, undo
 from .test_backfill import DAY, EXPORT, IMPORT, MINUTE, house, live
+from .test_dashboard import dashboard, shown
 from .test_recorder import database_of
 
 if TYPE_CHECKING:
+    from homeassistant.components.energy.data import SourceType
+
     from ..simulator.transport import SimulatedPort
     from ..soak.installation import Installation
 
@@ -243,5 +248,84 @@ def test_the_recorder_does_not_keep_ours(tmp_path: Path) -> None:
             await home.start()
             await asyncio.sleep(20 * MINUTE)
             assert (await choose(home))["reason"] == "history_excluded"
+
+    live(story)
+
+
+def grid(energy_from: str, energy_to: str | None = None, price: float | None = 31.5) -> SourceType:
+    """Return a grid connection as the Energy dashboard keeps it."""
+    return {
+        "type": "grid",
+        "stat_energy_from": energy_from,
+        "stat_energy_to": energy_to,
+        "stat_cost": None,
+        "entity_energy_price": None,
+        "number_energy_price": price,
+        "stat_compensation": None,
+        "entity_energy_price_export": None,
+        "number_energy_price_export": None,
+        "cost_adjustment_day": 0,
+    }
+
+
+SOLD: Final = "sensor.remo_sold"
+OTHER: Final = grid("sensor.other")
+
+
+@pytest.mark.parametrize(
+    ("before", "chosen", "after"),
+    [
+        pytest.param([OTHER, grid(REMO, SOLD)], (REMO, SOLD), [OTHER, grid(IMPORT, EXPORT)], id="both"),
+        pytest.param([grid(REMO, SOLD)], (REMO,), [grid(IMPORT, SOLD)], id="one"),
+        pytest.param(
+            [grid(REMO), grid(IMPORT, EXPORT, None), OTHER], (REMO,), [grid(IMPORT, EXPORT, None), OTHER], id="ours"
+        ),
+        pytest.param(
+            [grid(REMO, SOLD), grid(IMPORT)], (REMO,), [grid(REMO, SOLD), grid(IMPORT)], id="ours and half of it"
+        ),
+    ],
+)
+def test_the_energy_dashboard_is_changed_over_and_back(
+    tmp_path: Path, before: list[SourceType], chosen: tuple[str, ...], after: list[SourceType]
+) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, _):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            for statistic_id in (REMO, SOLD):
+                await put(home.hass, hours(THEIRS, THEIRS + DAY), statistic_id)
+            await dashboard(home.hass, *before)
+            flow = await configure(
+                home, await choose(home), **dict(zip(("energy_in", "energy_out"), chosen, strict=False))
+            )
+            assert flow["data_schema"] is not None
+            assert flow["data_schema"]({}) == {"in_dashboard": True}
+            await configure(home, flow, in_dashboard=True)
+            assert await shown(home.hass) == after
+            await asyncio.sleep(60)
+            about = await async_get_config_entry_diagnostics(home.hass, home.entry)
+            assert REMO not in str(about)
+            await undo(home)
+            assert sorted(await shown(home.hass), key=str) == sorted(before, key=str)
+            assert "replaced" not in home.entry.data
+
+    live(story)
+
+
+def test_the_energy_dashboard_is_left_alone_if_that_is_wished_or_it_shows_others(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, _):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await put(home.hass, hours(THEIRS, THEIRS + DAY))
+            await dashboard(home.hass, OTHER)
+            flow = await configure(home, await choose(home), energy_in=REMO)
+            assert flow["data_schema"] is not None
+            assert flow["data_schema"]({}) == {}
+            await dashboard(home.hass, OTHER, grid(REMO))
+            flow = await configure(home, await choose(home), energy_in=REMO)
+            await configure(home, flow, in_dashboard=False)
+            await undo(home)
+            assert await shown(home.hass) == [OTHER, grid(REMO)]
 
     live(story)

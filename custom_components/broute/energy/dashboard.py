@@ -156,6 +156,8 @@ async def async_change_over(hass: HomeAssistant, entry: ConfigEntry, ours: Mappi
             replaced.append({"before": source, "after": None})
         else:
             sources.append(source)
+    if sources == before:
+        return
     manager = await async_get_manager(hass)
     await manager.async_update({"energy_sources": sources})  # type: ignore[typeddict-item]  # the rest stays
     hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_REPLACED: replaced})
