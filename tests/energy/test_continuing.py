@@ -14,10 +14,10 @@ import pytest
 from custom_components.broute.diagnostics import async_get_config_entry_diagnostics
 
 from ..aiobroute.virtual_time import START
+from ..former import HOUR, REMO, choose, configure, continue_history, hours, put, undo
 from ..recorder import ask, bars
 from ..simulator import scenarios
 from ..simulator.meter import MeterSettings
-from .former import HOUR, REMO, choose, configure, continue_history, hours, put, undo
 from .test_backfill import DAY, EXPORT, IMPORT, MINUTE, house, live
 from .test_dashboard import dashboard, shown
 from .test_recorder import database_of

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.data_entry_flow import FlowResultType
 
-from ..recorder import ask, written
+from .recorder import ask, written
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigFlowResult
     from homeassistant.core import HomeAssistant
 
-    from ..soak.installation import Installation
+    from .soak.installation import Installation
 
 REMO: Final = "sensor.remo_energy"
 HOUR: Final = timedelta(hours=1)
