@@ -80,8 +80,12 @@ def assert_whole(found: dict[str, Any]) -> str:
     assert found["is_disabled"]
     assert (found["energy"], found["shown"], found["rate"]) == ([[NEW, "broute"]], [NEW], [NEW_POWER])
     assert NEW in found["statistics"]
-    assert not [name for name in found["statistics"] if CREDENTIAL in name]
     return "new"
+
+
+def named(found: dict[str, Any]) -> list[str]:
+    """Return the statistics that have the credential in their names."""
+    return [name for name in found["statistics"] if CREDENTIAL in name]
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +114,9 @@ async def test_killed_at_random_moments(tmp_path: Path) -> None:
     assert await life.told() == "moved"
     length = asyncio.get_running_loop().time() - begun
     await life.end()
-    assert assert_whole(await look(after)) == "new"
+    found = await look(after)
+    assert assert_whole(found) == "new"
+    assert not named(found)
     outcomes = []
     async for moment, folder in moments(tmp_path, length, random.Random(SEED)):
         life = await Life.begin(folder, "move")
@@ -120,6 +126,11 @@ async def test_killed_at_random_moments(tmp_path: Path) -> None:
         found = await look(folder)
         try:
             outcomes.append(f"{moment / length:.0%} {assert_whole(found)}")
+            if outcomes[-1].endswith("new") and named(found):
+                # The Energy dashboard counted costs under the old name until it was told the new one.
+                found = await look(folder, "look again")
+                assert assert_whole(found) == "new"
+                assert not named(found)
         except AssertionError as err:
             err.add_note(f"killed after {moment:.3f} of {length:.3f} s: {found}")
             raise

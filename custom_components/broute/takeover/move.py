@@ -74,17 +74,21 @@ async def async_move(
     hass: HomeAssistant, entry: ConfigEntry, old: ConfigEntry, measured: Collection[str], names: Mapping[str, str]
 ) -> bool:
     """Make everything that the built-in integration has of this meter ours; return whether there was anything to do."""
+    gone = {each for each in names if not er.async_get(hass).async_is_registered(each)}
+    statistics = await _async_statistics(hass)
     # The recorder had not come to these; who has its new name already does not tell it again.
-    missed = {each for each in names if not er.async_get(hass).async_is_registered(each)} & await _async_unnamed(
-        hass, names
-    )
+    missed = {each for each in gone & statistics if names[each] not in statistics}
+    # Costs were counted under the old name once more, until the Energy dashboard was told the new one.
+    left = {each for each in (gone & statistics) - missed if each.rpartition("_")[0] in names}
     is_changed = _move_entities(hass, entry, old, measured, names)
     for entity_id in sorted(missed):
         async_update_statistics_metadata(hass, entity_id, new_statistic_id=names[entity_id])
         get_instance(hass).async_update_states_metadata(entity_id, new_entity_id=names[entity_id])
+    if left:
+        get_instance(hass).async_clear_statistics(sorted(left))
     if ENERGY in hass.config.components:
         is_changed |= await _async_follow_in_energy(hass, entry, names)
-    return await _async_follow_in_dashboards(hass, names) or is_changed or bool(missed)
+    return await _async_follow_in_dashboards(hass, names) or is_changed or bool(missed | left)
 
 
 @callback
@@ -159,17 +163,14 @@ async def _async_recorded(hass: HomeAssistant) -> set[str]:
     return await recorder.async_add_executor_job(read)
 
 
-async def _async_unnamed(hass: HomeAssistant, names: Mapping[str, str]) -> set[str]:
-    """Return the old names under which there still are statistics, and none under the new ones."""
+async def _async_statistics(hass: HomeAssistant) -> set[str]:
+    """Return the names under which there are statistics."""
 
     def read() -> set[str]:
         with session_scope(hass=hass, read_only=True) as session:
             return {str(name) for name in session.execute(select(StatisticsMeta.statistic_id)).scalars()}
 
-    if DATA_INSTANCE not in hass.data:
-        return set()
-    there = await get_instance(hass).async_add_executor_job(read)
-    return {old for old, new in names.items() if old in there and new not in there}
+    return await get_instance(hass).async_add_executor_job(read) if DATA_INSTANCE in hass.data else set()
 
 
 async def _async_follow_in_energy(hass: HomeAssistant, entry: ConfigEntry, names: Mapping[str, str]) -> bool:
