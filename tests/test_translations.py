@@ -39,7 +39,7 @@ INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, *TOTALS, RUNNING_DEMAND)
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
 OF_A_PORT = [issue for issue, _ in TOLD.values() if issue.startswith("port_") or issue == "no_module"]
-ONLY_WHILE_RUNNING = {"timeout", "starting"}
+ONLY_WHILE_RUNNING = {"timeout", "starting", "not_on_disk"}
 OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 
 

@@ -127,7 +127,7 @@ async def _async_wait_for_disk(hass: HomeAssistant, entry: ConfigEntry, old: Con
         if await hass.async_add_executor_job(_is_on_disk, path, entry.entry_id, old.entry_id):
             return
         await asyncio.sleep(PAUSE)
-    raise ConfigEntryNotReady("the entry is not on disk yet")
+    raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="not_on_disk")
 
 
 def _is_on_disk(path: Path, entry_id: str, old_id: str) -> bool:
