@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -158,6 +159,30 @@ def test_killed_in_the_middle(tmp_path: Path, after: float, *, is_undone: bool) 
             await home.start()
             await asyncio.sleep(10 * MINUTE)
             await assert_continued(home, sim, theirs)
+
+    live(story)
+
+
+def test_sums_that_are_being_moved_are_no_correction_by_hand(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, _):
+
+            def verified() -> set[str]:
+                (index,) = (file for file in home.stored() if file.name.endswith(".ledger"))
+                return set(json.loads(index.read_text())["data"]["verified"])
+
+            await home.start()
+            await asyncio.sleep(150 * MINUTE)
+            await put(home.hass, hours(THEIRS, MIDNIGHT))
+            assert verified() == {"energy_in", "energy_out"}
+            for step in ("continue_history", "undo_history"):
+                flow = await choose(home, step)
+                if step == "continue_history":
+                    flow = await configure(home, flow, energy_in=REMO)
+                await configure(home, flow)
+                assert verified() == {"energy_out"}, "whoever is killed now takes half of it for a correction"
+                await asyncio.sleep(150 * MINUTE)
+                assert verified() == {"energy_in", "energy_out"}
 
     live(story)
 

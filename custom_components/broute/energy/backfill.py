@@ -33,7 +33,17 @@ from ..aiobroute import (
 )
 from ..const import DOMAIN
 from .continued import Preview, continuing, own_hours, preview_of, undone
-from .ledger import DIRECTIONS, ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, Scale, Source, half_hours
+from .ledger import (
+    DIRECTIONS,
+    ENERGY_IN,
+    ENERGY_OUT,
+    HALF_HOUR,
+    HALF_HOUR_SECONDS,
+    Continued,
+    Scale,
+    Source,
+    half_hours,
+)
 from .recorder import (
     Changes,
     Reconciler,
@@ -262,20 +272,21 @@ class Backfill:
 
     async def async_continue(self, previews: Mapping[str, Preview]) -> None:
         """Continue other sensors; the recorder follows."""
-        for key, preview in previews.items():
-            self.ledger.begin_with(key, preview.continued)
-        await self._async_continued_changed()
+        await self._async_begin_with({key: preview.continued for key, preview in previews.items()})
 
     async def async_discontinue(self) -> None:
         """Let hours that were copied go again."""
-        for key in self.continues():
-            self.ledger.begin_with(key, undone(self.ledger.continued[key]))
-        await self._async_continued_changed()
+        await self._async_begin_with({key: undone(self.ledger.continued[key]) for key in self.continues()})
 
-    async def _async_continued_changed(self) -> None:
-        """Keep what comes before the ledger, then look at the recorder: whoever is killed meanwhile finds it again."""
-        for reconciler in self._reconcilers.values():
-            reconciler.verified = None
+    async def _async_begin_with(self, changes: Mapping[str, Continued]) -> None:
+        """Keep what comes before the ledger, then look at the recorder: who is killed meanwhile finds it again."""
+        # Sums of which only some are moved look like a correction by hand, if all of them were right before.
+        for key in changes:
+            self._reconcilers[key].verified = None
+            self._store.verified.pop(key, None)
+        await self._store.async_save()
+        for key, continued in changes.items():
+            self.ledger.begin_with(key, continued)
         await self._store.async_save_continued()
         self._is_continued_new = True
         self._look()
@@ -525,8 +536,10 @@ class Backfill:
             return
         self._is_continued_new = False
         for key, statistic_id in self._statistic_ids().items():
-            reconciler = self._reconcilers[key]
+            reconciler, before = self._reconcilers[key], self.ledger.continued.get(key)
             await reconciler.async_reconcile(self.ledger, statistic_id, changes, overrule=overrule)
+            if self.ledger.continued.get(key) is not before:
+                reconciler.verified = None
             if (verified := reconciler.verified) is not None:
                 self._store.verified[key] = (verified.until, verified.run)
 
