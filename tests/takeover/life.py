@@ -19,6 +19,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.setup import async_setup_component
 import time_machine
 
+from tests import newer  # noqa: F401  # the harness needs it first
 from tests.aiobroute.virtual_time import START, VirtualTimeLoop, clock
 from tests.databases import Sqlite
 from tests.home import DOMAIN
