@@ -116,12 +116,17 @@ async def ask(hass: HomeAssistant, command: str, **fields: Any) -> Any:
     return told["result"]
 
 
+async def written(hass: HomeAssistant) -> None:
+    """Wait until the recorder has written what was queued so far."""
+    # Always: Home Assistant's own way does not wait for a task that is just being done.
+    done: asyncio.Future[None] = hass.loop.create_future()
+    get_instance(hass).queue_task(SynchronizeTask(done))
+    await done
+
+
 async def bars(hass: HomeAssistant, statistic_id: str, first: datetime) -> dict[datetime, Decimal]:
     """Return the energy of each hour as the Energy dashboard shows it, in kWh."""
-    # Always: Home Assistant's own way does not wait for a task that is just being done.
-    written: asyncio.Future[None] = hass.loop.create_future()
-    get_instance(hass).queue_task(SynchronizeTask(written))
-    await written
+    await written(hass)
     found = await ask(
         hass,
         "recorder/statistics_during_period",

@@ -12,8 +12,10 @@ from .simulator.meter import Meter, MeterSettings
 from .soak.__main__ import main
 from .soak.compare import differences
 from .soak.energy import EnergyResult, energy_soak, energy_story, heal
+from .soak.former import border_of, continue_former
 from .soak.house import DAY, HOUR, Service
 from .soak.many import Order, run, seeds_of
+from .soak.outages import OUTAGES
 
 if TYPE_CHECKING:
     from .soak.house import House
@@ -162,6 +164,41 @@ def test_a_row_that_nobody_changed() -> None:
         await heal(house, clock())
 
     assert not energy_story(MeterSettings(history_days=14), live).failures
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE statistics SET sum = sum + 0.3 WHERE id = {row}", "DELETE FROM statistics WHERE id = {row}", None],
+)
+def test_an_hour_of_another_sensor_that_somebody_changed(statement: str | None) -> None:
+    async def live(house: House, _: EnergyResult) -> None:
+        await house.last(60, 61)
+        await continue_former(house)
+        await heal(house, clock())
+        ours = f"statistic_id = '{house.entity_id('energy_in')}' AND start_ts < {border_of(house).timestamp()}"
+        tables = "statistics JOIN statistics_meta ON metadata_id = statistics_meta.id"
+        (row,) = house.database.column(f"SELECT min(statistics.id) + 30 FROM {tables} WHERE {ours}")  # noqa: S608  # ours
+        if statement is not None:
+            house.database.execute(statement.format(row=row))
+
+    result = energy_story(MeterSettings(history_days=14), live)
+    assert bool(result.wrong) is (statement is not None), result.wrong
+    assert all("by the other sensor" in text for text in result.wrong), result.wrong
+
+
+@pytest.mark.timeout(300)
+def test_an_outage_of_each_kind_that_concerns_the_database_with_the_history_of_another_sensor() -> None:
+    async def live(house: House, result: EnergyResult) -> None:
+        await house.last(60, 61)
+        await continue_former(house)
+        for name in ("database lost", "older database put back", "statistics cleared", "backup restored"):
+            await OUTAGES[name](house)
+            await heal(house, clock())
+        result.is_continued = bool(house.home.entry.runtime_data.history.continues())
+
+    result = energy_story(MeterSettings(history_days=14, solar=True), live)
+    assert not result.failures
+    assert result.is_continued
 
 
 def test_nothing_was_compared() -> None:

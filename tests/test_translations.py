@@ -18,9 +18,10 @@ from custom_components.broute.coordinator import ERROR_KEYS, error_key
 from custom_components.broute.cost_sensor import COST_SENSORS, TOTALS
 from custom_components.broute.demand_sensor import RUNNING_DEMAND
 from custom_components.broute.dongle.credentials import FORMS
+from custom_components.broute.energy.ledger import DIRECTIONS
 from custom_components.broute.energy.terms import Fault
 from custom_components.broute.export import HEADS
-from custom_components.broute.options_flow import schema
+from custom_components.broute.options_flow import CONF_IN_DASHBOARD, schema
 from custom_components.broute.plan_flow import (
     ADJUSTMENTS,
     BAND,
@@ -44,7 +45,7 @@ INTEGRATION = Path(__file__).parents[1] / "custom_components" / "broute"
 DESCRIPTIONS = (*SENSORS, *ENERGIES, *HALF_HOURS, *COST_SENSORS, *TOTALS, RUNNING_DEMAND)
 FAILURES = {*ERROR_KEYS.values(), "module_error"}
 OF_A_PORT = [issue for issue, _ in TOLD.values() if issue.startswith("port_") or issue == "no_module"]
-ONLY_WHILE_RUNNING = {"timeout", "starting"}
+ONLY_WHILE_RUNNING = {"timeout", "starting", "not_on_disk"}
 OF_A_TAKEOVER = {"no_unit", "recorder_busy", "still_running"}
 
 
@@ -162,7 +163,14 @@ def test_every_step_has_its_texts_and_no_other() -> None:
     for step in forms:
         assert below(f"config.step.{step}") - {"submit"} == {"title", "description", "data", "data_description"}
         assert below(f"config.step.{step}.data") == below(f"config.step.{step}.data_description")
-    assert below("options.step") == {"init"}
+    assert below("options.step") == {"menu", "init", "continue_history", "preview", "undo_history"}
+    assert below("options.step.menu") == {"title", "menu_options"}
+    assert below("options.step.menu.menu_options") == {"settings", "continue_history", "undo_history"}
+    assert below("options.step.undo_history") == {"title", "description"}
+    for step, fields in (("continue_history", {*DIRECTIONS}), ("preview", {CONF_IN_DASHBOARD})):
+        assert below(f"options.step.{step}") == {"title", "description", "data", "data_description"}
+        assert below(f"options.step.{step}.data") == below(f"options.step.{step}.data_description") == fields
+    assert below("options.error") == {"history_not_chosen", "history_chosen_twice", "history_not_before"}
     assert below("options.step.init") == {"title", "description", "data", "data_description"}
     assert below("options.step.init.data") == below("options.step.init.data_description")
     assert below("options.step.init.data") == {str(key) for key in schema(60, 10, has_costs=True).schema}
@@ -202,8 +210,8 @@ def test_every_form_of_a_plan_has_its_texts_and_no_other() -> None:
 
 def test_every_reason_has_its_text_and_no_other() -> None:
     fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in (*ISSUES, *OF_A_PORT))
-    reasons = below("config.abort").union(*fixes)
-    assert reasons == {"already_configured", *keywords("reason")}
+    reasons = below("config.abort").union(below("options.abort"), *fixes)
+    assert reasons == {"already_configured", "history_off", "history_excluded", *keywords("reason")}
 
 
 OF_A_RECORD = {
@@ -228,7 +236,7 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
     files = {"csv_day", "csv_written", *HEADS}
     doctor = {*(f"check_{check.value}" for check in Check), *(f"found_{key}" for key in (*TROUBLES, *WORKING))}
-    names = {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in"}
+    names = {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in", "continued", "continued_but"}
     assert below("common") == names | files | doctor | set(OF_A_RECORD)
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 

@@ -10,7 +10,7 @@ from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 
-from .const import CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID
+from .const import CONF_PAN, CONF_PROFILE, CONF_REPLACED, CONF_ROUTE_B_ID
 from .dongle.journal import async_journal
 from .dongle.sharing import async_interval, async_sharers
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .coordinator import MeterConfigEntry, MeterCoordinator
 
-TO_REDACT = {CONF_PAN, CONF_PASSWORD, CONF_PROFILE, CONF_ROUTE_B_ID, "unique_id"}
+TO_REDACT = {CONF_PAN, CONF_PASSWORD, CONF_PROFILE, CONF_REPLACED, CONF_ROUTE_B_ID, "unique_id"}
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: MeterConfigEntry) -> dict[str, Any]:

@@ -1,18 +1,46 @@
 """What a person may choose once the meter is there."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from homeassistant.config_entries import OptionsFlowWithReload
+from homeassistant.config_entries import ConfigEntryState, OptionsFlowWithReload
 from homeassistant.const import CONF_DEVICE, UnitOfTime
-from homeassistant.helpers.selector import BooleanSelector, NumberSelector, NumberSelectorConfig, NumberSelectorMode
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import dt as dt_util
 import probatio
 
-from .const import CONF_COSTS, CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS, CONF_SPREAD_FIXED
+from .const import CONF_COSTS, CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS, CONF_SPREAD_FIXED, DOMAIN
 from .dongle.sharing import async_interval, async_sharers, async_shortest
-from .energy.dashboard import async_is_cost_wanted, async_is_shown, async_want_cost
+from .energy.dashboard import (
+    async_change_back,
+    async_change_over,
+    async_is_cost_wanted,
+    async_is_shown,
+    async_shows,
+    async_want_cost,
+)
+from .energy.ledger import MICRO
+from .energy.recorder import RecorderUnavailableError, async_sums, has_recorder
+from .energy.source import HistoryUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from homeassistant.config_entries import ConfigFlowResult
+
+    from .energy.backfill import Backfill
+    from .energy.continued import Preview
 
 LONGEST: Final = 3600
 
@@ -24,10 +52,27 @@ AIRTIME_LIMIT: Final = 360
 """Seconds of transmission in an hour (ARIB STD-T108)."""
 
 
+CONF_IN_DASHBOARD: Final = "in_dashboard"
+
+
 class MeterOptionsFlow(OptionsFlowWithReload):
     """Asks how often the meter is to be read, and what else of it is wanted."""
 
+    def __init__(self) -> None:
+        self._previews: dict[str, Preview] = {}
+
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Begin with a choice, if there is one."""
+        if user_input is None and self.config_entry.state is ConfigEntryState.LOADED and has_recorder(self.hass):
+            return await self.async_step_menu()
+        return await self.async_step_settings(user_input)
+
+    async def async_step_menu(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Offer what can be done."""
+        undo = ["undo_history"] if self._history.continues() else []
+        return self.async_show_menu(step_id="menu", menu_options=["settings", "continue_history", *undo])
+
+    async def async_step_settings(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the form until it is filled in."""
         entry = self.config_entry
         if user_input is not None:
@@ -56,6 +101,127 @@ class MeterOptionsFlow(OptionsFlowWithReload):
                 "limit": str(AIRTIME_LIMIT),
             },
         )
+
+    async def async_step_continue_history(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whose history is to be continued, until there is one."""
+        history, errors = self._history, {}
+        try:
+            ours = history.continuable()
+            names = await async_sums(self.hass)
+            if user_input is not None:
+                errors = await self._async_choose(user_input, names)
+                if not errors:
+                    return await self.async_step_preview()
+        except HistoryUnavailableError as err:
+            return self.async_abort(reason=err.key)
+        except RecorderUnavailableError:
+            return self.async_abort(reason="history_no_database")
+        options = [
+            SelectOptionDict(value=statistic_id, label=self._label(statistic_id, name))
+            for statistic_id, name in names.items()
+            if statistic_id not in ours.values()
+        ]
+        if not options:
+            return self.async_abort(reason="history_of_nobody")
+        return self.async_show_form(
+            step_id="continue_history",
+            data_schema=self.add_suggested_values_to_schema(
+                continue_schema(ours, options), history.continues() if user_input is None else user_input
+            ),
+            errors=errors,
+        )
+
+    async def _async_choose(self, chosen: Mapping[str, str], names: Mapping[str, str | None]) -> dict[str, str]:
+        """Look at what was chosen; return what is wrong with it."""
+        self._previews.clear()
+        if not chosen:
+            return {"base": "history_not_chosen"}
+        if len({*chosen.values()}) < len(chosen):
+            return {"base": "history_chosen_twice"}
+        errors = {}
+        for key, statistic_id in chosen.items():
+            preview = await self._history.async_preview(key, statistic_id) if statistic_id in names else None
+            if preview is None:
+                errors[key] = "history_not_before"
+            else:
+                self._previews[key] = preview
+        return errors
+
+    async def async_step_preview(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show what would be continued, and do it."""
+        sources = {key: str(preview.continued.statistic_id) for key, preview in self._previews.items()}
+        if user_input is None:
+            is_shown = await async_shows(self.hass, sources.values())
+            fields = {probatio.Required(CONF_IN_DASHBOARD, default=True): BooleanSelector()} if is_shown else {}
+            return self.async_show_form(
+                step_id="preview",
+                data_schema=probatio.Schema(fields),
+                description_placeholders={"history": await self._async_described(self._previews)},
+            )
+        ours = self._history.continuable()
+        await self._history.async_continue(self._previews)
+        if user_input.get(CONF_IN_DASHBOARD):
+            await async_change_over(self.hass, self.config_entry, {sources[key]: ours[key] for key in sources})
+        return self.async_create_entry(data=dict(self.config_entry.options))
+
+    async def async_step_undo_history(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Let what was copied go again, if that is confirmed."""
+        history = self._history
+        if user_input is None:
+            try:
+                found = {key: await history.async_preview(key) for key in history.continues()}
+            except HistoryUnavailableError as err:
+                return self.async_abort(reason=err.key)
+            there = {key: preview for key, preview in found.items() if preview is not None}
+            return self.async_show_form(
+                step_id="undo_history",
+                data_schema=probatio.Schema({}),
+                description_placeholders={"history": await self._async_described(there)},
+            )
+        await history.async_discontinue()
+        await async_change_back(self.hass, self.config_entry)
+        return self.async_create_entry(data=dict(self.config_entry.options))
+
+    @property
+    def _history(self) -> Backfill:
+        history: Backfill = self.config_entry.runtime_data.history
+        return history
+
+    def _label(self, statistic_id: str, name: str | None) -> str:
+        state = self.hass.states.get(statistic_id)
+        name = name or (None if state is None else state.name)
+        return statistic_id if name is None else f"{name} ({statistic_id})"
+
+    async def _async_described(self, previews: Mapping[str, Preview]) -> str:
+        """Return what is copied in words, a paragraph for each direction."""
+        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+        names = await async_get_translations(self.hass, self.hass.config.language, "entity", {DOMAIN})
+        paragraphs = []
+        for key, preview in previews.items():
+            text = texts[f"component.{DOMAIN}.common.continued"]
+            text += "\n" + texts[f"component.{DOMAIN}.common.continued_but"] if preview.left_out else ""
+            paragraphs.append(
+                text.format(
+                    sensor=names[f"component.{DOMAIN}.entity.sensor.{key}.name"],
+                    begin=_time(preview.begin),
+                    end=_time(preview.end),
+                    hours=f"{preview.hours:,}",
+                    energy=f"{Decimal(preview.energy) / MICRO:,.1f}",
+                    joint=_time(preview.joint),
+                    left_out=f"{preview.left_out:,}",
+                )
+            )
+        return "\n\n".join(paragraphs)
+
+
+def _time(at: int) -> str:
+    return f"{dt_util.as_local(datetime.fromtimestamp(at, UTC)):%Y-%m-%d %H:%M}"
+
+
+def continue_schema(ours: Mapping[str, str], options: list[SelectOptionDict]) -> probatio.Schema:
+    """Return what is asked for to continue other sensors: one for each direction."""
+    selector = SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN, sort=True))
+    return probatio.Schema({probatio.Optional(key): selector for key in ours})
 
 
 def schema(interval: int, shortest: int, *, has_costs: bool) -> probatio.Schema:

@@ -67,6 +67,7 @@ async def test_the_options(person: Person, meter: Simulator) -> None:  # noqa: A
     cogwheel = words.frontend("panel.config.integrations.config_entry.configure")
     await person.page.locator("ha-config-entry-row").get_by_role("button", name=cogwheel, exact=True).click()
     dialog = person.dialog
+    await dialog.element.get_by_text(words.ours("options.step.menu.menu_options.settings"), exact=True).click()
     await expect(dialog.title).to_have_text(words.ours("options.step.init.title"))
     first = words.ours("options.step.init.description", **dict.fromkeys(OPTION_NUMBERS, "")).split("\n")[0]
     await expect(dialog.form.get_by_text(first)).to_be_visible()

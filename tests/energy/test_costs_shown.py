@@ -42,6 +42,7 @@ WITH_BOTH: Any = {
 async def choose_costs(hass: HomeAssistant, entry: ConfigEntry, *, wanted: bool) -> None:
     """Choose in the options."""
     flow = await hass.config_entries.options.async_init(entry.entry_id)
+    flow = await hass.config_entries.options.async_configure(flow["flow_id"], {"next_step_id": "settings"})
     assert flow["data_schema"] is not None
     values = {str(key): (key.description or {}).get("suggested_value") for key in flow["data_schema"].schema}
     assert values["costs"] is not wanted

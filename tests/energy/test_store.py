@@ -19,12 +19,15 @@ from custom_components.broute.energy.ledger import (
     DIRECTIONS,
     ENERGY_IN,
     ENERGY_OUT,
+    UNKNOWN,
+    Continued,
     Ledger,
     Sample,
     Scale,
     Source,
     Tenure,
 )
+from custom_components.broute.energy.statistics import HOUR
 from custom_components.broute.energy.store import LedgerStore
 
 from .ledgers import BEGIN, TENTH, A, B, fill, ledger_of, moment, series
@@ -470,3 +473,80 @@ def test_everything_goes(tmp_path: Path) -> None:
 
     in_a_home(tmp_path, story)
     assert files(tmp_path) == {}
+
+
+def continued_ledger(hours: list[tuple[int, int, int]], statistic_id: str | None = "sensor.former") -> Ledger:
+    ledger = ledger_of(series(BEGIN, 100, [1, 2]))
+    continued = Continued.of(statistic_id, BEGIN - 500 * HOUR, BEGIN, hours)
+    ledger.begin_with(ENERGY_IN, continued)
+    return ledger
+
+
+@given(
+    st.dictionaries(st.integers(0, 400), st.integers(0, 10**9), max_size=40),
+    st.dictionaries(st.integers(401, 499), st.tuples(st.integers(-5, 10**9), st.integers(0, 10**12)), max_size=10),
+    st.sampled_from(["sensor.former", None]),
+)
+@settings(max_examples=25)
+def test_hours_from_before_it_are_there_again(
+    copied: dict[int, int], own: dict[int, tuple[int, int]], statistic_id: str | None
+) -> None:
+    begin = BEGIN - 500 * HOUR
+    hours = [(begin + place * HOUR, energy, UNKNOWN) for place, energy in sorted(copied.items())]
+    hours += [(begin + place * HOUR, *values) for place, values in sorted(own.items())]
+    ledger = continued_ledger(hours, statistic_id)
+    with TemporaryDirectory() as folder:
+        kept(Path(folder), ledger)
+        assert not ledger.is_continued_changed
+        assert loaded(Path(folder)).ledger.continued == ledger.continued
+        ledger.begin_with(ENERGY_IN, None)
+        kept(Path(folder), ledger)
+        assert loaded(Path(folder)).ledger.continued == {}
+
+
+def test_hours_from_before_it_can_be_read_by_a_person(tmp_path: Path) -> None:
+    kept(tmp_path, continued_ledger([(BEGIN - 23 * HOUR, 1_250_000, UNKNOWN), (BEGIN - HOUR, 7, 12_000_000)]))
+    (told,) = json.loads(files(tmp_path)["continued"].read_text())["data"].values()
+    assert told["statistic"] == "sensor.former"
+    assert told["days"] == {"2026-10-29": [None, 1_250_000, *[None] * 22]}
+    assert told["own"] == {"2026-10-29T23:00:00+09:00": {"energy": 7, "state": 12_000_000}}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data["days"].update({"2026-10-29": [1] * 23}),
+        lambda data: data["days"].update({"2026-10-29": ["1"] * 24}),
+        lambda data: data["days"].update({"2026-10-29": [-1] * 24}),
+        lambda data: data["days"].update({"2026-10-28": [1] * 24}),
+        lambda data: data["own"].update({"2026-10-29T23:00:00+09:00": {"energy": 7, "state": "much"}}),
+        lambda data: data["own"].update({"2026-10-01T23:00:00+09:00": {"energy": 7, "state": 5}}),
+        lambda data: data.update(statistic=5),
+        lambda data: data.pop("from"),
+    ],
+)
+def test_damaged_hours_from_before_it_are_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[dict[str, Any]], object]
+) -> None:
+    kept(tmp_path, continued_ledger([(BEGIN - 23 * HOUR, 1_250_000, UNKNOWN)]))
+    file = files(tmp_path)["continued"]
+    stored = json.loads(file.read_text())
+    damage(stored["data"][ENERGY_IN])
+    file.write_text(json.dumps(stored))
+    ledger = loaded(tmp_path).ledger
+    assert ledger.continued == {}
+    assert ledger.months
+    assert [record.getMessage() for record in caplog.records if "set aside" in record.getMessage()]
+    assert any(name.startswith("continued.damaged-") for name in files(tmp_path))
+
+
+def test_what_comes_before_it_is_written_by_itself(tmp_path: Path) -> None:
+    async def story(hass: HomeAssistant) -> None:
+        store = LedgerStore(hass, ENTRY, continued_ledger([(BEGIN - 23 * HOUR, 1_250_000, UNKNOWN)]))
+        assert await store.async_save_continued()
+        assert set(files(tmp_path)) == {"continued"}
+        files(tmp_path)["continued"].unlink()
+        assert await store.async_save_continued()
+        assert not files(tmp_path), "it has not changed"
+
+    in_a_home(tmp_path, story)

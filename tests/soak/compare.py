@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tests.aiobroute.virtual_time import START, clock
 from tests.recorder import bars
 
+from .former import compare_former
 from .house import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ type Bars = Mapping[datetime, Decimal]
 async def compare(house: House, result: EnergyResult) -> None:
     """Compare all bars with what the meters counted."""
     for key in house.directions:
-        shown = await bars(house.home.hass, house.entity_id(key), START - 130 * DAY)
+        shown = await bars(house.home.hass, house.entity_id(key), START - 200 * DAY)
+        result.wrong += compare_former(house, key, shown)
         result.hours += sum(len(service.known) for service in house.services)
         wrong, lost = differences(house.services, key, shown)
         result.wrong += wrong

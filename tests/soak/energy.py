@@ -26,6 +26,7 @@ from tests.simulator.transport import simulated_port
 
 from .compare import compare
 from .costs import add_plans, compare_costs
+from .former import continue_at_some_time
 from .house import DAY, RETRIED, SPAN, House, Service, Warnings
 from .installation import Installation
 from .market import RECORDED as MARKET, Market
@@ -41,6 +42,9 @@ CALM: Final = (3 * 3600.0, 4 * 86_400.0)
 HASTY: Final = 0.3
 """How often the first outage comes in the first minutes of the entry."""
 MINUTES: Final = (1.0, 900.0)
+
+CONTINUED: Final = 0.5
+"""How often the history of another sensor is continued."""
 
 HEALED: Final = timedelta(hours=4)
 """In this time at the end, everything has come right: there is a look each hour."""
@@ -73,6 +77,8 @@ class EnergyResult:
     outages: Counter[str] = field(default_factory=Counter)
     hours: int = 0
     """Bars that were compared, of both directions."""
+    is_continued: bool = False
+    """Whether the history of another sensor was continued at the end, whose bars were compared, too."""
     costs: int | None = None
     """Bars of costs that were compared, if that was asked for."""
     wrong: list[str] = field(default_factory=list)
@@ -115,7 +121,21 @@ def energy_soak(
     # Another source of chance: with and without costs, a seed brings the same outages.
     change = (START + DAY * days * random.Random(seed).uniform(0.1, 0.8)).astimezone(JST).date()
 
+    # As above: whether another sensor is continued, and when, is drawn beside the outages.
+    former = random.Random(f"former {seed}")
+
     async def live(house: House, result: EnergyResult) -> None:
+        if former.random() < CONTINUED:
+            continuing = asyncio.create_task(continue_at_some_time(house, former))
+            try:
+                await live_through(house, result)
+            finally:
+                continuing.cancel()
+            result.is_continued = bool(house.home.entry.runtime_data.history.continues())
+        else:
+            await live_through(house, result)
+
+    async def live_through(house: House, result: EnergyResult) -> None:
         if market is None:
             await _live(house, result, START + days * DAY, tell)
             return

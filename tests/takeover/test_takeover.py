@@ -249,6 +249,15 @@ async def connect(hass: HomeAssistant, flow: ConfigFlowResult, **typed: str) -> 
     return flow
 
 
+async def connect_quickly(hass: HomeAssistant, flow: ConfigFlowResult) -> ConfigFlowResult:
+    """Do the same in virtual time."""
+    flow = await hass.config_entries.flow.async_configure(flow["flow_id"], suggested(flow))
+    while flow["type"] is FlowResultType.SHOW_PROGRESS:
+        await asyncio.sleep(0.5)
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    return await hass.config_entries.flow.async_configure(flow["flow_id"], {})
+
+
 def today() -> datetime:
     return datetime.now(START.tzinfo).replace(hour=0, minute=0, second=0, microsecond=0)
 

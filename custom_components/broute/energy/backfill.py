@@ -32,8 +32,28 @@ from ..aiobroute import (
     PropertyRefusedError,
 )
 from ..const import DOMAIN
-from .ledger import DIRECTIONS, ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, Scale, Source, half_hours
-from .recorder import Changes, Reconciler, RecorderUnavailableError, Verified, has_recorder
+from .continued import Preview, continuing, own_hours, preview_of, undone
+from .ledger import (
+    DIRECTIONS,
+    ENERGY_IN,
+    ENERGY_OUT,
+    HALF_HOUR,
+    HALF_HOUR_SECONDS,
+    Continued,
+    Scale,
+    Source,
+    half_hours,
+)
+from .recorder import (
+    Changes,
+    Reconciler,
+    RecorderUnavailableError,
+    Verified,
+    async_former,
+    async_hours,
+    has_recorder,
+    is_recorded,
+)
 from .source import HistoryProgress, HistoryUnavailableError, MeterSource
 from .statistics import HOUR
 from .store import LedgerStore
@@ -114,6 +134,8 @@ class Backfill:
         self._is_look_wanted = True
         self._is_behind = True
         self._is_enabled = False
+        self._is_continued_new = False
+        """Whether what comes before the ledger has changed, and the recorder does not know yet."""
         self._meter: SmartMeter | None = None
         self._readings = 0
         self._polled: _Polled | None = None
@@ -201,6 +223,74 @@ class Backfill:
             "without_value": asked - read,
         }
 
+    def continues(self) -> dict[str, str]:
+        """Return which other sensors are continued, by direction."""
+        found = {key: continued.statistic_id for key, continued in self.ledger.continued.items()}
+        return {key: statistic_id for key, statistic_id in found.items() if statistic_id is not None}
+
+    def continuable(self) -> dict[str, str]:
+        """Return our statistics that can continue others, by direction.
+
+        Raises:
+            HistoryUnavailableError: the recorder does not keep them, or nobody writes the history there.
+
+        """
+        if not self._is_enabled:
+            raise HistoryUnavailableError("the import of the history is switched off", "history_off")
+        found = {
+            key: statistic_id
+            for key, statistic_id in self._statistic_ids().items()
+            if is_recorded(self._hass, statistic_id)
+        }
+        if not found:
+            raise HistoryUnavailableError("the recorder does not keep the counters", "history_excluded")
+        return found
+
+    async def async_preview(self, key: str, statistic_id: str | None = None) -> Preview | None:
+        """Return what comes before the ledger if another sensor is continued, or comes there now.
+
+        `None` if that is nothing.
+
+        Raises:
+            HistoryUnavailableError: the recorder does not keep our counters, or cannot be read.
+
+        """
+        await self.async_load()
+        ledger, own_id = self.ledger, self.continuable().get(key)
+        first, before = await self._reconcilers[key].async_first(ledger), ledger.continued.get(key)
+        if first is None or own_id is None:
+            return None
+        if statistic_id is None:
+            return None if before is None else preview_of(before, first)
+        try:
+            theirs = await async_former(self._hass, statistic_id, first)
+            rows = [] if before is not None else await async_hours(self._hass, own_id, 0, first - HOUR + 1)
+        except RecorderUnavailableError as err:
+            raise HistoryUnavailableError(str(err), "history_no_database") from err
+        own = own_hours(rows) if before is None else before.own
+        return await self._hass.async_add_executor_job(continuing, statistic_id, theirs, own, first, before)
+
+    async def async_continue(self, previews: Mapping[str, Preview]) -> None:
+        """Continue other sensors; the recorder follows."""
+        await self._async_begin_with({key: preview.continued for key, preview in previews.items()})
+
+    async def async_discontinue(self) -> None:
+        """Let hours that were copied go again."""
+        await self._async_begin_with({key: undone(self.ledger.continued[key]) for key in self.continues()})
+
+    async def _async_begin_with(self, changes: Mapping[str, Continued]) -> None:
+        """Keep what comes before the ledger, then look at the recorder: who is killed meanwhile finds it again."""
+        # Sums of which only some are moved look like a correction by hand, if all of them were right before.
+        for key in changes:
+            self._reconcilers[key].verified = None
+            self._store.verified.pop(key, None)
+        await self._store.async_save()
+        for key, continued in changes.items():
+            self.ledger.begin_with(key, continued)
+        await self._store.async_save_continued()
+        self._is_continued_new = True
+        self._look()
+
     def as_dict(self) -> dict[str, Any]:
         """Return the state of the history for the diagnostics; no meter is named."""
         now, days = dt_util.utcnow(), _newest_days(dt_util.utcnow(), HISTORY_DAYS + 1)
@@ -215,6 +305,7 @@ class Backfill:
             "days_that_a_meter_may_remember": len(days),
             "half_hours_missing": sum(missing),
             "days_to_be_asked_for_again": len(self._pauses),
+            "hours_of_other_sensors": {key: len(each.copied) for key, each in self.ledger.continued.items()},
             "corrected_by_hand": {key: len(hours) for key, hours in self.ledger.corrections.items()},
             "statistics_are_right": {key: each.is_right for key, each in self._reconcilers.items()},
             "last_error": self._error,
@@ -325,7 +416,7 @@ class Backfill:
             read += is_answered
             self._tell_progress()
             # Each time the sums of all later hours change: the fewer times, the better.
-            if read >= 2 * written and is_answered:
+            if (read >= 2 * written or self._is_continued_new) and is_answered:
                 written = read
                 await self._async_confirm()
                 self._tell_newest()
@@ -443,9 +534,12 @@ class Backfill:
     async def _async_reconcile(self, changes: Changes, *, overrule: bool = False) -> None:
         if not has_recorder(self._hass):
             return
+        self._is_continued_new = False
         for key, statistic_id in self._statistic_ids().items():
-            reconciler = self._reconcilers[key]
+            reconciler, before = self._reconcilers[key], self.ledger.continued.get(key)
             await reconciler.async_reconcile(self.ledger, statistic_id, changes, overrule=overrule)
+            if self.ledger.continued.get(key) is not before:
+                reconciler.verified = None
             if (verified := reconciler.verified) is not None:
                 self._store.verified[key] = (verified.until, verified.run)
 

@@ -1,17 +1,20 @@
 """A place for the meter in the Energy dashboard: added if a person asked for it; nothing else is touched."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from homeassistant.components.energy.const import DOMAIN as ENERGY_DOMAIN
 from homeassistant.components.energy.data import GridSourceType, async_get_manager
 from homeassistant.components.sensor import DOMAIN as SENSOR_DOMAIN
 from homeassistant.helpers import entity_registry as er
 
-from ..const import CONF_COSTS, CONF_ENERGY, CONF_PRICES, DOMAIN
+from ..const import CONF_COSTS, CONF_ENERGY, CONF_PRICES, CONF_REPLACED, DOMAIN
 
 COST: Final = "cost"
 COMPENSATION: Final = "compensation"
+
+ENERGIES: Final = ("stat_energy_from", "stat_energy_to")
+"""What a grid connection shows."""
 
 PRICES: Final = {
     COST: ("stat_cost", "entity_energy_price", "number_energy_price"),
@@ -100,6 +103,65 @@ async def async_show_cost_if_wanted(hass: HomeAssistant, entry: ConfigEntry) -> 
         left = [other for other in entry.data[CONF_COSTS] if other != kind]
         prices = {**entry.data.get(CONF_PRICES, {}), **before}
         hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_COSTS: left, CONF_PRICES: prices})
+
+
+async def async_shows(hass: HomeAssistant, statistic_ids: Collection[str]) -> bool:
+    """Return whether the dashboard shows any of some statistics as from or to the grid."""
+    if not has_dashboard(hass):
+        return False
+    return any({each.get(name) for name in ENERGIES} & {*statistic_ids} for each in await _async_sources(hass))
+
+
+async def async_change_over(hass: HomeAssistant, entry: ConfigEntry, ours: Mapping[str, str]) -> None:
+    """Show statistics of ours in place of others, and keep what was there before."""
+    if not has_dashboard(hass):
+        return
+    before = await _async_sources(hass)
+    sources: list[SourceType] = []
+    replaced = list(entry.data.get(CONF_REPLACED, []))
+    for source in before:
+        names = {name: ours[str(source.get(name))] for name in ENERGIES if str(source.get(name)) in ours}
+        others = {statistic for each in before if each is not source for statistic in _statistics(each)}
+        if not names:
+            sources.append(source)
+        elif not {*names.values()} & others:
+            sources.append(cast("SourceType", {**source, **names}))
+            replaced.append({"before": source, "after": {**source, **names}})
+        elif all(name in names for name in ENERGIES if source.get(name) is not None):
+            # Ours are there already: both would count twice.
+            replaced.append({"before": source, "after": None})
+        else:
+            sources.append(source)
+    if sources == before:
+        return
+    manager = await async_get_manager(hass)
+    await manager.async_update({"energy_sources": sources})  # type: ignore[typeddict-item]  # the rest stays
+    hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_REPLACED: replaced})
+
+
+async def async_change_back(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Show again what was there before ours took its place, where nobody has changed that since."""
+    replaced = entry.data.get(CONF_REPLACED)
+    if not replaced or not has_dashboard(hass):
+        return
+    sources = list(await _async_sources(hass))
+    for each in reversed(replaced):
+        before, after = each["before"], each["after"]
+        if after is None:
+            shown = {statistic for source in sources for statistic in _statistics(source)}
+            sources += [] if _statistics(before) & shown else [before]
+        else:
+            names = {name: before.get(name) for name in ENERGIES}
+            sources = [
+                cast("SourceType", {**source, **names})
+                if all(source.get(name) == after.get(name) for name in ENERGIES)
+                else source
+                for source in sources
+            ]
+    manager = await async_get_manager(hass)
+    await manager.async_update({"energy_sources": sources})  # type: ignore[typeddict-item]  # the rest stays
+    data = {key: value for key, value in entry.data.items() if key != CONF_REPLACED}
+    hass.config_entries.async_update_entry(entry, data=data)
 
 
 async def _async_change(hass: HomeAssistant, entry: ConfigEntry, prices: Mapping[str, Any]) -> None:

@@ -4,7 +4,8 @@ Everything that comes after it is derived from it and can be thrown away: see do
 """
 
 from array import array
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -149,6 +150,49 @@ class Month:
         return self.counts[key]
 
 
+type Hour = tuple[int, int, int]
+"""Start in seconds since 1970, energy, and state of the counter at its end, or `UNKNOWN`; millionths of a kWh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """Hours of one direction from before the ledger: of another sensor first, then what the recorder had of ours."""
+
+    statistic_id: str | None
+    """Whose hours were copied; `None` if they are to go again."""
+    begin: int
+    """Seconds since 1970; from here on, the recorder is to have these hours and no others."""
+    end: int
+    """Up to here; the ledger may begin earlier by now."""
+    starts: array[int]
+    """Of each hour, in order of time."""
+    energies: array[int]
+    """Of each hour, millionths of a kWh."""
+    states: array[int]
+    """What our counter showed at the end of each hour; `UNKNOWN` for one that was copied."""
+
+    @classmethod
+    def of(cls, statistic_id: str | None, begin: int, end: int, hours: Sequence[Hour]) -> Continued:
+        """Take hours in order of time."""
+        columns = [array("q", (hour[place] for hour in hours)) for place in range(3)]
+        return cls(statistic_id, begin, end, *columns)
+
+    def between(self, begin: int, end: int) -> list[Hour]:
+        """Return the hours that begin within some time."""
+        some = slice(bisect_left(self.starts, begin), bisect_left(self.starts, end))
+        return list(zip(self.starts[some], self.energies[some], self.states[some], strict=True))
+
+    @property
+    def own(self) -> list[Hour]:
+        """Return the hours that the recorder had of ours."""
+        return [hour for hour in self.between(self.begin, self.end) if hour[2] != UNKNOWN]
+
+    @property
+    def copied(self) -> list[Hour]:
+        """Return the hours of the other sensor."""
+        return [hour for hour in self.between(self.begin, self.end) if hour[2] == UNKNOWN]
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A part of a month in which a meter was in its place, and of which counters are lost; seconds since 1970."""
@@ -169,12 +213,16 @@ class Ledger:
     """By meter and name of the month."""
     corrections: dict[str, dict[int, int]] = field(default_factory=lambda: {key: {} for key in DIRECTIONS})
     """Hours that a person gave another energy: by their start in seconds since 1970, millionths of a kWh."""
+    continued: dict[str, Continued] = field(default_factory=dict)
+    """What was there before it, by direction."""
     damaged: set[tuple[str, str]] = field(default_factory=set)
     """Months of which a file could not be read, whatever is known of them since."""
     changed: set[tuple[str, str]] = field(default_factory=set)
     """Months that are not on disk as they are here."""
     is_index_changed: bool = False
     """Whether tenures or corrections are not on disk as they are here."""
+    is_continued_changed: bool = False
+    """The same of what was there before it."""
 
     @property
     def tenure(self) -> Tenure | None:
@@ -372,6 +420,16 @@ class Ledger:
             corrections.pop(hour, None)
         else:
             corrections[hour] = energy
+
+    def begin_with(self, key: str, continued: Continued | None) -> None:
+        """Set what is there before the ledger; corrections by hand of hours that were copied go with these."""
+        before = self.continued.pop(key, None)
+        if continued is not None:
+            self.continued[key] = continued
+        is_same = before is not None and continued is not None and before.statistic_id == continued.statistic_id
+        for hour, _, _ in () if before is None or is_same else before.copied:
+            self.correct(key, hour, None)
+        self.is_continued_changed |= before != continued
 
     def oldest(self) -> datetime | None:
         """Return the first half-hour of which any counter is known."""

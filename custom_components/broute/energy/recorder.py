@@ -30,9 +30,10 @@ from homeassistant.const import UnitOfEnergy
 from homeassistant.helpers.recorder import DATA_INSTANCE, get_instance, session_scope
 from homeassistant.util import dt as dt_util
 from homeassistant.util.unit_conversion import EnergyConverter
-from sqlalchemy import BigInteger, bindparam, cast as sql_cast, func, insert, literal_column, select, update
+from sqlalchemy import BigInteger, bindparam, cast as sql_cast, delete, func, insert, literal_column, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from .continued import Former, adopted
 from .ledger import MICRO, Ledger
 from .statistics import (
     CHUNK,
@@ -44,12 +45,14 @@ from .statistics import (
     Row,
     Summary,
     Wanted,
+    begin_of,
     chunk_of,
     corrections_of,
     differences,
     offset_of,
     running,
     shift_of,
+    surplus,
 )
 
 if TYPE_CHECKING:
@@ -95,7 +98,7 @@ class Span:
     """Which rows are of interest."""
 
     first: int
-    """When the ledger begins; 0 if there is nothing in it."""
+    """When the rows that are derived begin; 0 if there are none."""
     since: int
     """The first chunk of interest."""
     border: int
@@ -119,7 +122,7 @@ class Overview:
     """Whether that is what was expected; if so, there are no summaries of these rows."""
     summaries: Summaries
     before: Row | None
-    """The last row of an hour before the ledger begins."""
+    """The last row of an hour before these begin."""
     latest: Row | None
     """The last row of five minutes, from which the recorder counts on."""
 
@@ -188,10 +191,11 @@ class Reconciler:
             self.is_right = True
             return
         await self._async_recall(ledger, statistic_id)
+        await self._async_adopt(ledger, statistic_id)
         since = 0
         for _ in range(ROUNDS):
             wanted, overview = await self._async_look(ledger, statistic_id, since)
-            if wanted.first is None:
+            if wanted.begin is None:
                 self.is_right = True
                 return
             different = self._different(wanted, overview, since)
@@ -199,16 +203,20 @@ class Reconciler:
             if not overrule and self._take_corrections(ledger, wanted, overview, different, there):
                 continue
             rows = await _async_missing(wanted, different, there)
+            gone = sorted({start for each in different for start in surplus(wanted, each, there[each.begin])})
             short = await self._async_short(ledger, statistic_id, wanted, overview)
-            if not rows and not short:
+            if not rows and not short and not gone:
                 self._settle(wanted, overview, different)
+                self._forget_continued(ledger, wanted)
                 return
             known = {row.start for rows in there.values() for row in rows}
             changes.imported += sum(row.start not in known for row in rows)
             changes.corrected += sum(row.start in known for row in rows)
+            if gone:
+                get_instance(self.hass).queue_task(RemoveTask(statistic_id, gone))
             await self._async_write(statistic_id, overview.unit, rows, short)
             # Only what was written is read back: all else has just been compared.
-            since = chunk_of(rows[0].start if rows else wanted.until)
+            since = chunk_of(min([*gone[:1], *(row.start for row in rows[:1])], default=wanted.until))
 
     async def _async_recall(self, ledger: Ledger, statistic_id: str) -> None:
         """Take from the recorder what the ledger had and lost: a damaged month that no meter remembers any more."""
@@ -228,28 +236,51 @@ class Reconciler:
         """
         if not self.is_right or not is_entity_recorded(self.hass, statistic_id):
             return self.is_right
-        wanted = Wanted(await self._async_chunks(ledger), self._offset, 0)
+        wanted = Wanted(await self._async_chunks(ledger), self._offset, 0, ledger.continued.get(self.key))
         if wanted.first is None:
             return True
         latest = await async_read(self.hass, _newest, statistic_id, 1)
         return bool(latest) and _is_right(shift_of(wanted, latest[0]))
 
+    async def async_first(self, ledger: Ledger) -> int | None:
+        """Return the time of the first counter of the ledger that can be true."""
+        chunks = await self._async_chunks(ledger)
+        first = chunks[-1].after.first if chunks else None
+        return None if first is None else first.at
+
+    def _forget_continued(self, ledger: Ledger, wanted: Wanted) -> None:
+        """Do not look any more after hours that were copied and are gone again."""
+        continued = wanted.continued
+        if continued is not None and continued.statistic_id is None and continued is ledger.continued.get(self.key):
+            ledger.begin_with(self.key, None)
+
+    async def _async_adopt(self, ledger: Ledger, statistic_id: str) -> None:
+        """Take in what the recorder has between the hours before the ledger and its begin: months may have got lost."""
+        continued, first = ledger.continued.get(self.key), await self.async_first(ledger)
+        if continued is None or first is None or first - HOUR < continued.end:
+            return
+        rows = await async_read(self.hass, _hours, statistic_id, continued.begin, first - HOUR + 1)
+        if (more := adopted(continued, rows)) is not None and continued is ledger.continued.get(self.key):
+            ledger.begin_with(self.key, more)
+
     async def _async_chunks(self, ledger: Ledger) -> list[Chunk]:
         return await self._derivation.chunks(ledger, int(dt_util.utcnow().timestamp()))
 
     async def _async_look(self, ledger: Ledger, statistic_id: str, since: int) -> tuple[Wanted, Overview]:
-        chunks = await self._async_chunks(ledger)
+        continued, chunks = ledger.continued.get(self.key), await self._async_chunks(ledger)
         first = chunks[-1].after.first if chunks else None
+        begin = begin_of(continued, first)
         past = chunks[:-RECENT]
         border = chunks[-RECENT].begin if past else 0
         expected = self._past.total if self._past is not None and self._past.chunks == past else None
         await async_written(self.hass)
-        span = Span(0 if first is None else first.at, since, border)
+        span = Span(0 if begin is None else begin, since, border)
         overview = await async_read(self.hass, _overview, statistic_id, span, expected)
-        self._offset = offset_of(overview.before, first)
+        # Of the same meter are those only that the ledger follows right away.
+        self._offset = offset_of(overview.before, first if first is not None and first.at == begin else None)
         if overview.total is not None:
             self._seen = Past(past, overview.total)
-        return Wanted(chunks, self._offset, overview.compiled), overview
+        return Wanted(chunks, self._offset, overview.compiled, continued), overview
 
     def _different(self, wanted: Wanted, overview: Overview, since: int) -> list[Chunk]:
         """Return the chunks from some time on in which the recorder has something else, in order of time."""
@@ -546,6 +577,60 @@ def _to_micro(unit: str) -> Callable[[float], int]:
     return lambda energy: round(to_kwh(energy) * MICRO)
 
 
+async def async_sums(hass: HomeAssistant) -> dict[str, str | None]:
+    """Return all statistics of energies that are added up, each with its name if it has one of its own.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
+    return await async_read(hass, _sums)
+
+
+def _sums(hass: HomeAssistant) -> dict[str, str | None]:
+    found = get_metadata(hass, statistic_type="sum").items()
+    return {
+        statistic_id: about["name"]
+        for statistic_id, (_, about) in sorted(found)
+        if about["unit_of_measurement"] in EnergyConverter.VALID_UNITS
+    }
+
+
+async def async_former(hass: HomeAssistant, statistic_id: str, until: int) -> list[Former]:
+    """Return the hours of any statistic of energy that begin before some time; its unit is taken as it is now.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
+    return await async_read(hass, _former, statistic_id, until)
+
+
+def _former(hass: HomeAssistant, statistic_id: str, until: int) -> list[Former]:
+    metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
+    if metadata is None or metadata[1]["unit_of_measurement"] not in EnergyConverter.VALID_UNITS:
+        return []
+    number, unit = _identified(metadata)
+    query = (
+        select(Statistics.start_ts, Statistics.sum)
+        .where(Statistics.metadata_id == number, Statistics.sum.is_not(None), Statistics.start_ts < until)
+        .order_by(Statistics.start_ts)
+    )
+    to_micro = _to_micro(unit)
+    with session_scope(hass=hass, read_only=True) as session:
+        return [Former(int(start), to_micro(total)) for start, total in session.execute(query).all()]
+
+
+async def async_hours(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> list[Row]:
+    """Return the rows of a statistic of ours of the hours that begin within some time.
+
+    Raises:
+        RecorderUnavailableError: the recorder cannot be asked at present.
+
+    """
+    return await async_read(hass, _hours, statistic_id, begin, end)
+
+
 async def async_compiled(hass: HomeAssistant) -> int:
     """Return up to when the recorder has compiled; what ends later is not to be written yet.
 
@@ -675,3 +760,23 @@ class WriteTask(RecorderTask):
                 session.connection().execute(change, changed)
             if added:
                 session.connection().execute(insert(table), added)
+
+
+@dataclass(slots=True)
+class RemoveTask(RecorderTask):
+    """Takes hours out of a statistic of ours."""
+
+    statistic_id: str
+    starts: Sequence[int]
+
+    @override
+    def run(self, instance: Recorder) -> None:
+        """Delete the rows, in the recorder's own thread."""
+        with session_scope(session=instance.get_session()) as session:
+            known = instance.statistics_meta_manager.get_many(session, statistic_ids={self.statistic_id})
+            for number, _ in known.values():
+                for some in batched(self.starts, BATCH, strict=False):
+                    session.execute(
+                        delete(Statistics).where(Statistics.metadata_id == number, Statistics.start_ts.in_(some)),
+                        execution_options={"synchronize_session": False},
+                    )

@@ -15,7 +15,7 @@ import logging
 from typing import Final
 
 from ..aiobroute import JST
-from .ledger import HALF_HOUR_SECONDS, MICRO, UNKNOWN, Ledger, Month, Sample, Scale, Source, Tenure
+from .ledger import HALF_HOUR_SECONDS, MICRO, UNKNOWN, Continued, Hour, Ledger, Month, Sample, Scale, Source, Tenure
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Carry:
     """Where the sums stand at the end of a time."""
 
     total: int = 0
-    """Energy since the first counter."""
+    """Energy since the first counter, and of the hours that were continued."""
     tenure: int = 0
     """Number of the present tenure."""
     last: Point | None = None
@@ -186,6 +186,7 @@ class Derivation:
         """Return all chunks from the first counter of the ledger to some time, a few milliseconds at a time."""
         begins = [month.begin for month in ledger.months.values() if self.key in month.counts]
         begins += [sample.at for tenure in ledger.tenures for sample in _samples(tenure) if self.key in sample.counts]
+        begins += [] if (continued := ledger.continued.get(self.key)) is None else [continued.begin + 1]
         if not begins:
             return []
         carry, chunks = Carry(), []
@@ -222,6 +223,7 @@ class Derivation:
                 for i, each in enumerate(ledger.tenures)
             ],
             _corrections(ledger, self.key, begin),
+            _continued(ledger, self.key, begin),
         )
 
 
@@ -246,11 +248,56 @@ def _corrections(ledger: Ledger, key: str, begin: int) -> dict[int, int]:
     return {hour: energy for hour, energy in ledger.corrections[key].items() if begin <= hour < begin + CHUNK}
 
 
+def _continued(ledger: Ledger, key: str, begin: int) -> list[Hour]:
+    """Return the hours of a chunk from before the ledger."""
+    continued = ledger.continued.get(key)
+    return [] if continued is None else continued.between(begin, begin + CHUNK)
+
+
+@dataclass(slots=True)
+class _Former:
+    """The hours of a chunk from before the ledger, and how the ledger follows."""
+
+    hours: Sequence[Hour]
+    corrections: Mapping[int, int]
+    _partial: Hour | None = None
+    """The hour in which the first counter of the ledger is."""
+    _begun: int = 0
+    """Energy up to that counter."""
+
+    def rows(self, until: int, total: int) -> list[Row]:
+        """Return the rows of the hours that end by some time, on top of what was before."""
+        rows: list[Row] = []
+        for start, energy, state in self.hours:
+            if start + HOUR <= until:
+                total += self.corrections.get(start, energy)
+                rows.append(Row(start, total if state == UNKNOWN else state, total))
+        return rows
+
+    def begin(self, first: Point, row: Row | None, total: int) -> int:
+        """Return the total at the first counter of the ledger, with what flowed since the last row if that is known."""
+        states = {start: state for start, _, state in self.hours}
+        self._partial = next((hour for hour in self.hours if hour[0] < first.at < hour[0] + HOUR), None)
+        if row is not None and states.get(row.start, UNKNOWN) != UNKNOWN:
+            total += _flowed(row, first)
+        self._begun = total
+        return total
+
+    def end(self, start: int, row: Row | None, total: int, *, is_whole: bool) -> int:
+        """Return the total at the end of an hour: completed, if the ledger begins within it, and corrected by hand."""
+        if self._partial is not None and self._partial[0] == start:
+            total, self._partial = max(total, self._begun + self._partial[1]), None
+        if start in self.corrections and is_whole:
+            total = (0 if row is None else row.sum) + self.corrections[start]
+        return total
+
+
 def _derive(key: str, ledger: Ledger, begin: int, before: Carry) -> tuple[Chunk, list[Point]]:
     """Return the rows of the hours that begin in a chunk, and the counters that were left out."""
     months, corrections = _months(ledger, begin), _corrections(ledger, key, begin)
     total, last, first, row = before.total, before.last, before.first, before.row
     rows: dict[int, Row] = {}
+    former = _Former([] if first is not None else _continued(ledger, key, begin), corrections)
     number = before.tenure
     left_out = []
     while True:
@@ -266,16 +313,22 @@ def _derive(key: str, ledger: Ledger, begin: int, before: Carry) -> tuple[Chunk,
             last = point
             if first is None:
                 first = point
+                rows = {each.start: each for each in former.rows(point.at, total)}
+                row = next(reversed(rows.values()), row)
+                total = former.begin(point, row, total if row is None else row.sum)
             elif point.at % HOUR == 0 or (closing is not None and point.at == closing.at):
                 start = (point.at - 1) // HOUR * HOUR
-                if start in corrections and point.at % HOUR == 0:
-                    total = (0 if row is None else row.sum) + corrections[start]
+                total = former.end(start, row, total, is_whole=point.at % HOUR == 0)
                 rows[start] = Row(start, point.energy, total)
                 if point.at % HOUR == 0:
                     row = rows[start]
         if number + 1 == len(ledger.tenures) or _since(ledger, number + 1) > begin + CHUNK:
             break
         number, last = number + 1, None
+    if first is None:
+        rows = {each.start: each for each in former.rows(begin + CHUNK, total)}
+        row = next(reversed(rows.values()), row)
+        total = total if row is None else row.sum
     after = Carry(total, number, last, first, row)
     return Chunk.of(begin, sorted(rows.values(), key=lambda row: row.start), before, after), left_out
 
@@ -375,11 +428,18 @@ class Wanted:
     """What the sums of the recorder were before the ledger begins."""
     until: int
     """The end of the last hour that the recorder has compiled; a row that came earlier would cost others theirs."""
+    continued: Continued | None = None
+    """What is there before the ledger."""
 
     @property
     def first(self) -> Point | None:
-        """Return the first counter; rows that end by then are not touched."""
+        """Return the first counter."""
         return self.chunks[-1].after.first if self.chunks else None
+
+    @property
+    def begin(self) -> int | None:
+        """Return from when on the rows are derived; those that end by then are not touched."""
+        return begin_of(self.continued, self.first)
 
     @property
     def end(self) -> Carry:
@@ -393,14 +453,36 @@ class Wanted:
         ]
 
 
+def begin_of(continued: Continued | None, first: Point | None) -> int | None:
+    """Return when the rows begin that are derived, with hours from before the ledger or with its first counter."""
+    begins = [] if first is None else [first.at]
+    return min(begins if continued is None else [*begins, continued.begin], default=None)
+
+
 def offset_of(before: Row | None, first: Point | None) -> int:
     """Return what the sums begin with: the recorder's last row before the ledger, and what flowed up to there."""
     if before is None:
         return 0
-    if first is None or not 0 <= first.at - before.start - HOUR < HOUR:
-        return before.sum  # Of whose counter it is, nobody knows.
+    return before.sum + (0 if first is None else _flowed(before, first))
+
+
+def _flowed(before: Row, first: Point) -> int:
+    """Return what flowed between the end of a row and a counter within the next hour, if both can be of one meter."""
+    if not 0 <= first.at - before.start - HOUR < HOUR:
+        return 0  # Of whose counter it is, nobody knows.
     joined = Point(before.start + HOUR, before.state, first.span, first.step, is_exact=False)
-    return before.sum + (first.rise_from(joined) or 0)
+    return first.rise_from(joined) or 0
+
+
+def surplus(wanted: Wanted, chunk: Chunk, recorded: Sequence[Row]) -> list[int]:
+    """Return the hours from before the ledger that the recorder has and should not have."""
+    continued, first = wanted.continued, wanted.first
+    if continued is None:
+        return []
+    end = continued.end if first is None else min(continued.end, first.at)
+    due = {row.start for row in chunk.rows}
+    starts = (row.start for row in recorded if continued.begin <= row.start and row.start + HOUR <= end)
+    return [start for start in starts if start not in due]
 
 
 def differences(wanted: Wanted, chunk: Chunk, recorded: Sequence[Row], following: Row | None) -> list[Row]:
@@ -409,11 +491,11 @@ def differences(wanted: Wanted, chunk: Chunk, recorded: Sequence[Row], following
     Rows of hours whose end the ledger does not know keep their state if it fits between its neighbours: those before
     the chunk, back to the last one that the ledger knows, belong to `recorded`; `following` is the first row after it.
     """
-    first = wanted.first
-    if first is None:
+    first, begin = wanted.first, wanted.begin
+    if begin is None:
         return []
     due = {row.start: row for row in wanted.rows(chunk)}
-    there = {row.start: row for row in recorded if first.at < row.start + HOUR <= wanted.until}
+    there = {row.start: row for row in recorded if begin < row.start + HOUR <= wanted.until}
     before = chunk.before.row
     last = None if before is None else Row(before.start, before.state, before.sum + wanted.offset)
     ends = sorted(due)
@@ -421,6 +503,10 @@ def differences(wanted: Wanted, chunk: Chunk, recorded: Sequence[Row], following
     for start in sorted({*due, *there}):
         row = due.get(start)
         if row is None:
+            if first is None or start + HOUR <= first.at:
+                continue  # Of before the ledger.
+            if last is not None and last.start + HOUR <= first.at:
+                last = Row(first.at - HOUR, first.energy, last.sum)
             after = due[ends[place]] if (place := bisect_left(ends, start)) < len(ends) else following
             row = _between(last, there[start], after, wanted)
         if start not in there or not row.is_like(there[start]):

@@ -19,7 +19,9 @@ from .ledger import (
     MICRO,
     SLOTS,
     UNKNOWN,
+    Continued,
     Counts,
+    Hour,
     Ledger,
     Month,
     Sample,
@@ -37,6 +39,9 @@ VERSION: Final = 1
 
 INDEX: Final = "ledger"
 
+CONTINUED: Final = "continued"
+"""Hours from before the ledger."""
+
 FORMER: Final = "history"
 """What version 1.0 kept instead: since when which meter was counted, and what it had compared."""
 
@@ -46,11 +51,19 @@ NONE: Final = "none"
 DAMAGED: Final = ".damaged-"
 """In the name of a file that was set aside, before the time."""
 
+HOURS: Final = 24
+"""In a day; Japan has no summer time."""
+HOUR: Final = 2 * HALF_HOUR_SECONDS
+"""Seconds."""
+
 SPARSE: Final = {"polled": Source.POLL, "announced": Source.PUSH}
 """Names of the counters that are not from the meter's memory."""
 
 
 type Verified = dict[str, tuple[int, float]]
+
+type Before = dict[str, Continued]
+"""By direction."""
 
 type Index = tuple[list[Tenure], dict[str, dict[int, int]], Verified]
 
@@ -68,7 +81,8 @@ class LedgerStore:
 
     async def async_load(self) -> None:
         """Read everything; what cannot be read is set aside under another name, and the rest is used."""
-        index, months, damaged = await self.hass.async_add_executor_job(_load, self._folder, self._prefix)
+        found = await self.hass.async_add_executor_job(_load, self._folder, self._prefix)
+        index, months, damaged, self.ledger.continued = found
         if index is not None:
             self.ledger.tenures, self.ledger.corrections, self.verified = index
         self.ledger.months = {(month.meter, month.name): month for month in months}
@@ -85,8 +99,21 @@ class LedgerStore:
             version = month.version
             if await self._async_write(f"{meter}.{name}", _month_as_dict(month)) and month.version == version:
                 ledger.changed.discard((meter, name))
+        await self.async_save_continued()
         if await self._async_write(INDEX, self._index_as_dict()):
             await self.hass.async_add_executor_job(_remove, self._folder, self._prefix + FORMER)
+
+    async def async_save_continued(self) -> bool:
+        """Write what was there before the ledger, if that has changed; return whether it is on disk."""
+        ledger = self.ledger
+        if not ledger.is_continued_changed:
+            return True
+        before = dict(ledger.continued)
+        data = await self.hass.async_add_executor_job(_before_as_dict, before)
+        is_there = await self._async_write(CONTINUED, data)
+        if is_there and before == ledger.continued:
+            ledger.is_continued_changed = False
+        return is_there
 
     async def async_remove(self) -> None:
         """Delete everything."""
@@ -261,15 +288,64 @@ def _index_of_former(stored: Mapping[str, Any]) -> Index:
     return tenures, {key: {} for key in DIRECTIONS}, {}
 
 
-def _load(folder: Path, prefix: str) -> tuple[Index | None, list[Month], set[tuple[str, str]]]:
+def _before_as_dict(before: Before) -> dict[str, Any]:
+    return {key: _continued_as_dict(continued) for key, continued in sorted(before.items())}
+
+
+def _continued_as_dict(continued: Continued) -> dict[str, Any]:
+    """Return a line of 24 hours for each day, in millionths of a kWh, and what the recorder had of ours."""
+    days: dict[str, list[int | None]] = {}
+    for start, energy, _ in continued.copied:
+        at = datetime.fromtimestamp(start, JST)
+        days.setdefault(f"{at:%Y-%m-%d}", [None] * HOURS)[at.hour] = energy
+    return {
+        "statistic": continued.statistic_id,
+        "from": _text(continued.begin),
+        "to": _text(continued.end),
+        "days": days,
+        "own": {_text(start): {"energy": energy, "state": state} for start, energy, state in continued.own},
+    }
+
+
+def _continued_from_dict(stored: Mapping[str, Any]) -> Continued:
+    """Take hours from before the ledger.
+
+    Raises:
+        ValueError: they are none.
+
+    """
+    hours: list[Hour] = []
+    for day, line in stored["days"].items():
+        if len(line) != HOURS:
+            raise ValueError(f"{day} is no day with {HOURS} hours")
+        begin = _at(f"{day}T00:00:00+09:00")
+        hours += [
+            (begin + number * HOUR, _count(energy), UNKNOWN) for number, energy in enumerate(line) if energy is not None
+        ]
+    for text, each in stored["own"].items():
+        energy, state = each["energy"], each["state"]
+        if not isinstance(energy, int) or not isinstance(state, int):
+            raise TypeError(f"{text} has no energy")
+        hours.append((_at(text), energy, state))
+    statistic = stored["statistic"]
+    is_known = statistic is None or isinstance(statistic, str)
+    if not is_known or [*sorted({start for start, _, _ in hours})] != [start for start, _, _ in hours]:
+        raise ValueError("its hours are not in order")
+    return Continued.of(statistic, _at(stored["from"]), _at(stored["to"]), hours)
+
+
+def _load(folder: Path, prefix: str) -> tuple[Index | None, list[Month], set[tuple[str, str]], Before]:
     """Return what the files hold, and which months were set aside, now or before."""
     index: Index | None = None
+    before: Before = {}
     months = []
     for path in sorted(folder.glob(f"{prefix}*")):  # The former one comes before the index.
         name = path.name.removeprefix(prefix)
         try:
             if name == INDEX:
                 index = _index_from_dict(_read(path))
+            elif name == CONTINUED:
+                before = {key: _continued_from_dict(each) for key, each in _read(path).items() if key in DIRECTIONS}
             elif name == FORMER and index is None:
                 index = _index_of_former(_read(path))
             elif _is_month(name):
@@ -280,7 +356,8 @@ def _load(folder: Path, prefix: str) -> tuple[Index | None, list[Month], set[tup
         except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError) as err:
             _set_aside(path, err)
     names = [path.name.removeprefix(prefix).rpartition(DAMAGED)[0] for path in folder.glob(f"{prefix}*{DAMAGED}*")]
-    return index, months, {(name.split(".")[0], name.split(".")[1]) for name in names if _is_month(name)}
+    damaged = {(name.split(".")[0], name.split(".")[1]) for name in names if _is_month(name)}
+    return index, months, damaged, before
 
 
 def _is_month(name: str) -> bool:

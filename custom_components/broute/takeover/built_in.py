@@ -3,16 +3,21 @@
 What of Home Assistant the move itself needs is loaded with move.py, by those only who move.
 """
 
-from typing import TYPE_CHECKING, Final
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import SOURCE_IGNORE, ConfigEntryDisabler, OperationNotAllowed
 from homeassistant.const import CONF_DEVICE, CONF_ID, CONF_PASSWORD
 from homeassistant.core import callback
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.recorder import DATA_INSTANCE, async_migration_in_progress
+from homeassistant.helpers.storage import STORAGE_DIR, Store
 
-from ..const import BUILT_IN, CONF_ROUTE_B_ID
+from ..const import BUILT_IN, CONF_ROUTE_B_ID, DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,6 +27,12 @@ if TYPE_CHECKING:
 
 CONF_TAKES_OVER: Final = "takes_over"
 """The built-in integration's entry whose entities are to become those of ours; not there any more once they are."""
+
+ENTRIES: Final = "core.config_entries"
+"""The file in which Home Assistant keeps its entries, some second after each change."""
+PAUSE: Final = 0.25
+TRIES: Final = 40
+"""Ten seconds."""
 
 
 @callback
@@ -73,16 +84,61 @@ async def async_disable_built_in(hass: HomeAssistant, entry: ConfigEntry) -> Non
 
 
 async def async_take_over(hass: HomeAssistant, entry: ConfigEntry, measured: Collection[str]) -> None:
-    """Make ours what this meter measures of a built-in entry; afterwards there is nothing left to be done."""
-    if CONF_TAKES_OVER not in entry.data:
-        return
-    if (old := _taken_over(hass, entry)) is not None:
-        await _async_load_takeover(hass)
-        from .move import async_move  # noqa: PLC0415  # it is loaded by now
+    """Make ours what this meter measures of a built-in entry; afterwards there is nothing left to be done.
 
-        await async_move(hass, entry, old, measured)
-    data = {key: value for key, value in entry.data.items() if key != CONF_TAKES_OVER}
-    hass.config_entries.async_update_entry(entry, data=data)
+    The recorder renames at once, Home Assistant writes its registries and the Energy dashboard up to a minute later.
+    So the new names are kept before, and at the next start everything is done that a power cut has undone.
+
+    Raises:
+        ConfigEntryNotReady: our entry is not on disk yet, without which nobody would go on after a power cut.
+
+    """
+    kept: Store[dict[str, Any]] = Store(hass, 1, f"{DOMAIN}.{entry.entry_id}.takeover", atomic_writes=True)
+    begun = await kept.async_load()
+    if CONF_TAKES_OVER not in entry.data and begun is None:
+        return
+    old = _taken_over(hass, entry) if begun is None else hass.config_entries.async_get_entry(begun["entry"])
+    is_done = old is None
+    if old is not None:
+        await _async_load_takeover(hass)
+        from .move import async_move, async_names  # noqa: PLC0415  # it is loaded by now
+
+        if begun is None:
+            await _async_wait_for_disk(hass, entry, old)
+            begun = {"entry": old.entry_id, "names": await async_names(hass, old, measured)}
+            await kept.async_save(begun)
+        is_done = not await async_move(hass, entry, old, measured, begun["names"])
+    if CONF_TAKES_OVER in entry.data:
+        data = {key: value for key, value in entry.data.items() if key != CONF_TAKES_OVER}
+        hass.config_entries.async_update_entry(entry, data=data)
+    if is_done:
+        await kept.async_remove()
+
+
+async def _async_wait_for_disk(hass: HomeAssistant, entry: ConfigEntry, old: ConfigEntry) -> None:
+    """Wait until both entries are on disk as they are here, if Home Assistant keeps them there at all.
+
+    Raises:
+        ConfigEntryNotReady: that takes too long; it is tried again later.
+
+    """
+    path = Path(hass.config.path(STORAGE_DIR, ENTRIES))
+    for _ in range(TRIES):
+        if await hass.async_add_executor_job(_is_on_disk, path, entry.entry_id, old.entry_id):
+            return
+        await asyncio.sleep(PAUSE)
+    raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="not_on_disk")
+
+
+def _is_on_disk(path: Path, entry_id: str, old_id: str) -> bool:
+    """Return whether one entry is there and another one disabled, or whether there is no file."""
+    try:
+        entries = {each["entry_id"]: each for each in json.loads(path.read_bytes())["data"]["entries"]}
+    except FileNotFoundError:
+        return True
+    except KeyError, OSError, TypeError, ValueError:
+        return False
+    return entry_id in entries and bool(entries.get(old_id, {}).get("disabled_by"))
 
 
 async def _async_load_takeover(hass: HomeAssistant) -> None:
