@@ -14,7 +14,15 @@ QUOTED = {"en": r'"([^"]+)"', "ja": "「([^」]+)」"}
 NAME = {"en": r'[^→|\n.,;:()"*]+', "ja": r"[^→|\n。、（）()「」*]+"}
 
 NOT_OURS = {
-    "en": {"Smart meter 2", "⋮", "⋮ of the meter", "menu ⋮ of the meter", "the pencil", "Custom repositories"},
+    "en": {
+        "Smart meter 2",
+        "⋮",
+        "⋮ of the meter",
+        "menu ⋮ of the meter",
+        "the cogwheel of the meter",
+        "the pencil",
+        "Custom repositories",
+    },
     "ja": {
         *("スマートメーター 2", "⋮", "開いて鉛筆", "カスタムリポジトリ", "Integration"),
         *("電力メーター情報発信サービス（Bルートサービス）", "供給地点特定番号"),

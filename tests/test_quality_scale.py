@@ -602,8 +602,6 @@ def _blocking(node: ast.AST) -> set[str]:
             return set()  # The name of an error opens no socket.
         case ast.ImportFrom(module=str(module), level=0):
             return {module.partition(".")[0]} & BLOCKING_MODULES
-        case ast.Call(func=ast.Attribute(attr="to_thread"), args=[ast.Name(id="import_module"), *_]):
-            return set()  # To load a file of our own is all that there is a thread for, as Home Assistant does it, too.
         case ast.Call(func=ast.Name(id=name)):
             return {name} & BLOCKING_CALLS
         case ast.Call(func=ast.Attribute(attr=name)):
