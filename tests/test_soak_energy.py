@@ -186,6 +186,7 @@ def test_an_hour_of_another_sensor_that_somebody_changed(statement: str | None) 
     assert all("by the other sensor" in text for text in result.wrong), result.wrong
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_outage_of_each_kind_that_concerns_the_database_with_the_history_of_another_sensor() -> None:
     async def live(house: House, result: EnergyResult) -> None:

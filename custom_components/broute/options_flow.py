@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.config_entries import ConfigEntryState, OptionsFlowWithReload
@@ -35,7 +36,7 @@ from .energy.recorder import RecorderUnavailableError, async_sums, has_recorder
 from .energy.source import HistoryUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from homeassistant.config_entries import ConfigFlowResult
 
@@ -53,6 +54,24 @@ AIRTIME_LIMIT: Final = 360
 
 
 CONF_IN_DASHBOARD: Final = "in_dashboard"
+
+
+type _Step = Callable[[MeterOptionsFlow, dict[str, Any] | None], Awaitable[ConfigFlowResult]]
+
+
+def _or_said(step: _Step) -> _Step:
+    """Let a step end with the reason why the history cannot be looked at."""
+
+    @wraps(step)
+    async def told(flow: MeterOptionsFlow, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        try:
+            return await step(flow, user_input)
+        except HistoryUnavailableError as err:
+            return flow.async_abort(reason=err.key)
+        except RecorderUnavailableError:
+            return flow.async_abort(reason="history_no_database")
+
+    return told
 
 
 class MeterOptionsFlow(OptionsFlowWithReload):
@@ -102,20 +121,16 @@ class MeterOptionsFlow(OptionsFlowWithReload):
             },
         )
 
+    @_or_said
     async def async_step_continue_history(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask whose history is to be continued, until there is one."""
         history, errors = self._history, {}
-        try:
-            ours = history.continuable()
-            names = await async_sums(self.hass)
-            if user_input is not None:
-                errors = await self._async_choose(user_input, names)
-                if not errors:
-                    return await self.async_step_preview()
-        except HistoryUnavailableError as err:
-            return self.async_abort(reason=err.key)
-        except RecorderUnavailableError:
-            return self.async_abort(reason="history_no_database")
+        ours = history.continuable()
+        names = await async_sums(self.hass)
+        if user_input is not None:
+            errors = await self._async_choose(user_input, names)
+            if not errors:
+                return await self.async_step_preview(None)
         options = [
             SelectOptionDict(value=statistic_id, label=self._label(statistic_id, name))
             for statistic_id, name in names.items()
@@ -147,6 +162,7 @@ class MeterOptionsFlow(OptionsFlowWithReload):
                 self._previews[key] = preview
         return errors
 
+    @_or_said
     async def async_step_preview(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show what would be continued, and do it."""
         sources = {key: str(preview.continued.statistic_id) for key, preview in self._previews.items()}
@@ -164,14 +180,12 @@ class MeterOptionsFlow(OptionsFlowWithReload):
             await async_change_over(self.hass, self.config_entry, {sources[key]: ours[key] for key in sources})
         return self.async_create_entry(data=dict(self.config_entry.options))
 
+    @_or_said
     async def async_step_undo_history(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Let what was copied go again, if that is confirmed."""
         history = self._history
         if user_input is None:
-            try:
-                found = {key: await history.async_preview(key) for key in history.continues()}
-            except HistoryUnavailableError as err:
-                return self.async_abort(reason=err.key)
+            found = {key: await history.async_preview(key) for key in history.continues()}
             there = {key: preview for key, preview in found.items() if preview is not None}
             return self.async_show_form(
                 step_id="undo_history",

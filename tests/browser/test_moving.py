@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.demo.client import Client
     from tests.demo.flow_dialog import FlowDialog
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
 THEIRS: Final = "sensor.remo_energy"
 """Of a sensor that is no more; its statistics are."""

@@ -19,7 +19,7 @@ from ..former import HOUR, REMO, choose, configure, continue_history, hours, put
 from ..recorder import ask, bars
 from ..simulator import scenarios
 from ..simulator.meter import MeterSettings
-from .test_backfill import DAY, EXPORT, IMPORT, MINUTE, house, live
+from .test_backfill import DAY, EXPORT, IMPORT, MINUTE, house, live, rename_table
 from .test_dashboard import dashboard, shown
 from .test_recorder import database_of
 
@@ -263,6 +263,24 @@ def test_what_cannot_be_continued_is_said(tmp_path: Path) -> None:
             hass.config_entries.async_update_entry(home.entry, options={**home.entry.options, "import_history": False})
             await hass.config_entries.async_reload(home.entry.entry_id)
             assert (await choose(home))["reason"] == "history_off"
+
+    live(story)
+
+
+def test_a_history_that_cannot_be_looked_at_now(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, _):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            hass = home.hass
+            await put(hass, hours(THEIRS, MIDNIGHT))
+            rename_table(tmp_path, "statistics_meta", "mislaid")
+            assert (await choose(home))["reason"] == "history_no_database"
+            rename_table(tmp_path, "mislaid", "statistics_meta")
+            flow = await configure(home, await choose(home), energy_in=REMO)
+            hass.config_entries.async_update_entry(home.entry, options={**home.entry.options, "import_history": False})
+            await hass.config_entries.async_reload(home.entry.entry_id)
+            assert (await configure(home, flow))["reason"] == "history_off"
 
     live(story)
 

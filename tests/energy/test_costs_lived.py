@@ -7,6 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from custom_components.broute.aiobroute import JST
 from custom_components.broute.energy.bill import Usage, costs, hours, periods
 from custom_components.broute.energy.plans import contract_of
@@ -119,6 +121,7 @@ def test_the_shares_of_fixed_charges_can_be_left_out(tmp_path: Path) -> None:
     live(story)
 
 
+@pytest.mark.slow
 def test_steps_count_on_when_the_meter_is_exchanged(tmp_path: Path) -> None:
     """The bill is that of both meters: neither its steps nor its fixed charges begin anew."""
     first_day = START.astimezone(JST).date() - 6 * DAY

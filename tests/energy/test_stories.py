@@ -66,7 +66,9 @@ def exchange(
     ("unit", "digits", "solar", "days", "offset", "late", "rival", "exchanged", "confirmed"),
     [
         pytest.param(2, 7, False, 30, 3, 10, RIVAL, at(23, 19, 55), at(23, 22, 34), id="after three hours"),
-        pytest.param(1, 6, False, 14, 3, 10, 0, at(24, 14, 35), at(27, 8, 16), id="after three days"),
+        pytest.param(
+            1, 6, False, 14, 3, 10, 0, at(24, 14, 35), at(27, 8, 16), id="after three days", marks=pytest.mark.slow
+        ),
         pytest.param(2, 7, False, 14, 0, 0, 0, at(25, 1, 41), at(25, 14, 10), id="after half a day"),
         pytest.param(1, 6, True, 30, 0, 10, RIVAL, at(23, 17, 39), at(28, 2, 2), id="before the history was read"),
     ],
@@ -130,6 +132,7 @@ def test_a_month_of_a_meter_that_is_gone_is_damaged() -> None:
     assert result.hours > 24 * 27
 
 
+@pytest.mark.slow
 def test_the_first_month_of_all_is_damaged_when_the_meter_remembers_it_no_more_and_then_the_database_is_lost() -> None:
     async def live(house: House, result: EnergyResult) -> None:
         result.outages["ledger damaged"] += 1

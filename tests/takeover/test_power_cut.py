@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 PROJECT: Final = Path(__file__).parents[2]
-CUTS: Final = int(os.environ.get("POWER_CUTS", "3"))
+CUTS: Final = int(os.environ.get("POWER_CUTS", "1"))
 """How many moments are tried; `POWER_CUTS=20` for more."""
 SEED: Final = int(os.environ.get("POWER_CUT_SEED", "1"))
 

@@ -1,6 +1,6 @@
 """Moving over from the built-in route_b_smart_meter: what it has of a meter becomes ours, see docs/migration.md."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 import logging
 import re
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -134,13 +134,15 @@ def _rename(hass: HomeAssistant, entity_id: str, names: Mapping[str, str]) -> bo
 
 
 @callback
-def _costs(hass: HomeAssistant, sources: Collection[str]) -> list[str]:
-    """Return the entities in which the Energy dashboard counts the costs of some others, by the identity of these."""
+def _costs(hass: HomeAssistant, sources: Iterable[str]) -> list[str]:
+    """Return the entities in which the Energy dashboard counts the costs of some others.
+
+    Their unique IDs begin with the identity of these, or with the name of one that there was not.
+    """
     entities = er.async_get(hass).entities.values()
+    begins = tuple(f"{source}_" for source in sources)
     return [
-        entity.entity_id
-        for entity in entities
-        if entity.platform == ENERGY and entity.unique_id.split("_")[0] in sources
+        entity.entity_id for entity in entities if entity.platform == ENERGY and entity.unique_id.startswith(begins)
     ]
 
 
@@ -180,7 +182,9 @@ async def _async_follow_in_energy(hass: HomeAssistant, entry: ConfigEntry, names
     data = cast("dict[str, list[Any]]", manager.data or {})
     sources = {entity.id for entity in er.async_entries_for_config_entry(entities, entry.entry_id)}
     costs = _costs(hass, sources)
-    if _replaced(data, names) == data and not names.keys() & costs:
+    # After a power cut the dashboard may look for a name that is no more, and count the costs of that.
+    strays = _costs(hass, names)
+    if _replaced(data, names) == data and not names.keys() & costs and not strays:
         return False
     # What counts the costs is the same entity before and after, and there cannot be both at once.
     new = _replaced(data, names)
@@ -197,6 +201,8 @@ async def _async_follow_in_energy(hass: HomeAssistant, entry: ConfigEntry, names
         # A cost sensor that was never added cannot be removed; the preferences are a person's, and must not be lost.
         _LOGGER.exception("The costs keep their names")
     await manager.async_update(cast("EnergyPreferencesUpdate", new))
+    for stray in strays:
+        entities.async_remove(stray)
     return True
 
 
