@@ -249,6 +249,7 @@ def test_a_seed_that_breaks_off_is_one_that_failed() -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_costs_are_compared_too() -> None:
     result = energy_soak(2 / 24, 3, history_days=14, has_costs=True)
     assert result.failures == []

@@ -70,7 +70,19 @@ def exchange(
             1, 6, False, 14, 3, 10, 0, at(24, 14, 35), at(27, 8, 16), id="after three days", marks=pytest.mark.slow
         ),
         pytest.param(2, 7, False, 14, 0, 0, 0, at(25, 1, 41), at(25, 14, 10), id="after half a day"),
-        pytest.param(1, 6, True, 30, 0, 10, RIVAL, at(23, 17, 39), at(28, 2, 2), id="before the history was read"),
+        pytest.param(
+            1,
+            6,
+            True,
+            30,
+            0,
+            10,
+            RIVAL,
+            at(23, 17, 39),
+            at(28, 2, 2),
+            id="before the history was read",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_new_meter_that_is_confirmed_late(
