@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from custom_components.broute.aiobroute.records.units import Bytes, Data, Line, Packet, Unit, units_of
 
-from .replay import Event, read
+from .replay import ORDER, Event, read
 from .simulator.echonet import CONTROLLER, METER, Esv, Frame
 from .simulator.transport import offered
 from .transcripts import transcript
@@ -183,7 +183,9 @@ class AnsweringPort:
                 continue
             answer = max(answers, key=bool)
             loop = asyncio.get_running_loop()
-            self._handles += [loop.call_later(delay, self._say, unit) for delay, unit in answer]
+            self._handles += [
+                loop.call_later(delay + number * ORDER, self._say, unit) for number, (delay, unit) in enumerate(answer)
+            ]
 
     def _say(self, unit: Unit) -> None:
         if self._host is not None:

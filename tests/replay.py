@@ -12,6 +12,9 @@ from .simulator.transport import SimTransport, offered
 
 EVENT = re.compile(r" *(?P<at>\d+\.\d{3}) (?P<way>[=<>]) (?P<kind>[a-z]+)(?P<end>-[a-z]+)?(?: (?P<content>.*))?")
 
+ORDER = 1e-6
+"""Seconds between answers of the same millisecond: a loop keeps no order among timers of the same time."""
+
 TIDS = re.compile("(1081)([0-9A-F]{4})((?:028801|05FF01)[0-9A-F]*)$")
 """A frame of ECHONET Lite at the end of a question or an answer; its transaction ID begins anywhere."""
 
@@ -119,10 +122,10 @@ class ReplayedPort:
     def _answer(self, since: float) -> None:
         """Say what follows in the record until the next question, as late as then."""
         loop = asyncio.get_running_loop()
-        for event in self._events[self._place :]:
+        for number, event in enumerate(self._events[self._place :]):
             if event.way != "<":
                 break
-            self._handles.append(loop.call_later(event.at - since, self._say, event))
+            self._handles.append(loop.call_later(event.at - since + number * ORDER, self._say, event))
 
     def _say(self, event: Event) -> None:
         if self._host is not None and event.unit is not None:
