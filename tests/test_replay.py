@@ -18,8 +18,8 @@ RECORDS = sorted((Path(__file__).parent / "records").glob("*.txt"))
 
 
 def notes(text: str) -> list[str]:
-    """Return what a record says of itself, but for the version that made it."""
-    return [note for note in re.findall("= note (.*)", text) if not note.startswith("version")]
+    """Return what a record says of itself, but for the version that made it, and the kind of its port."""
+    return [note for note in re.findall("= note (.*)", text) if not note.startswith(("version", "port"))]
 
 
 def route_b_id(text: str) -> str:
