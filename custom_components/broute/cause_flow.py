@@ -9,13 +9,13 @@ from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.helpers.translation import async_get_translations
 import probatio
 
 from .aiobroute import Credentials
 from .aiobroute.doctor import LIMIT, Check, Finding, Verdict, examine
 from .const import CONF_MODULE, CONF_ROUTE_B_ID, DOMAIN
 from .dongle.sharing import async_lease
+from .words import async_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,7 +61,7 @@ class CauseFlow(RepairsFlow):
             examination = self._async_examine_and_show()
             self._task = self.hass.async_create_background_task(examination, "broute doctor", eager_start=False)
         if not self._task.done():
-            words = await self._async_words()
+            words = await async_words(self.hass)
             return self.async_show_progress(
                 step_id="examine",
                 progress_action="examine",
@@ -75,17 +75,12 @@ class CauseFlow(RepairsFlow):
         """Show what was found; then go on as before."""
         if user_input is not None:
             return await self.async_step_trouble()
-        text = _text(self._findings, await self._async_words())
+        text = _text(self._findings, await async_words(self.hass))
         return self.async_show_form(
             step_id="findings",
             data_schema=probatio.Schema({}),
             description_placeholders={**self._named, "findings": text},
         )
-
-    async def _async_words(self) -> dict[str, str]:
-        """Return the texts that belong to no form, in the language of the installation, by their own keys."""
-        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
-        return {key.rpartition(".")[2]: text for key, text in texts.items()}
 
     async def _async_examine_and_show(self) -> list[Finding]:
         """Examine, and let the progress be seen."""

@@ -24,7 +24,6 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
-from homeassistant.helpers.translation import async_get_translations
 import probatio
 
 from .aiobroute import (
@@ -59,6 +58,7 @@ from .options_flow import MeterOptionsFlow
 from .plan_flow import PlanFlow
 from .repairs import async_forget
 from .takeover.built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, known_of
+from .words import async_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -282,8 +282,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_title(self) -> str:
         """Return what a meter is called in the language of the installation; the second one gets a number."""
-        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
-        name = texts[f"component.{DOMAIN}.common.meter"]
+        name = (await async_words(self.hass))["meter"]
         taken = {entry.title for entry in self._async_current_entries()}
         return name if name not in taken else next(t for n in count(2) if (t := f"{name} {n}") not in taken)
 
@@ -358,8 +357,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             ):
                 reading = await meter.read()
                 profile = meter.profile
-                texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
-                self._summary = _summary(profile, reading, texts[f"component.{DOMAIN}.common.feeding_in"])
+                self._summary = _summary(profile, reading, (await async_words(self.hass))["feeding_in"])
                 self._exports = reading.energy_out is not None
                 # Without a unit there are no counters to show; one that is refused now comes later.
                 self._counts = profile.unit is not None or ENERGY_UNIT.code in reading.refused

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceInfo
-from homeassistant.helpers.translation import async_get_cached_translations
 
 from .const import DOMAIN
+from .words import async_cached_words
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -31,7 +31,7 @@ def meter_info(hass: HomeAssistant, entry: ConfigEntry) -> DeviceInfo:
     return DeviceInfo(
         identifiers={(DOMAIN, str(entry.unique_id))},
         name=entry.title,
-        model=_texts(hass)["model"],
+        model=async_cached_words(hass)["model"],
         model_id=MODEL_ID,
     )
 
@@ -40,7 +40,7 @@ def plan_info(hass: HomeAssistant, entry: ConfigEntry) -> DeviceInfo:
     """Return the electricity plan, a service of the meter."""
     info = DeviceInfo(
         identifiers={(DOMAIN, f"{entry.unique_id}{PLAN}")},
-        name=_plan_name(entry.title, _texts(hass)),
+        name=_plan_name(entry.title, async_cached_words(hass)),
         entry_type=dr.DeviceEntryType.SERVICE,
     )
     if meter := meter_of(hass, entry):
@@ -52,7 +52,7 @@ def name_of(hass: HomeAssistant, entry: ConfigEntry, device: DeviceEntry) -> str
     """Return what a device of an entry is called; as before, if nobody has read the texts yet."""
     if not any(identifier.endswith(PLAN) for _, identifier in device.identifiers):
         return entry.title
-    texts = _texts(hass)
+    texts = async_cached_words(hass)
     return _plan_name(entry.title, texts) if texts else device.name
 
 
@@ -66,9 +66,3 @@ def _plan_name(title: str, texts: dict[str, str]) -> str:
     """Return the name of a meter's plan, with the meter's number or title if it has one."""
     number = number_of(title, texts["meter"])
     return f"{title} {texts['plan']}" if number is None else f"{texts['plan']}{number}"
-
-
-def _texts(hass: HomeAssistant) -> dict[str, str]:
-    """Return the texts that belong to no form, in the language of the installation, by their own keys."""
-    texts = async_get_cached_translations(hass, hass.config.language, "common", DOMAIN)
-    return {key.rpartition(".")[2]: text for key, text in texts.items()}

@@ -11,11 +11,11 @@ from aiohttp import hdrs, web
 from homeassistant.components import persistent_notification
 from homeassistant.components.http.auth import async_sign_path
 from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
-from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import raise_if_invalid_filename, slugify
 
 from .const import DOMAIN
 from .energy.length import Length
+from .words import async_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,17 +67,15 @@ async def async_export(
     from .energy.records import day_table, half_hour_table  # noqa: PLC0415  # loaded with the accounts
 
     half_hours = await accounts.async_records(Length.HALF_HOUR, first, last)
-    texts = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
-
-    def word(key: str) -> str:
-        return texts[f"component.{DOMAIN}.common.{key}"]
-
+    words = await async_words(hass)
     path = folder_of(hass) / f"{_name(hass, entry)}_{layout}_{first:%Y%m%d}-{last:%Y%m%d}{ENDING}"
 
     def write() -> None:
-        heads = [word(key) for key in HEADS]
+        heads = [words[key] for key in HEADS]
         table = (
-            half_hour_table(half_hours, heads) if layout is Layout.HALF_HOUR else day_table(half_hours, word("csv_day"))
+            half_hour_table(half_hours, heads)
+            if layout is Layout.HALF_HOUR
+            else day_table(half_hours, words["csv_day"])
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(table, encoding=ENCODING, newline="")
@@ -85,7 +83,7 @@ async def async_export(
     await hass.async_add_executor_job(write)
     link = async_sign_path(hass, f"{PATH}/{path.name}", LINK)
     persistent_notification.async_create(
-        hass, f"[{path.name}]({link})", word("csv_written"), f"{DOMAIN}_export_{entry.entry_id}"
+        hass, f"[{path.name}]({link})", words["csv_written"], f"{DOMAIN}_export_{entry.entry_id}"
     )
     return {
         "path": str(path),

@@ -34,6 +34,7 @@ from .energy.dashboard import (
 from .energy.ledger import MICRO
 from .energy.recorder import RecorderUnavailableError, async_sums, has_recorder
 from .energy.source import HistoryUnavailableError
+from .words import async_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -208,12 +209,12 @@ class MeterOptionsFlow(OptionsFlowWithReload):
 
     async def _async_described(self, previews: Mapping[str, Preview]) -> str:
         """Return what is copied in words, a paragraph for each direction."""
-        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
+        words = await async_words(self.hass)
         names = await async_get_translations(self.hass, self.hass.config.language, "entity", {DOMAIN})
         paragraphs = []
         for key, preview in previews.items():
-            text = texts[f"component.{DOMAIN}.common.continued"]
-            text += "\n" + texts[f"component.{DOMAIN}.common.continued_but"] if preview.left_out else ""
+            text = words["continued"]
+            text += f"\n{words['continued_but']}" if preview.left_out else ""
             paragraphs.append(
                 text.format(
                     sensor=names[f"component.{DOMAIN}.entity.sensor.{key}.name"],

@@ -24,7 +24,6 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TimeSelector,
 )
-from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import probatio
 
@@ -53,6 +52,7 @@ from .energy.plan_text import (
 )
 from .energy.recorder import is_recorded
 from .energy.terms import LEVIES, Days, InvalidPlanError, Rounding
+from .words import async_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -378,8 +378,7 @@ class PlanFlow(ConfigSubentryFlow):
 
     async def _async_text(self, key: str) -> str:
         """Return what something is called in the language of the installation."""
-        texts = await async_get_translations(self.hass, self.hass.config.language, "common", {DOMAIN})
-        return texts[f"component.{DOMAIN}.common.{key}"]
+        return (await async_words(self.hass))[key]
 
     async def async_step_basic(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the basic charge."""

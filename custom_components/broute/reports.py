@@ -9,10 +9,10 @@ from homeassistant.core import callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.importlib import async_import_module
-from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
+from .words import async_words
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -51,8 +51,7 @@ async def async_begin(hass: HomeAssistant, entry: ConfigEntry, minutes: int = MI
     await async_import_module(hass, f"{__package__}.report")
     from .report import Report  # noqa: PLC0415  # it is loaded by now
 
-    texts = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
-    words = {key.rpartition(".")[2]: text for key, text in texts.items()}
+    words = await async_words(hass)
     if async_is_recording(hass, entry):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="record_running")
     reports = hass.data.setdefault(REPORTS, {})
