@@ -115,7 +115,7 @@ async def test_a_meter_that_is_not_heard(hass: HomeAssistant, fix: Fix, each_kin
         assert len(lines) == 11, each_kind
         assert lines[0] == f"✔ **Port**: The port can be opened. ({sim.url})"
         assert f"✘ **Search**: {' '.join(TROUBLES['no_meter'])}" in lines
-        assert lines[-1].startswith("- **Announcements**: Not examined")
+        assert lines[-1].startswith("· **Announcements**: Not examined")
         await fix.submit()
         assert fix.flow["step_id"] == "trouble"
         sim.air.is_reachable = True

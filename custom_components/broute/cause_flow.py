@@ -20,7 +20,8 @@ from .words import async_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MARKS: Final = {Verdict.GOOD: "✔", Verdict.NOTICE: "⚠", Verdict.BAD: "✘", Verdict.SKIPPED: "-"}
+MARKS: Final = {Verdict.GOOD: "✔", Verdict.NOTICE: "⚠", Verdict.BAD: "✘", Verdict.SKIPPED: "·"}
+"""Signs that begin no list in Markdown."""
 
 SHOWN: Final = 1.0
 """Seconds until the frontend shows a progress. An end that comes earlier is lost on it, and it shows it for ever."""
