@@ -136,6 +136,20 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             assert told_at_the_device.state == "100"
             assert told_at_the_device.attributes["oldest"] == coordinator.history_start.isoformat()
             assert told_at_the_device.attributes["last_error"] is None
+            assert coordinator.history.as_dict() == {
+                "is_loaded": True,
+                "oldest": coordinator.history_start.isoformat(),
+                "meters_so_far": 1,
+                "months": 4,
+                "days_complete": 100,
+                "days_that_a_meter_may_remember": 100,
+                "half_hours_missing": 0,
+                "days_to_be_asked_for_again": 0,
+                "hours_of_other_sensors": {},
+                "corrected_by_hand": {"energy_in": 0, "energy_out": 0},
+                "statistics_are_right": {"energy_in": True, "energy_out": True},
+                "last_error": None,
+            }
             # And every hour from now on, as soon as it is over.
             await asyncio.sleep(180 * MINUTE)
             await assert_true(home, sim, hours=24 * 98 + 17)
