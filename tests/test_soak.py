@@ -1,6 +1,7 @@
 """Short soaks, and whether a soak would notice anything."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -90,6 +91,21 @@ def test_time_goes_on_after_a_year() -> None:
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         assert runner.run(wait()) == 2**25
+
+
+@pytest.mark.timeout(20)
+def test_time_goes_on_after_threads_that_are_gone_were_asked_for_something() -> None:
+    """A recorder that has just stopped takes no more jobs."""
+
+    async def ask() -> None:
+        gone = ThreadPoolExecutor()
+        gone.shutdown()
+        with pytest.raises(RuntimeError):
+            await asyncio.get_running_loop().run_in_executor(gone, int)
+        await asyncio.sleep(60)
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(ask())
 
 
 async def test_a_wrong_value_is_noticed(hass: HomeAssistant) -> None:

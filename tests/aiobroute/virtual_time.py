@@ -64,8 +64,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def run_in_executor[**P, T](
         self, executor: Executor | None, func: Callable[P, T], *args: P.args, **_: P.kwargs
     ) -> asyncio.Future[T]:
-        self.threads_at_work += 1
         future = super().run_in_executor(executor, func, *args)
+        self.threads_at_work += 1
         future.add_done_callback(self._worked)
         return future
 
