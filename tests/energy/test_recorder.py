@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components.recorder.tasks import StopTask
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
@@ -18,6 +20,7 @@ from ..recorder import ask, bars
 from ..simulator import scenarios
 from ..simulator.meter import MeterSettings
 from ..simulator.transport import SimulatedPort
+from ..soak.costs import add_plans
 from .test_backfill import (
     DAY,
     EXPORT,
@@ -259,6 +262,49 @@ def test_a_recorder_that_is_never_ready(tmp_path: Path, caplog: pytest.LogCaptur
             await assert_true(home, sim, hours=24 * 4 + 17)
 
     live(story)
+
+
+def test_a_recorder_that_has_ended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Home Assistant goes on without it, as after an error that it does not survive; so do all figures of today."""
+
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            add_plans(home.hass, home.entry, START.date())
+            await asyncio.sleep(20 * MINUTE)
+            recorder = get_instance(home.hass)
+            # Some jobs are in its hands, and some are not begun: these are cancelled.
+            jobs = [recorder.async_add_executor_job(time.sleep, 0.05) for _ in range(20)]
+            looks = [asyncio.ensure_future(ask_for_yesterday(home)) for _ in range(5)]
+            recorder.queue_task(StopTask())
+            await asyncio.wait({*looks, *jobs})
+            assert {look.result() for look in looks} <= {"history_no_database", ""}
+            assert await ask_for_yesterday(home) == "history_no_database"
+            caplog.clear()
+            shown = home.hass.states.get("sensor.smart_meter_cost")
+            readings = home.entry.runtime_data.readings
+            await asyncio.sleep(130 * MINUTE)
+            assert home.entry.runtime_data.readings > readings + 100
+            assert shown is not None
+            assert home.hass.states.get("sensor.smart_meter_cost") != shown
+            told = [each for each in caplog.records if each.name.startswith("custom_components.broute")]
+            assert not [each for each in told if each.levelname == "ERROR"]
+            assert len([each for each in told if each.levelname == "WARNING"]) <= 1
+            await home.stop()
+            await home.start()
+            await asyncio.sleep(70 * MINUTE)
+            await assert_true(home, sim, hours=24 * 4 + 17)
+
+    live(story)
+
+
+async def ask_for_yesterday(home: Installation) -> str:
+    """Give the action; return what it says is wrong, if anything."""
+    try:
+        await call(home, "import_history", START - DAY, START - DAY)
+    except HomeAssistantError as err:
+        return err.translation_key or repr(err)
+    return ""
 
 
 def test_the_meter_refuses_its_history_in_the_first_import(tmp_path: Path) -> None:

@@ -412,7 +412,11 @@ class Accounts:
         if not entities or known is None or not has_recorder(self.hass):
             return
         first = max(known[0], midnight(contract.plans[0].valid_from))
-        await self.prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
+        try:
+            await self.prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
+        except RecorderUnavailableError as err:
+            # The figures of today need no database; a half-hour without a price says so.
+            _LOGGER.debug("The prices wait: %s", err)
 
     def _since_known(self, key: str, now: datetime) -> HalfHours:
         """Return what flowed since the last counter that is known, as far as the reading tells; evenly spread."""

@@ -395,8 +395,17 @@ async def async_read[*Ts, T](hass: HomeAssistant, read: Callable[[HomeAssistant,
         RecorderUnavailableError: the recorder cannot be asked at present.
 
     """
+    stopped = RecorderUnavailableError("the recorder has stopped")
     try:
-        return await get_instance(hass).async_add_executor_job(read, hass, *arguments)
+        job = get_instance(hass).async_add_executor_job(read, hass, *arguments)
+    except RuntimeError:  # Its threads have ended.
+        raise stopped from None
+    # Not awaited itself: a recorder that stops cancels it, which must not look as if this task was cancelled.
+    await asyncio.wait({job})
+    if job.cancelled():
+        raise stopped
+    try:
+        return job.result()
     except SQLAlchemyError as err:
         raise RecorderUnavailableError(f"the recorder's database cannot be read: {type(err).__name__}") from err
 
