@@ -215,7 +215,7 @@ def test_only_tests_that_execute_a_line_are_run_and_the_quickest_first() -> None
 @pytest.mark.parametrize(("line", "verdict"), [(2, Verdict.SURVIVED), (6, Verdict.FOUND)])
 def test_a_mistake_is_tried_out_with_the_tests_that_execute_it(tree: Path, line: int, verdict: Verdict) -> None:
     source = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
-    (tree / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    (tree / "pytest.ini").write_text("[pytest]\naddopts = -p no:homeassistant\n")
     (tree / "thing.py").write_text(source)
     (tree / "test_thing.py").write_text(
         "import thing\n\n\ndef test_one():\n    assert thing.one() in {0, 1}\n\n\n"

@@ -215,6 +215,7 @@ def count_days(sim: SimulatedPort) -> int:
     return sum(data[10:] in questions for data in sim.record.datagrams_from_client)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # Twice eighty hours of polls.
 def test_whatever_was_off_the_bars_are_those_of_a_home_that_was_always_on(tmp_path: Path) -> None:
     scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=14))
@@ -653,7 +654,9 @@ def test_the_last_half_hour(tmp_path: Path) -> None:
     live(story)
 
 
-@pytest.mark.parametrize("days", [3, 13, 28])
+@pytest.mark.parametrize(
+    "days", [3, pytest.param(13, marks=pytest.mark.slow), pytest.param(28, marks=pytest.mark.slow)]
+)
 def test_back_before_the_meter_shows_the_hour(tmp_path: Path, days: int) -> None:
     """The recorder counts on from a state that is days old, and would count all of it once more."""
 
