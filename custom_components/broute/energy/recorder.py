@@ -685,9 +685,10 @@ def _own_summaries(hass: HomeAssistant, statistic_id: str) -> Summaries:
 
 def _own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> dict[int, int]:
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
-    number = -1 if metadata is None else metadata[0]
+    if metadata is None:
+        return {}
     with session_scope(hass=hass, read_only=True) as session:
-        rows = _rows(session, Statistics, number, UnitOfEnergy.KILO_WATT_HOUR, since=begin, until=end)
+        rows = _rows(session, Statistics, metadata[0], UnitOfEnergy.KILO_WATT_HOUR, since=begin, until=end)
     return {row.start: row.sum for row in rows}
 
 
@@ -720,9 +721,9 @@ async def async_count_on(hass: HomeAssistant, statistic_id: str, unit: str, tota
 def _counted(hass: HomeAssistant, statistic_id: str, total: int) -> Row | None:
     """Return the last row of five minutes; one that is still to be made has no sum yet."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
-    number = -1 if metadata is None else metadata[0]
     with session_scope(hass=hass, read_only=True) as session:
-        if rows := _rows(session, StatisticsShortTerm, number, UnitOfEnergy.KILO_WATT_HOUR, newest=1):
+        unit = UnitOfEnergy.KILO_WATT_HOUR
+        if metadata is not None and (rows := _rows(session, StatisticsShortTerm, metadata[0], unit, newest=1)):
             return rows[-1]
         run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
     return None if run is None else Row(int(_timestamp(run)), total, 0)
