@@ -10,7 +10,9 @@ from custom_components.broute.aiobroute.records.units import Bytes, Data, Line, 
 
 from .simulator.transport import SimTransport, offered
 
-EVENT = re.compile(r" *(?P<at>\d+\.\d{3}) (?P<way>[=<>]) (?P<kind>[a-z]+)(?P<end>-[a-z]+)?(?: (?P<content>.*))?")
+EVENT = re.compile(
+    r" *(?P<at>\d+\.\d{3}) (?P<way>[=<>]) (?P<kind>[a-z]+)(?P<end>-(?:cr|lf|open))?(?:-kept)?(?: (?P<content>.*))?"
+)
 
 ORDER = 1e-6
 """Seconds between answers of the same millisecond: a loop keeps no order among timers of the same time."""

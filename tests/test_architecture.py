@@ -133,6 +133,7 @@ HOME = {
         "energy.ledger",
         "energy.recorder",
         "energy.source",
+        "reports",
         "words",
     },
     "coordinator": {

@@ -690,6 +690,7 @@ def test_every_menu_that_is_named_is_one_of_these() -> None:
         words.ours("entity.sensor.history_progress.name"),
         words.ours("issues.join_refused.fix_flow.step.trouble.menu_options.form"),
         words.ours("entity.switch.record.name"),
+        words.ours("options.step.menu.menu_options.keep_unknown"),
         *NAMES_OF_OTHERS,
     }
     readme = re.findall("「([^」]+)」(?=→)|(?<=→)「([^」]+)」", guide("ja"))

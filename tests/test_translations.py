@@ -21,7 +21,7 @@ from custom_components.broute.dongle.credentials import FORMS
 from custom_components.broute.energy.ledger import DIRECTIONS
 from custom_components.broute.energy.terms import Fault
 from custom_components.broute.export import HEADS
-from custom_components.broute.options_flow import CONF_IN_DASHBOARD, schema
+from custom_components.broute.options_flow import CONF_IN_DASHBOARD, CONF_UNKNOWN, schema
 from custom_components.broute.plan_flow import (
     ADJUSTMENTS,
     BAND,
@@ -163,14 +163,18 @@ def test_every_step_has_its_texts_and_no_other() -> None:
     for step in forms:
         assert below(f"config.step.{step}") - {"submit"} == {"title", "description", "data", "data_description"}
         assert below(f"config.step.{step}.data") == below(f"config.step.{step}.data_description")
-    assert below("options.step") == {"menu", "init", "continue_history", "preview", "undo_history"}
+    assert below("options.step") == {"menu", "init", "continue_history", "preview", "undo_history", "keep_unknown"}
     assert below("options.step.menu") == {"title", "menu_options"}
-    assert below("options.step.menu.menu_options") == {"settings", "continue_history", "undo_history"}
+    assert below("options.step.menu.menu_options") == {
+        *("settings", "continue_history", "undo_history", "keep_unknown"),
+    }
     assert below("options.step.undo_history") == {"title", "description"}
-    for step, fields in (("continue_history", {*DIRECTIONS}), ("preview", {CONF_IN_DASHBOARD})):
+    of_steps = {"continue_history": {*DIRECTIONS}, "preview": {CONF_IN_DASHBOARD}, "keep_unknown": {CONF_UNKNOWN}}
+    for step, fields in of_steps.items():
         assert below(f"options.step.{step}") == {"title", "description", "data", "data_description"}
         assert below(f"options.step.{step}.data") == below(f"options.step.{step}.data_description") == fields
-    assert below("options.error") == {"history_not_chosen", "history_chosen_twice", "history_not_before"}
+    of_histories = {"history_not_chosen", "history_chosen_twice", "history_not_before"}
+    assert below("options.error") == {*of_histories, *(f"record_{what}" for what in ("gone", "together", "unwritable"))}
     assert below("options.step.init") == {"title", "description", "data", "data_description"}
     assert below("options.step.init.data") == below("options.step.init.data_description")
     assert below("options.step.init.data") == {str(key) for key in schema(60, 10, has_costs=True).schema}
@@ -216,7 +220,7 @@ def test_every_reason_has_its_text_and_no_other() -> None:
 
 OF_A_RECORD = {
     *STEPS.values(),
-    *(f"record_{what}" for what in ("running", "hint", "written", "read_it", "failed")),
+    *(f"record_{what}" for what in ("running", "hint", "written", "read_it", "failed", "unknown", "kept")),
     *(f"record_{what}" for what in ("lost", "unsafe", "empty", "unwritable")),
 }
 

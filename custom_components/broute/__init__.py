@@ -23,7 +23,7 @@ from .energy.price_entities import async_follow_price_entities
 from .energy.store import LedgerStore
 from .export import ExportView
 from .repairs import async_forget, async_watch_entries
-from .reports import async_end
+from .reports import async_end, async_forget_last
 from .takeover.built_in import CONF_TAKES_OVER, async_disable_built_in, async_take_over
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> bo
 async def async_remove_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> None:
     """Leave nothing behind."""
     await async_end(hass, entry)
+    async_forget_last(hass, entry)
     async_forget(hass, entry)
     await LedgerStore(hass, entry.entry_id).async_remove()
     await async_import_module(hass, f"{__package__}.energy.prices")

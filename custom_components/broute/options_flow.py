@@ -34,6 +34,7 @@ from .energy.dashboard import (
 from .energy.ledger import MICRO
 from .energy.recorder import RecorderUnavailableError, async_sums, has_recorder
 from .energy.source import HistoryUnavailableError
+from .reports import async_last
 from .words import async_words
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ AIRTIME_LIMIT: Final = 360
 
 
 CONF_IN_DASHBOARD: Final = "in_dashboard"
+CONF_UNKNOWN: Final = "unknown"
 
 
 type _Step = Callable[[MeterOptionsFlow, dict[str, Any] | None], Awaitable[ConfigFlowResult]]
@@ -83,14 +85,21 @@ class MeterOptionsFlow(OptionsFlowWithReload):
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Begin with a choice, if there is one."""
-        if user_input is None and self.config_entry.state is ConfigEntryState.LOADED and has_recorder(self.hass):
+        if user_input is None and self._choices():
             return await self.async_step_menu()
         return await self.async_step_settings(user_input)
 
     async def async_step_menu(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Offer what can be done."""
-        undo = ["undo_history"] if self._history.continues() else []
-        return self.async_show_menu(step_id="menu", menu_options=["settings", "continue_history", *undo])
+        return self.async_show_menu(step_id="menu", menu_options=["settings", *self._choices()])
+
+    def _choices(self) -> list[str]:
+        """Return what can be done besides the settings."""
+        choices = []
+        if self.config_entry.state is ConfigEntryState.LOADED and has_recorder(self.hass):
+            choices += ["continue_history", "undo_history"] if self._history.continues() else ["continue_history"]
+        # A meter that cannot be reached is what most records are about.
+        return [*choices, "keep_unknown"] if async_last(self.hass, self.config_entry) is not None else choices
 
     async def async_step_settings(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Show the form until it is filled in."""
@@ -197,6 +206,24 @@ class MeterOptionsFlow(OptionsFlowWithReload):
         await async_change_back(self.hass, self.config_entry)
         return self.async_create_entry(data=dict(self.config_entry.options))
 
+    async def async_step_keep_unknown(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show what the last record left out, and let it have what is chosen."""
+        report, errors = async_last(self.hass, self.config_entry), {}
+        if report is None:  # Another one has begun meanwhile.
+            return self.async_abort(reason="record_gone")
+        kept = report.kept
+        if user_input is not None:
+            kept = user_input.get(CONF_UNKNOWN, [])
+            if (reason := await report.async_keep(kept)) is None:
+                return self.async_create_entry(data=dict(self.config_entry.options))
+            errors = {"base": reason}
+        return self.async_show_form(
+            step_id="keep_unknown",
+            data_schema=self.add_suggested_values_to_schema(unknown_schema(report.choices), {CONF_UNKNOWN: kept}),
+            description_placeholders={"hidden": str(report.hidden)},
+            errors=errors,
+        )
+
     @property
     def _history(self) -> Backfill:
         history: Backfill = self.config_entry.runtime_data.history
@@ -231,6 +258,13 @@ class MeterOptionsFlow(OptionsFlowWithReload):
 
 def _time(at: int) -> str:
     return f"{dt_util.as_local(datetime.fromtimestamp(at, UTC)):%Y-%m-%d %H:%M}"
+
+
+def unknown_schema(choices: Mapping[str, str]) -> probatio.Schema:
+    """Return what is asked for after a record: what of an unknown form may be in it."""
+    options = [SelectOptionDict(value=name, label=label) for name, label in choices.items()]
+    selector = SelectSelector(SelectSelectorConfig(options=options, mode=SelectSelectorMode.LIST, multiple=True))
+    return probatio.Schema({probatio.Optional(CONF_UNKNOWN): selector})
 
 
 def continue_schema(ours: Mapping[str, str], options: list[SelectOptionDict]) -> probatio.Schema:

@@ -10,15 +10,17 @@ from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.loader import async_get_integration
 from homeassistant.util import dt as dt_util
+from homeassistant.util.file import WriteError, write_utf8_file_atomic
 
 from .aiobroute import BRouteError, Credentials, Progress
-from .aiobroute.recording import Recording, RecordStep, may_be_shown
+from .aiobroute.recording import Recording, RecordStep, Unknown
 from .const import CONF_ROUTE_B_ID, DOMAIN
 from .dongle.sharing import async_lease
 from .export import LINK, PATH, RECORD, folder_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
 
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
@@ -40,6 +42,12 @@ STEPS: Final[Mapping[str, str]] = {
 """The texts of the steps."""
 
 
+MOST: Final = 100
+"""Of what is unknown, so much is offered: a form has to be read."""
+
+SHOWN_LINES: Final = 3
+
+
 class Report:
     """A record that is being made; nothing of it is on a disk before it was checked."""
 
@@ -51,6 +59,8 @@ class Report:
         self._recording: Recording | None = None
         self._words = words
         self._is_failed = False
+        self.written: WrittenReport | None = None
+        """What became of it, if it was kept."""
         self.task = hass.async_create_background_task(self._async_run(), f"{entry.title} record")
 
     @callback
@@ -104,26 +114,93 @@ class Report:
 
     async def _async_offer(self) -> None:
         """Check what was recorded, keep it if it may be shown, and say where it is."""
-        name = f"{DOMAIN}_record_{dt_util.now():%Y%m%d_%H%M%S}{RECORD}"
-        path = folder_of(self._hass) / name
-        text = "".join(self._lines)
-        secrets = set() if self._recording is None else self._recording.secrets
+        path = folder_of(self._hass) / f"{DOMAIN}_record_{dt_util.now():%Y%m%d_%H%M%S}{RECORD}"
+        if (recording := self._recording) is None:
+            self._tell("record_lost", self._words["record_empty"])
+            return
 
-        def keep() -> bool:
-            if not may_be_shown(text, secrets):
-                return False
+        def keep() -> WrittenReport | None:
+            text = "".join(self._lines)
+            if recording.findings(text):
+                return None
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="ascii", newline="")
-            return True
+            return WrittenReport(self._hass, recording, path, text, self._announce)
 
         try:
-            is_kept = await self._hass.async_add_executor_job(keep)
+            self.written = await self._hass.async_add_executor_job(keep)
         except OSError as err:
             self._tell("record_lost", self._words["record_unwritable"].format(error=err.strerror))
             return
-        if not is_kept:
-            self._tell("record_lost", self._words["record_unsafe"] if text else self._words["record_empty"])
-            return
-        link = async_sign_path(self._hass, f"{PATH}/{name}", LINK)
-        failed = f"\n\n{self._words['record_failed']}" if self._is_failed else ""
-        self._tell("record_written", f"[{name}]({link})\n\n{self._words['record_read_it']}{failed}")
+        if self.written is None:
+            self._tell("record_lost", self._words["record_unsafe"])
+        else:
+            self._announce(self.written)
+
+    @callback
+    def _announce(self, written: WrittenReport) -> None:
+        """Offer the file, and say what it does not have."""
+        link = async_sign_path(self._hass, f"{PATH}/{written.path.name}", LINK)
+        paragraphs = [f"[{written.path.name}]({link})", self._words["record_read_it"]]
+        if self._is_failed:
+            paragraphs.append(self._words["record_failed"])
+        if written.kept:
+            paragraphs.append(self._words["record_kept"])
+        if unknown := len(written.unknown):
+            paragraphs.append(self._words["record_unknown"].format(number=unknown, kept=len(written.kept)))
+        self._tell("record_written", "\n\n".join(paragraphs))
+
+
+class WrittenReport:
+    """A record that is there, and what of an unknown form it can have if a person asks for it."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        recording: Recording,
+        path: Path,
+        text: str,
+        announce: Callable[[WrittenReport], None],
+    ) -> None:
+        """Look for it, which takes a while."""
+        self._hass = hass
+        self._recording = recording
+        self._text = text
+        self._announce = announce
+        self.path = path
+        self.unknown, self.hidden = recording.unknown(text)
+        self.kept: list[str] = []
+        """The names of what the file has by now."""
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Return what there is, by its name: where, and what was said."""
+        return {each.name: f"{_where(each)}: {each.text}" for each in self.unknown[:MOST]}
+
+    async def async_keep(self, names: Collection[str]) -> str | None:
+        """Let the file have what a person has asked for, and nothing else of it; return what fails."""
+        asked = [each for each in self.unknown if each.name in names]
+
+        def keep() -> str | None:
+            text = self._recording.with_unknown(self._text, asked)
+            if text is None:
+                return "record_together"
+            if not self.path.is_file():
+                return "record_gone"
+            try:
+                write_utf8_file_atomic(str(self.path), text)
+            except WriteError:
+                return "record_unwritable"
+            return None
+
+        reason = await self._hass.async_add_executor_job(keep)
+        if reason is None:
+            self.kept = [each.name for each in asked]
+            self._announce(self)
+        return reason
+
+
+def _where(unknown: Unknown) -> str:
+    """Return the first lines in which it is."""
+    first = ", ".join(map(str, unknown.lines[:SHOWN_LINES]))
+    return f"{first}, …" if len(unknown.lines) > SHOWN_LINES else first

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import Event, HomeAssistant
 
-    from .report import Report
+    from .report import Report, WrittenReport
 
 MINUTES: Final = 31
 """In which a meter tells its counters at a half-hour at least once."""
@@ -28,6 +28,9 @@ LONGEST: Final = 60
 
 REPORTS: Final[HassKey[dict[str, Report]]] = HassKey(f"{DOMAIN}_reports")
 """Those that are being made, by entry."""
+
+LAST: Final[HassKey[dict[str, WrittenReport]]] = HassKey(f"{DOMAIN}_last_reports")
+"""The last ones that left something out that a person may ask for. It is nowhere but in memory."""
 
 
 def signal_of(entry: ConfigEntry) -> str:
@@ -39,6 +42,18 @@ def signal_of(entry: ConfigEntry) -> str:
 def async_is_recording(hass: HomeAssistant, entry: ConfigEntry) -> bool:
     """Return whether a record is being made."""
     return entry.entry_id in hass.data.get(REPORTS, {})
+
+
+@callback
+def async_last(hass: HomeAssistant, entry: ConfigEntry) -> WrittenReport | None:
+    """Return the last record, if it left something out that a person may ask for."""
+    return hass.data.get(LAST, {}).get(entry.entry_id)
+
+
+@callback
+def async_forget_last(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Forget what the last record left out."""
+    hass.data.get(LAST, {}).pop(entry.entry_id, None)
 
 
 async def async_begin(hass: HomeAssistant, entry: ConfigEntry, minutes: int = MINUTES) -> None:
@@ -54,6 +69,7 @@ async def async_begin(hass: HomeAssistant, entry: ConfigEntry, minutes: int = MI
     words = await async_words(hass)
     if async_is_recording(hass, entry):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="record_running")
+    async_forget_last(hass, entry)
     reports = hass.data.setdefault(REPORTS, {})
     report = reports[entry.entry_id] = Report(hass, entry, minutes, words)
 
@@ -67,6 +83,8 @@ async def async_begin(hass: HomeAssistant, entry: ConfigEntry, minutes: int = MI
     def ended(_: asyncio.Task[None]) -> None:
         end_listening()
         reports.pop(entry.entry_id, None)
+        if report.written is not None and report.written.unknown:
+            hass.data.setdefault(LAST, {})[entry.entry_id] = report.written
         async_dispatcher_send(hass, signal_of(entry))
 
     report.task.add_done_callback(ended)

@@ -223,7 +223,8 @@ def spread(draw: st.DrawFn, lines: list[str], value: str) -> None:
 def on_lines_of_its_own(draw: st.DrawFn, lines: list[str], value: str) -> None:
     """Put pieces of it between lines, with or without the look of an event."""
     size = draw(st.integers(4, len(value)))
-    head = draw(st.sampled_from(["", "     1.000 = note ", "     1.000 < line ", "     1.000 > bytes ", "#", "\t"]))
+    looks = ("= note ", "< line ", "> bytes ", "< line-kept ", "< line-kept x ", "< frame-kept 7777 ")
+    head = draw(st.sampled_from(["", *(f"     1.000 {look}" for look in looks), "#", "\t"]))
     place = draw(st.integers(1, len(lines)))
     lines[place:place] = [head + value[at : at + size] for at in range(0, len(value), size)]
 

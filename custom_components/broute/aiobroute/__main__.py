@@ -23,8 +23,12 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def main(arguments: Sequence[str] | None = None, on_stop: Callable[[], None] = _nothing) -> int:
-    """Run one command; return its exit status. `on_stop` is called when the process is told to stop."""
+type _OnStop = Callable[[], Callable[[], object]]
+"""Is called when the process is told to stop, and returns what calls off whatever that has begun."""
+
+
+def main(arguments: Sequence[str] | None = None, on_stop: _OnStop = lambda: _nothing) -> int:
+    """Run one command; return its exit status."""
     try:
         options = parse(arguments, COMMANDS)
         if options.debug:
@@ -45,26 +49,27 @@ def main(arguments: Sequence[str] | None = None, on_stop: Callable[[], None] = _
     return 0
 
 
-async def _until_signal(options: argparse.Namespace, on_stop: Callable[[], None]) -> None:
+async def _until_signal(options: argparse.Namespace, on_stop: _OnStop) -> None:
     """Run a command until it ends or the process is told to stop; that is no failure."""
     # What only programs read is not told how far it is; but a person may look on.
     is_quiet = options.quiet or (options.json and not sys.stderr.isatty())
-    options.console = Console(is_quiet=is_quiet, is_plain=options.debug)
+    console = options.console = Console(is_quiet=is_quiet, is_plain=options.debug)
     task = asyncio.ensure_future(options.command(options))
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
-        on_stop()
+    def stop(number: int) -> None:
+        console.can_ask &= number == signal.SIGINT  # Whoever pressed Ctrl-C is still there.
+        console.call_off = console.call_off or on_stop()
         task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop, number)
     try:
         await task
     except asyncio.CancelledError:
-        options.console.note("stopped")
+        console.note("stopped")
     finally:
-        options.console.close()
+        console.close()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
@@ -77,13 +82,12 @@ if __name__ == "__main__":
             sys.stdout.flush()
         os._exit(status)
 
-    # A thread that looks up a name, for instance, cannot be called back, and would be waited for.
-    last_resort = Timer(END_WITHIN, end, (0,))
-    last_resort.daemon = True
-
-    def hurry() -> None:
-        """End in time, whatever happens."""
-        if not last_resort.is_alive():
-            last_resort.start()
+    def hurry() -> Callable[[], object]:
+        """End in time, whatever happens; return what calls that off."""
+        # A thread that looks up a name, for instance, cannot be called back, and would be waited for.
+        last_resort = Timer(END_WITHIN, end, (0,))
+        last_resort.daemon = True
+        last_resort.start()
+        return last_resort.cancel
 
     end(main(on_stop=hurry))

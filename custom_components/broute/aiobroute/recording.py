@@ -1,7 +1,7 @@
 """A connection that is recorded from its beginning to its end; docs/records.md says what is in a record."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -18,9 +18,11 @@ from .leaving import leaving
 from .listeners import nobody
 from .meter import Progress, SmartMeter, connect
 from .module import Credentials
-from .records.checker import check
-from .records.recorder import Recorder
+from .records.checker import Finding, check
+from .records.recorder import Recorder, Unknown
 from .transactions import Notification
+
+__all__ = ["RecordStep", "Recording", "Unknown"]
 
 READINGS = 7
 PAUSE = 10.0
@@ -75,6 +77,27 @@ class Recording:
     def secrets(self) -> set[str]:
         """Return what must not be in the record, as far as it is known by now."""
         return self._secrets | self._recorder.inventions.replaced
+
+    def findings(self, record: str) -> list[Finding]:
+        """Return why a record must not be shown: what was written, or what is to take its place."""
+        return check(record, self.secrets, self._recorder.inventions.left_out)
+
+    def unknown(self, record: str) -> tuple[list[Unknown], int]:
+        """Return what of an unknown form a person may see and ask for, and how much more there is.
+
+        The rest may name the household: it has a part of a secret in it, or looks as if.
+        """
+        left = every = self._recorder.unknown()
+        while suspects := {each.line for each in self.findings(self._recorder.with_unknown(record, left))}:
+            rest = [each for each in left if suspects.isdisjoint(each.lines)]
+            # Nobody can say which one tells it if only several of them do.
+            left = rest if len(rest) < len(left) else []
+        return left, len(every) - len(left)
+
+    def with_unknown(self, record: str, asked: Collection[Unknown]) -> str | None:
+        """Return the record with what a person has asked for; none if it must not be shown then."""
+        whole = self._recorder.with_unknown(record, asked)
+        return None if self.findings(whole) else whole
 
     async def run(self) -> None:
         """Do all that a connection does, each once.
@@ -182,11 +205,6 @@ class Recording:
             await asyncio.sleep(60.0)
         if not self._told:
             raise MeterTimeoutError("nothing was announced")
-
-
-def may_be_shown(text: str, secrets: set[str]) -> bool:
-    """Return whether a record has nothing in it that names a household."""
-    return not check(text, secrets)
 
 
 def _failed(err: BRouteError) -> str:

@@ -97,6 +97,13 @@ def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> a
         metavar="N",
         help=f"how long to wait for what the meter tells unasked, each half-hour (default: {NOTICES})",
     )
+    record.add_argument(
+        "--keep",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="let what a record before has shown under these names be in the file, if it comes again; nothing is asked",
+    )
     setting = add("set", "set a property of the meter")
     setting.add_argument("property", choices=["installation-location"])
     setting.add_argument("value", type=_byte, help="one byte in hexadecimal, such as 08 for a living room")

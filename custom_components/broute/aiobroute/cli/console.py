@@ -1,7 +1,7 @@
 """Where a command line prints: answers on standard output, everything else on standard error."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 import json
@@ -51,6 +51,9 @@ class Console:
 
     def __init__(self, *, is_quiet: bool = False, is_plain: bool = False) -> None:
         """Tell of no steps if quiet; overwrite nothing if plain."""
+        self.can_ask = sys.stdin.isatty() and sys.stderr.isatty()
+        self.call_off: Callable[[], object] | None = None
+        """Keeps the process from ending before a person has answered, if it was told to stop."""
         self._is_quiet = is_quiet
         self._is_live = sys.stderr.isatty() and not is_plain and os.environ.get("TERM") != "dumb"
         self._tick: asyncio.TimerHandle | None = None
@@ -68,6 +71,23 @@ class Console:
         """Tell what is no answer, but has to be known."""
         self.close()
         print(text, file=sys.stderr, flush=True)
+
+    async def ask(self, question: str) -> str:
+        """Return the line that a person types, and wait for it even if the process was to end; only if `can_ask`."""
+        self.close()
+        print(question, end="", file=sys.stderr, flush=True)
+        loop = asyncio.get_running_loop()
+        typed = asyncio.Event()
+        # A terminal is readable when a line is whole. A thread that waits for one could not be called back.
+        loop.add_reader(sys.stdin.fileno(), typed.set)
+        if self.call_off is not None:
+            self.call_off()
+            self.call_off = None
+        try:
+            await typed.wait()
+            return sys.stdin.readline()
+        finally:
+            loop.remove_reader(sys.stdin.fileno())
 
     def step(self, text: str, seconds: float | None = None) -> None:
         """Say what begins now and, if that is known, how many seconds it takes."""

@@ -1,13 +1,16 @@
 """`record`: a whole connection, written down so that it can be shown to others; and whether a file can be."""
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 import json
+import os
 from pathlib import Path
 
 from .. import BRouteError
 from ..recording import Recording, RecordStep
-from ..records.checker import Finding, check
+from ..records.checker import Finding, check, kept_lines
+from ..records.recorder import Unknown
+from .columns import columns
 from .console import Console
 from .progress import show_progress
 
@@ -20,6 +23,12 @@ TEXTS = {
 
 FINDINGS = 10
 """Of what is wrong with a file, so many are told."""
+
+
+EVERYTHING = "all"
+"""Said in place of names."""
+
+QUESTION = f"Which of it may be in the file? Its names, `{EVERYTHING}`, or Enter for none: "
 
 
 class RecordError(BRouteError):
@@ -62,7 +71,9 @@ async def record(options: argparse.Namespace) -> None:
         await recording.run()
     finally:
         out.close()
-        _finish(options.console, path, recording.secrets)
+        text = _finish(options.console, path, recording)
+        if asked := await _asked_for(options.console, recording, text, options.keep):
+            _keep(options.console, path, recording.with_unknown(text, asked))
 
 
 def _show(console: Console) -> Callable[[RecordStep], None]:
@@ -77,13 +88,65 @@ def _show(console: Console) -> Callable[[RecordStep], None]:
     return show
 
 
-def _finish(console: Console, path: Path, secrets: Collection[str]) -> None:
-    """Keep a record only if it may be shown."""
+def _finish(console: Console, path: Path, recording: Recording) -> str:
+    """Keep a record only if it may be shown, and return it."""
     text = path.read_text("ascii")
-    if findings := check(text, secrets):
+    if findings := recording.findings(text):
         path.unlink()
         raise RecordError(f"the record was deleted, as it must not be shown: {_said(findings)}")
     console.print(f"{path}: {text.count(chr(10))} lines. Read it before you show it to anybody.")
+    return text
+
+
+async def _asked_for(console: Console, recording: Recording, text: str, names: Collection[str]) -> Collection[Unknown]:
+    """Show what of an unknown form was met, and return what a person wants to have in the record."""
+    found, hidden = recording.unknown(text)
+    if found:
+        console.note("Nobody knows what this means, so only its length is in the file:")
+        for row in columns([(each.name, _where(each), each.text) for each in found], "<<<"):
+            console.note(f"  {row}")
+    if hidden:
+        console.note(f"{hidden} more of it may name your household, and is not shown.")
+    if names or not found:
+        return [each for each in found if each.name in names]
+    return await _answered(console, found)
+
+
+async def _answered(console: Console, found: Sequence[Unknown]) -> list[Unknown]:
+    """Ask which of it is wanted, if somebody is there."""
+    if not console.can_ask:
+        console.note(f"To have some of it in a record: read it, then record again with --keep {found[0].name} or such.")
+        return []
+    console.note("It may tell something of you or your household all the same: read it first.")
+    while True:
+        wanted = (await console.ask(QUESTION)).split()
+        wrong = {*wanted} - {each.name for each in found} - {EVERYTHING}
+        if not wrong:
+            return [each for each in found if each.name in wanted or EVERYTHING in wanted]
+        console.note(f"There is no {' and no '.join(sorted(wrong))}.")
+
+
+def _where(unknown: Unknown) -> str:
+    more = len(unknown.lines) - 1
+    return f"line {unknown.lines[0]}" + (f" and {more} more" if more else "")
+
+
+def _keep(console: Console, path: Path, text: str | None) -> None:
+    """Let a record take the place of the one that is there, at once: at any moment the file is one or the other."""
+    if text is None:
+        console.note("Together it may name your household: it stays out.")
+        return
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with new.open("x", encoding="ascii", newline="\n") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(path)
+    except OSError as err:
+        console.note(f"{path} stays as it is: {new} cannot be written: {err.strerror}")
+        return
+    console.print(f"{path}: lines {', '.join(map(str, kept_lines(text)))} have it now.")
 
 
 def _check_file(console: Console, path: Path, secrets: Collection[str]) -> None:
@@ -102,6 +165,10 @@ def _check_file(console: Console, path: Path, secrets: Collection[str]) -> None:
         else "set BROUTE_ID and BROUTE_PASSWORD to look for them, too"
     )
     console.print(f"{path}: nothing in it names a household; {looked}.")
+    if lines := kept_lines(text):
+        # No form says what it tells.
+        said = f"lines {', '.join(map(str, lines))}: of an unknown form, and kept because somebody asked for it"
+        console.print(f"{said}. Nothing can be said of them but that no secret was found in them: read them.")
 
 
 def _said(findings: Collection[Finding]) -> str:

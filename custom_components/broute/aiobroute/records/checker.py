@@ -17,6 +17,12 @@ HEX_PART = 10
 DIFFERENT = 4
 """Different characters that a part must have to be anybody's in particular."""
 
+KEPT_PART, KEPT_HEX_PART, KEPT_DIFFERENT = 5, 6, 3
+"""The same in what is kept of an unknown form, of which there is little: there, less is too much."""
+
+SHORTEST = 4
+"""Characters of a secret that is looked for, as a PAN ID has."""
+
 _MAC = "[0-9A-F]{6}1D[0-9A-F]{8}"
 _INTERFACE = "[0-9A-F]{4}:[0-9A-F]{2}1D:[0-9A-F]{4}:[0-9A-F]{4}"
 _ADDRESS = f"(?:FE80:0000:0000:0000:{_INTERFACE}|FF02(?::0000){{6}}:0001)"
@@ -55,6 +61,15 @@ _FROM_MODULE = re.compile(
 )
 _LINE = re.compile(f"(?:{_COMMANDS}|{_ANSWERS})?")
 
+_NEVER_KEPT = re.compile("SKSETPWD|SKSETRBID|02CC", re.IGNORECASE)
+"""Commands with credentials, and PANA's port."""
+
+LONGEST_KEPT = 200
+"""Characters of a line."""
+
+_ENDS = ("", "cr", "lf", "open")
+"""How a line ends."""
+
 _EVENT = re.compile(r" *\d+\.\d{3} (?P<direction>[=<>]) (?P<kind>[a-z-]+)(?: (?P<content>.*))?")
 
 _NOTE = re.compile(
@@ -79,23 +94,43 @@ class Finding:
     reason: str
 
 
-def check(text: str, secrets: Collection[str] = ()) -> list[Finding]:
-    """Return what keeps a record from being shown: lines that must not be in it, and secrets that are."""
+def check(text: str, secrets: Collection[str] = (), left_out: Collection[str] = ()) -> list[Finding]:
+    """Return what keeps a record from being shown: lines that must not be in it, and secrets that are.
+
+    What of an unknown form was kept must not have in it what was left out elsewhere, in hexadecimal digits, either.
+    """
     head, *lines = text.removesuffix("\n").split("\n")
     findings = [] if head == "broute-record 1" else [Finding(1, "this is no record")]
+    kept: dict[int, list[str]] = {}
     for number, line in enumerate(lines, 2):
-        if (reason := _wrong(line)) is not None:
+        if (reason := _wrong(line, kept.setdefault(number, []))) is not None:
             findings.append(Finding(number, reason))
-    return [*findings, *_told(text, secrets)]
+    return [*findings, *_told(text, secrets), *_told_by_kept(text, kept, secrets, left_out)]
 
 
-def _wrong(line: str) -> str | None:
-    """Return what is wrong with the form of a line."""
+def kept_lines(text: str) -> list[int]:
+    """Return the lines that have something of an unknown form, as somebody has asked for it; they count from 1."""
+    found = ((number, _EVENT.fullmatch(line)) for number, line in enumerate(text.split("\n"), 1))
+    return [number for number, event in found if event is not None and event["kind"].endswith("-kept")]
+
+
+def _wrong(line: str, kept: list[str]) -> str | None:
+    """Return what is wrong with the form of a line; add to `kept` what of an unknown form was asked for."""
     if (found := _EVENT.fullmatch(line)) is None:
         return "no event"
-    kind, _, end = found["kind"].partition("-")
+    kind, _, end = found["kind"].removesuffix("-kept").partition("-")
     content = found["content"] or ""
-    match found["direction"], kind:
+    if found["kind"].endswith("-kept"):
+        is_heard = found["direction"] == "<"
+        if is_heard and kind in ("line", "data") and end in _ENDS:
+            return _wrong_kept_line(content, kept)
+        is_frame = is_heard and kind == "frame" and not end
+        return _wrong_frame(content, is_request=False, kept=kept) if is_frame else "no event of a record"
+    return _wrong_event(found["direction"], kind, end, content)
+
+
+def _wrong_event(direction: str, kind: str, end: str, content: str) -> str | None:
+    match direction, kind:
         case "=", "open" if content.isdecimal() and len(content) <= 6 and not end:
             return None
         case "=", "closed" if not content and not end:
@@ -104,21 +139,54 @@ def _wrong(line: str) -> str | None:
             return None
         case (("<" | ">"), "bytes") if content.isdecimal() and len(content) <= 6 and not end:
             return None
-        case (("<" | ">"), ("line" | "data")) if end in ("", "cr", "lf", "open"):
+        case (("<" | ">"), ("line" | "data")) if end in _ENDS:
             return _wrong_line(content)
-        case ("<" | ">") as direction, "frame" if not end:
+        case (("<" | ">"), "frame") if not end:
             return _wrong_frame(content, is_request=direction == ">")
     return "no event of a record"
 
 
-def _wrong_line(content: str) -> str | None:
+def _wrong_kept_line(content: str, kept: list[str]) -> str | None:
+    if _LINE.fullmatch(content) or _FROM_MODULE.fullmatch(content):
+        return _wrong_line(content, kept)
+    plain = _INVENTED.sub(" ", content)
+    kept.append(plain)
+    is_text = plain.isascii() and plain.isprintable() and len(plain) <= LONGEST_KEPT
+    return _identifying(plain) if is_text and not _NEVER_KEPT.search(plain) else "a line that cannot be kept"
+
+
+_INVENTED = re.compile(rf"\b(?:{_ADDRESS}|{_MAC})\b")
+
+
+def _wrong_kept_data(data: bytes, kept: list[str]) -> str | None:
+    kept.append(data.hex())
+    if len(data) == 17 and data[0] == 0xFE:
+        return "something that looks like an identification number"
+    texts = re.findall("[ -~]+", data.decode("latin-1"))
+    return next((reason for text in texts if (reason := _identifying(text)) is not None), None)
+
+
+def _identifying(text: str) -> str | None:
+    """Return why a text may name a household, whatever is in it: by the length of its words."""
+    words = re.findall("[0-9a-z]+", text.lower())
+    if any(len(word) >= PART and (_is_hex(word) or re.search("[0-9]", word)) for word in words):
+        return "something as long as a number of a household"
+    digits = 0
+    for word in words:
+        digits = digits + len(word) if _is_hex(word) and len(word) % 2 == 0 else 0
+        if digits >= PART:
+            return "something that looks like an address"
+    return None
+
+
+def _wrong_line(content: str, kept: list[str] | None = None) -> str | None:
     if (found := _TO_MODULE.fullmatch(content)) is not None:
         return _wrong_payload(bytes.fromhex(found["payload"]))
     if (found := _FROM_MODULE.fullmatch(content)) is not None:
         payload = bytes.fromhex(found["payload"])
         if found["port"] == "02CC":
             return "PANA that is not left out" if any(payload) else None
-        return _wrong_payload(payload)
+        return _wrong_payload(payload, kept)
     return None if _LINE.fullmatch(content) else "a line with something that is not known, or not invented"
 
 
@@ -154,20 +222,22 @@ _SAID: Mapping[int, re.Pattern[str]] = {
 _NOTHING = _fields(_ZEROS)
 
 
-def _wrong_frame(content: str, *, is_request: bool) -> str | None:
+def _wrong_frame(content: str, *, is_request: bool, kept: list[str] | None = None) -> str | None:
     code, _, data = content.partition(" ")
     if not re.fullmatch(f"{_BYTE}{_BYTE}", code):
         return "a frame without a code"
     form = (_REQUESTS if is_request else _SAID).get(int(code, 16), _NOTHING)
     if _NOTHING.fullmatch(data):
         return None
+    if kept is not None and form is _NOTHING and re.fullmatch(f"(?:{_BYTE})*", data):
+        return _wrong_kept_data(bytes.fromhex(data), kept)
     if (found := form.fullmatch(data)) is None:
         return "a frame with something that is not known, or not invented"
     fields = found.groupdict()
     payload = bytes.fromhex(fields.get("payload") or "")
     if fields.get("port") == "02CC":
         return "PANA that is not left out" if any(payload) else None
-    return _wrong_payload(payload)
+    return _wrong_payload(payload, kept)
 
 
 _KEPT = {
@@ -190,7 +260,12 @@ _OF_THE_NODE: Mapping[int, Collection[int]] = {0xD3: (3,), 0xD4: (2,), 0xD5: ran
 _NODE, _METER = b"\x0e\xf0", b"\x02\x88"
 
 
-def _wrong_payload(payload: bytes) -> str | None:
+_NAMING = {0x81, 0x83, 0x86, 0x8D, 0xC0}
+_KNOWN: Mapping[bytes, Collection[int]] = {_NODE: {*_NAMING, *_OF_THE_NODE}, _METER: {*_NAMING, *_KEPT}}
+"""Of these codes nothing is kept that has another form."""
+
+
+def _wrong_payload(payload: bytes, kept: list[str] | None = None) -> str | None:
     """Return what of an ECHONET Lite frame names a household, or is not known."""
     if not any(payload):
         return None
@@ -204,7 +279,10 @@ def _wrong_payload(payload: bytes) -> str | None:
         code, size = payload[place], payload[place + 1]
         data = payload[place + 2 : place + 2 + size]
         if any(data) and not _may_be_shown(owner, code, data):
-            return f"property {code:02X} is not left out"
+            if kept is None or code in _KNOWN[owner]:
+                return f"property {code:02X} is not left out"
+            if (reason := _wrong_kept_data(data, kept)) is not None:
+                return reason
         place += 2 + size
     return None if place == len(payload) else "a payload of another length"
 
@@ -226,7 +304,9 @@ def _may_be_shown(owner: bytes, code: int, data: bytes) -> bool:
 
 def _told(text: str, secrets: Collection[str]) -> Iterator[Finding]:
     """Yield which secrets are in a record: as text or hexadecimal digits, backwards, in pieces, over several lines."""
-    parts = {part: secret for secret in secrets for part in _parts(secret)}
+    parts = {
+        part: secret for secret in secrets for part in _parts(secret, HEX_PART if _is_hex(_squeezed(secret)) else PART)
+    }
     # A pairing ID has eight: alone, it is looked for as a word.
     words = {secret.lower(): secret for secret in secrets if len(secret) == PART}
     lines = text.split("\n")
@@ -248,17 +328,76 @@ def _seen(lines: Sequence[str], parts: Mapping[str, str], words: Mapping[str, st
     return seen
 
 
-def _parts(secret: str) -> Iterator[str]:
-    """Yield what must not be seen of a secret, without what separates its characters."""
+def _told_by_kept(
+    text: str, kept: Mapping[int, Sequence[str]], secrets: Collection[str], left_out: Collection[str]
+) -> Iterator[Finding]:
+    """Yield where something that was kept tells a secret, a small part of one, or what was left out elsewhere."""
+    pieces = {number: texts for number, texts in kept.items() if texts}
+    if not pieces:
+        return
+    parts = {part for secret in (*secrets, *_makers(text)) for part in _small_parts(secret, KEPT_HEX_PART)}
+    parts |= {part for each in left_out for part in _small_parts(each, HEX_PART)}
+    whole = {secret.lower() for secret in secrets if len(secret) >= SHORTEST}
+    telling = [
+        number
+        for number, texts in pieces.items()
+        if _has(texts, parts) or any(secret in each.lower() for each in texts for secret in whole)
+    ]
+    if not telling and _has([each for texts in pieces.values() for each in texts], parts):
+        telling = [0]
+    yield from (Finding(number, "a part of a secret in what was kept") for number in telling)
+
+
+def _has(pieces: Sequence[str], parts: Collection[str]) -> bool:
+    """Return whether a part is in pieces of text or hexadecimal digits, or in all of them together."""
+    words = [re.findall("[0-9a-z]+", piece.lower()) for piece in pieces]
+    views = {
+        *map(_squeezed, pieces),
+        "".join(word for each in words for word in each),
+        # With something before each part of it, or between them.
+        "".join(word for each in words for word in each[1:]),
+        "".join(each[-1] for each in words if each),
+        "".join(word for each in words for word in each if _is_hex(word)),
+    }
+    views |= {_squeezed(bytes.fromhex(piece).decode("latin-1")) for piece in pieces if _is_data(piece)}
+    return any(
+        view[place : place + size] in parts
+        for view in views
+        for size in {len(part) for part in parts}
+        for place in range(len(view) - size + 1)
+    )
+
+
+def _small_parts(secret: str, hex_part: int) -> Iterator[str]:
+    """Yield what must not be seen of a secret in what was kept; a short one is looked for as a whole."""
     plain = _squeezed(secret)
-    digits = secret.encode().hex()
-    for form, size in ((plain, HEX_PART if _is_hex(plain) else PART), (digits, 2 * PART)):
+    size = min(len(plain), hex_part if _is_hex(plain) else KEPT_PART)
+    if size >= SHORTEST:
+        yield from _parts(secret, size, size, min(KEPT_DIFFERENT, len(set(plain))))
+
+
+def _makers(text: str) -> set[str]:
+    """Return how real addresses of the devices in a record would begin, as those do that were invented."""
+    interfaces = re.findall(f"FE80:?(?:0000:?){{3}}({_INTERFACE}|{_INTERFACE.replace(':', '')})", text)
+    macs = re.findall(rf"\b{_MAC}\b", text)
+    begins = {found.replace(":", "")[:6] for found in (*interfaces, *macs)}
+    # One bit is the other way round in an IPv6 address.
+    return begins | {f"{int(begin[:2], 16) ^ 2:02X}{begin[2:]}" for begin in begins}
+
+
+def _parts(secret: str, size: int, encoded: int = PART, different: int = DIFFERENT) -> Iterator[str]:
+    """Yield what must not be seen of a secret, without what separates its characters; `encoded`, of its digits."""
+    for form, length in ((_squeezed(secret), size), (secret.encode().hex(), 2 * encoded)):
         backwards = "".join(reversed(re.findall("..", form)))
         for each in {form, form[::-1], backwards}:
-            for place in range(len(each) - size + 1):
-                part = each[place : place + size]
-                if len(set(part)) >= DIFFERENT:
+            for place in range(len(each) - length + 1):
+                part = each[place : place + length]
+                if len(set(part)) >= different:
                     yield part
+
+
+def _is_data(piece: str) -> bool:
+    return re.fullmatch("(?:[0-9a-f]{2})*", piece) is not None
 
 
 def _is_hex(plain: str) -> bool:

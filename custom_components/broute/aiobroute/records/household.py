@@ -26,6 +26,7 @@ from ..echonet.properties import (
     IDENTIFICATION_NUMBER,
     INSTALLATION_LOCATION,
     MANUFACTURER_CODE,
+    MANUFACTURER_FAULT_CODE,
     MINUTE_ENERGY,
     MINUTES,
     MINUTES_SELECTOR,
@@ -40,6 +41,7 @@ from ..echonet.properties import (
 )
 from ..errors import FrameError
 from .invention import Inventions
+from .numbers import numbers_in
 
 CLASS_BITS = 8
 """The lowest byte of an object code is its instance."""
@@ -57,6 +59,9 @@ KEPT = frozenset(
 OF_THE_NODE: Mapping[int, range] = {0xD3: range(3, 4), 0xD4: range(2, 3), 0xD5: range(1, 20), 0xD6: range(1, 20)}
 """What of the node profile is kept: numbers and lists of objects (EL2 6.11), by their lengths."""
 
+NAMING = frozenset(row.code for row in (INSTALLATION_LOCATION, MANUFACTURER_FAULT_CODE, SERIAL_NUMBER, ROUTE_B_ID))
+"""What of any object names a household or may, besides its identification number."""
+
 _CURRENTS = struct.Struct(">hh")
 LEGAL_CURRENT = range(-0x7FFF, 0x7FFE)
 LEGAL_POWER = range(-0x7FFF_FFFF, 0x7FFF_FFFE)
@@ -70,11 +75,11 @@ def shown(payload: bytes, inventions: Inventions) -> bytes:
     try:
         frame = Frame.decode(payload)
     except FrameError:
-        return bytes(len(payload))
+        return inventions.nothing(payload)
     classes = (frame.source >> CLASS_BITS, frame.destination >> CLASS_BITS)
     show = next((OBJECTS[each] for each in classes if each in OBJECTS), None)
     if show is None:
-        return bytes(len(payload))
+        return inventions.nothing(payload)
     properties = tuple((code, show(code, data, inventions) if data else data) for code, data in frame.properties)
     head = payload[: len(payload) - sum(2 + len(data) for _, data in frame.properties)]
     return head + b"".join(bytes((code, len(data))) + data for code, data in properties)
@@ -82,11 +87,11 @@ def shown(payload: bytes, inventions: Inventions) -> bytes:
 
 def _of_meter(code: int, data: bytes, inventions: Inventions) -> bytes:
     if (row := PROPERTIES.get(code)) is None:
-        return bytes(len(data))
+        return _unknown(code, data, inventions)
     try:
         row.decode(data)
     except FrameError:
-        return bytes(len(data))
+        return inventions.nothing(data)
     if code in KEPT or (code == INSTALLATION_LOCATION.code and len(data) == 1):
         return data
     return SHOWN.get(code, _zeros)(code, data, inventions)
@@ -94,18 +99,27 @@ def _of_meter(code: int, data: bytes, inventions: Inventions) -> bytes:
 
 def _of_node(code: int, data: bytes, inventions: Inventions) -> bytes:
     if code in OF_THE_NODE:
-        return data if len(data) in OF_THE_NODE[code] else bytes(len(data))
-    return SHOWN[code](code, data, inventions) if code == IDENTIFICATION_NUMBER.code else bytes(len(data))
+        return data if len(data) in OF_THE_NODE[code] else inventions.nothing(data)
+    if code == IDENTIFICATION_NUMBER.code:
+        return SHOWN[code](code, data, inventions)
+    return _zeros(code, data, inventions) if code in NAMING else _unknown(code, data, inventions)
 
 
-def _zeros(_: int, data: bytes, __: Inventions) -> bytes:
+def _unknown(code: int, data: bytes, inventions: Inventions) -> bytes:
+    """Return zeros, or the data if a person has asked for them."""
+    if any(data) and inventions.keeps(f"property {code:02X}: {data.hex().upper()}", numbers_in(data)):
+        return data
     return bytes(len(data))
+
+
+def _zeros(_: int, data: bytes, inventions: Inventions) -> bytes:
+    return inventions.nothing(data)
 
 
 def _identification(_: int, data: bytes, inventions: Inventions) -> bytes:
     """Keep the form and the maker (EL2 6.11)."""
     if len(data) != 17 or data[0] != 0xFE:
-        return bytes(len(data))
+        return inventions.nothing(data)
     inventions.replaced.add(data[4:].hex().upper())
     return data[:4] + bytes(len(data) - 4)
 

@@ -6,6 +6,7 @@ import struct
 
 from . import household
 from .invention import Inventions
+from .numbers import numbers_in, numbers_said
 from .units import Bytes, Data, Line, Packet, Unit
 
 PANA_PORT = 0x02CC
@@ -59,23 +60,50 @@ RECEIVED = _form(
 )
 """What stands before a payload."""
 
+NEVER = re.compile("SKSETPWD|SKSETRBID|02CC", re.IGNORECASE)
+"""What has a secret behind it, whatever form it has: a line with it cannot be asked for."""
+
+LONGEST_KEPT = 200
+"""Characters of a line that can be asked for."""
+
 
 def shown(unit: Unit, inventions: Inventions) -> Unit:
     """Return a unit of the same form that may be shown; what is not understood becomes its length."""
     match unit:
         case Line(text, end):
             line = _line(text, inventions)
-            return Bytes(len(unit.encode())) if line is None else Line(line, end)
+            return _unknown(text, end, len(unit.encode()), inventions) if line is None else Line(line, end)
         case Data(head, data, end):
             for form in (SENT, RECEIVED):
                 if (known := _replaced(form, head, inventions)) is not None:
                     return Data(known, _payload(_port(head), data, inventions), end)
+            inventions.nothing(data)
             return Bytes(len(unit.encode()))
         case Packet(code, data, is_request):
-            layouts = REQUESTS if is_request else ANSWERS
-            known_data = layouts[code](data, inventions) if code in layouts else None
-            return Packet(code, bytes(len(data)) if known_data is None else known_data, is_request)
+            return Packet(code, _frame(code, data, inventions, is_request=is_request), is_request)
+        case Bytes(size, data) if data:
+            return _unknown(data.decode("latin-1"), "-open", size, inventions)
     return unit
+
+
+def _unknown(text: str, end: str, size: int, inventions: Inventions) -> Line | Bytes:
+    """Return the length of a line, or the line with what is known in it replaced, if a person has asked for it."""
+    text = inventions.words(text)
+    may_be_asked_for = len(text) <= LONGEST_KEPT and text.isascii() and text.isprintable() and not NEVER.search(text)
+    if may_be_asked_for and text.strip() and inventions.keeps(f"line: {text.rstrip()}", numbers_said(text)):
+        return Line(text, end)
+    return Bytes(size)
+
+
+def _frame(code: int, data: bytes, inventions: Inventions, *, is_request: bool) -> bytes:
+    """Return the data of a frame as they may be shown: zeros, if they are of an unknown form."""
+    layouts = REQUESTS if is_request else ANSWERS
+    if code in layouts:
+        known = layouts[code](data, inventions)
+        return inventions.nothing(data) if known is None else known
+    if any(data) and inventions.keeps(f"frame {code:04X}: {data.hex().upper()}", numbers_in(data)):
+        return data
+    return bytes(len(data))
 
 
 def _replaced(form: _Form, text: str, inventions: Inventions) -> str | None:
@@ -104,7 +132,7 @@ def _port(head: str) -> int:
 
 def _payload(port: int, data: bytes, inventions: Inventions) -> bytes:
     """Return a payload that may be shown: PANA carries the Route B ID."""
-    return household.shown(data, inventions) if port == ECHONET_PORT else bytes(len(data))
+    return household.shown(data, inventions) if port == ECHONET_PORT else inventions.nothing(data)
 
 
 type _Layout = Callable[[bytes, Inventions], bytes | None]

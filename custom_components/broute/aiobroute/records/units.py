@@ -1,7 +1,7 @@
 """What goes over a port, cut where a module's messages end, and as lines of a record."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import re
 import struct
 from typing import override
@@ -91,6 +91,8 @@ class Bytes:
     """Something that is not understood, and of which only the length is kept."""
 
     size: int
+    data: bytes = field(default=b"", compare=False, repr=False)
+    """What it was, as far as anybody may want to see it."""
 
     @override
     def __str__(self) -> str:
@@ -128,16 +130,16 @@ class Splitter:
     def __init__(self) -> None:
         """Start with nothing."""
         self._buffer = b""
-        self._skipped = 0
+        self._skipped = b""
 
     def receive(self, data: bytes) -> Iterator[Unit]:
         """Yield the units that these bytes complete."""
         self._buffer += data
         while self._buffer and (found := self._next()) is not None:
             unit, size = found
-            self._buffer = self._buffer[size:]
+            done, self._buffer = self._buffer[:size], self._buffer[size:]
             if unit is None:
-                self._skipped += size
+                self._skipped += done
                 continue
             yield from self._skip()
             yield unit
@@ -146,14 +148,14 @@ class Splitter:
 
     def flush(self) -> Iterator[Unit]:
         """Yield what was begun and not ended."""
-        self._skipped += len(self._buffer)
+        self._skipped += self._buffer
         self._buffer = b""
         yield from self._skip()
 
     def _skip(self) -> Iterator[Bytes]:
-        skipped, self._skipped = self._skipped, 0
+        skipped, self._skipped = self._skipped, b""
         if skipped:
-            yield Bytes(skipped)
+            yield Bytes(len(skipped), skipped)
 
     def _next(self) -> tuple[Unit | None, int] | None:
         """Return the next unit, or none where something is to be skipped, and its size; `None` to wait for more."""
