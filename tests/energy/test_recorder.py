@@ -323,6 +323,31 @@ def test_the_meter_refuses_its_history_in_the_first_import(tmp_path: Path) -> No
     live(story)
 
 
+def days_asked_for(sim: SimulatedPort) -> list[int]:
+    """Return the days of which the history was asked for (E5), each once, as long ago as they are."""
+    chosen = [data[14] for data in sim.record.datagrams_from_client if data[10] in (0x61, 0x6E) and data[12] == 0xE5]
+    return list(dict.fromkeys(chosen))
+
+
+def test_a_meter_that_refuses_its_history_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    """After three days in a row it will refuse the others, too; an answer in between counts."""
+
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            values = sim.meter.device.values
+            values[0xE2] = b""
+            await home.start()
+            await asyncio.sleep(9 * MINUTE)
+            assert days_asked_for(sim) == [0, 1, 2]
+            await asyncio.sleep(100 * MINUTE)
+            assert days_asked_for(sim) == [0, 1, 2, 3, 4, 5]
+            del values[0xE2]
+            await asyncio.sleep(80 * MINUTE)
+            await assert_true(home, sim, hours=2352)
+
+    live(story)
+
+
 @pytest.mark.parametrize(
     ("jump", "after"), [(-DAY, 30), (-HOUR, 30), (HOUR, 90), (DAY, 66 * MINUTE - 1)], ids=["-1 d", "-1 h", "1 h", "1 d"]
 )
