@@ -308,6 +308,22 @@ async def ask_for_yesterday(home: Installation) -> str:
     return ""
 
 
+def test_sums_of_later_hours_are_moved_a_few_times_only(tmp_path: Path) -> None:
+    """Each day that is imported moves all of them: they are written when twice as many days are there."""
+
+    async def story() -> None:
+        async with house(tmp_path) as (home, _):
+            await home.start()
+            looks = comparisons(home)
+            await asyncio.sleep(25 * MINUTE)
+            progress = home.entry.runtime_data.history_progress
+            assert progress is not None
+            assert progress.percent == 100
+            assert 2 < len(looks) < 50
+
+    live(story)
+
+
 def test_the_meter_refuses_its_history_in_the_first_import(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path) as (home, sim):
