@@ -53,6 +53,8 @@ READING: tuple[AnyProperty, ...] = (POWER, CURRENTS, ENERGY_IN, ENERGY_OUT)
 FRESH = 40.0
 """Seconds that a reading may take from its first answer on, where it takes several exchanges: it tells of one time."""
 
+ENERGY_CODES = frozenset({ENERGY_IN.code, ENERGY_OUT.code})
+
 NEEDED: tuple[AnyProperty, ...] = (ENERGY_UNIT, COEFFICIENT, GET_MAP, EFFECTIVE_DIGITS)
 """Constants without which a reading may lack its energies: where they are not known yet, it asks for them, too."""
 
@@ -178,13 +180,13 @@ class SmartMeter:
             PortError: the port went away.
 
         """
-        rows = [row for row in READING if self._profile.has(row)]
-        values = self._told() or await self._get([row.code for row in rows], NEEDED_CODES, fresh=FRESH)
-        refused = {row.code for row in rows if row.code not in values.data}
-        if len(refused) == len(rows):
+        asked = self._measured
+        values = self._told() or await self._get(asked, NEEDED_CODES, fresh=FRESH)
+        refused = {code for code in asked if code not in values.data}
+        if len(refused) == len(asked):
             raise MeterRefusedError("the meter answers, but refuses to tell anything at present")
-        if not refused.issuperset((ENERGY_IN.code, ENERGY_OUT.code)):
-            refused |= set(filter(self._transactions.refusals.names, self._profile.unscaled_by))
+        if self._unscaled_by and not refused.issuperset(ENERGY_CODES):
+            refused |= set(filter(self._transactions.refusals.names, self._unscaled_by))
         current_r, current_t = values.read(CURRENTS) or (None, None)
         return Reading(
             power=values.read(POWER),
@@ -276,6 +278,8 @@ class SmartMeter:
             self._look_for_gaps()
 
     def _look_for_gaps(self) -> None:
+        self._measured = tuple([row.code for row in READING if self._profile.has(row)])
+        self._unscaled_by = self._profile.unscaled_by
         self._lacking = tuple(row for row in LEARNT if self._profile.lacks(row))
         self._transactions.refusals.gettable = self._profile.gettable
 

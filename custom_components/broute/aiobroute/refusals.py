@@ -1,6 +1,6 @@
 """What the meter refuses to tell at present, and when to ask for it again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 import math
 
@@ -38,6 +38,26 @@ class Refusals:
         """Codes that the property map names; empty as long as the meter has not told."""
         self._clock = clock
         self._refusals: dict[int, _Refusal] = {}
+
+    @property
+    def are_none(self) -> bool:
+        """Return whether nothing was refused lately."""
+        return not self._refusals
+
+    def choose(self, codes: Collection[int], besides: Collection[int] = ()) -> tuple[list[int], list[int]]:
+        """Return what to ask for, and what only after it, as the meter falls silent at it.
+
+        What the property map does not name is left out; what was refused lately, too, unless it is all that is asked
+        for.
+        """
+        named = [code for code in dict.fromkeys(codes) if self.names(code)]
+        besides = [code for code in besides if self.names(code)]
+        if not self._refusals:
+            return named + besides, []
+        wanted = [code for code in named if self.admits(code)] or named
+        wanted += [code for code in besides if self.admits(code)]
+        silent = [code for code in wanted if self.is_silent(code)]
+        return [code for code in wanted if code not in silent], silent
 
     def names(self, code: int) -> bool:
         """Return whether the meter has a property, or may have it."""

@@ -8,11 +8,11 @@ from functools import lru_cache
 import logging
 import math
 from random import randrange
-from typing import override
+from typing import Self
 
 from .capacity import Capacity
-from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame
-from .echonet.properties import NOTHING, PROPERTIES, Values, is_void, map_of
+from .echonet.frame import NODE_PROFILE, SMART_METER, Esv, Frame, with_tid
+from .echonet.properties import NOTHING, PROPERTIES, VOIDABLE, Values, is_void, map_of
 from .errors import (
     BRouteError,
     FrameError,
@@ -43,41 +43,50 @@ class Notification:
     values: Values
 
 
-type _Build = Callable[[int], Frame]
-"""Makes a request of a transaction ID."""
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What can be asked for again and again, each time as another transaction."""
+
+    frame: Frame
+    """Of transaction 0."""
+    data: bytes
+    """The same, encoded."""
+    codes: frozenset[int]
+
+    @classmethod
+    def of(cls, frame: Frame) -> Self:
+        return cls(frame, frame.encode(), frozenset([code for code, _ in frame.properties]))
+
+    def is_answered_by(self, frame: Frame) -> bool:
+        """Compare object, service and properties: a notification can bear our TID by chance."""
+        if frame.source != self.frame.destination or frame.esv not in ANSWERS[self.frame.esv]:
+            return False
+        # A meter that can answer nothing of it may leave everything out.
+        return not frame.properties or not self.codes.isdisjoint([code for code, _ in frame.properties])
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    request: Frame
+    request: _Request
     frame: Frame
     values: Values
     """What it tells of what was asked for."""
 
 
 @dataclass(slots=True)
-class _Request:
-    frames: dict[_Build, Frame] = field(default_factory=dict)
-    """What was sent so far; a late answer to any of it serves."""
-    answer: asyncio.Future[_Answer] = field(init=False)
+class _Exchange:
+    answer: asyncio.Future[_Answer]
+    sent: dict[int, _Request] = field(default_factory=dict)
+    """What was sent so far by its transaction; a late answer to any of it serves."""
     unreadable: _Answer | None = None
     """An answer of which nothing could be read."""
 
     def answered_by(self, frame: Frame, values: Values) -> _Answer | None:
         """Return an answer with the request that it is to; `None` if it is to none of ours."""
-        for request in self.frames.values():
-            if _is_answer(frame, request):
-                return _Answer(request, frame, values.only(code for code, _ in request.properties))
-        return None
-
-
-def _is_answer(frame: Frame, request: Frame) -> bool:
-    """Compare transaction, object, service and properties: a notification can bear our TID by chance."""
-    if frame.tid != request.tid or frame.source != request.destination or frame.esv not in ANSWERS[request.esv]:
-        return False
-    asked = {code for code, _ in request.properties}
-    # A meter that can answer nothing of it may leave everything out.
-    return not frame.properties or any(code in asked for code, _ in frame.properties)
+        request = self.sent.get(frame.tid)
+        if request is None or not request.is_answered_by(frame):
+            return None
+        return _Answer(request, frame, values.only(request.codes))
 
 
 @dataclass(slots=True)
@@ -115,6 +124,8 @@ class _Inquiry:
         if gettable := map_of(values):
             self.refusals.gettable = gettable
             self.pending = [code for code in self.pending if self.refusals.names(code)]
+        if len(places) == len(group) and VOIDABLE.isdisjoint(group) and self.refusals.are_none:
+            return  # As nearly always.
         again = []
         for place, code in enumerate(group):
             if code in answered and is_void(code, values):
@@ -159,7 +170,7 @@ class Transactions:
         self._is_renewed = False
         # Each connection begins with another one.
         self._turns = int(asyncio.get_running_loop().time())
-        self._request: _Request | None = None
+        self._exchange: _Exchange | None = None
         self._confirmations: set[asyncio.Task[None]] = set()
 
     async def get(
@@ -182,11 +193,8 @@ class Transactions:
 
         """
         capacity = capacity or self.capacity
-        named = [code for code in dict.fromkeys(codes) if self.refusals.names(code)]
-        wanted = [code for code in named if self.refusals.admits(code)] or named
-        wanted += [code for code in besides if self.refusals.names(code) and self.refusals.admits(code)]
-        silent = [code for code in wanted if self.refusals.is_silent(code)]
-        inquiry = _Inquiry(self.refusals, [code for code in wanted if code not in silent], fresh=fresh)
+        wanted, silent = self.refusals.choose(codes, besides)
+        inquiry = _Inquiry(self.refusals, wanted, fresh=fresh)
         while inquiry.pending and self._tries(inquiry):
             # Once a group met silence, one by one: it may be one of it at which the meter falls silent.
             number = 1 if inquiry.is_silent else capacity.most
@@ -248,8 +256,8 @@ class Transactions:
 
     async def _ask(self, plan: Sequence[Sequence[int]]) -> tuple[Sequence[int], Values]:
         """Ask for one of these; return which was answered, and how."""
-        answer = await self._exchange([_getting(tuple(codes)) for codes in plan])
-        return [code for code, _ in answer.request.properties], answer.values
+        answer = await self._request([_getting(tuple(codes)) for codes in plan])
+        return [code for code, _ in answer.request.frame.properties], answer.values
 
     async def set(self, code: int, data: bytes) -> None:
         """Set a property.
@@ -260,7 +268,7 @@ class Transactions:
             SessionLostError: nothing to send over.
 
         """
-        answer = await self._exchange([lambda tid: Frame.setc(tid, code, data)] * self._timing.tries)
+        answer = await self._request([_Request.of(Frame.setc(0, code, data))] * self._timing.tries)
         if answer.frame.esv is Esv.SETC_SNA:
             raise PropertyRefusedError(f"the meter would not set {_named(code)}")
 
@@ -277,17 +285,18 @@ class Transactions:
             frame = _readable(frame)
             values = _values(frame)
             if not values.data:
-                if self._request is not None and (answer := self._request.answered_by(frame, values)) is not None:
-                    self._request.unreadable = answer
+                if self._exchange is not None and (answer := self._exchange.answered_by(frame, values)) is not None:
+                    self._exchange.unreadable = answer
                 return
         self.rssi = datagram.rssi
-        _LOGGER.debug("< %s", _Shown(frame))
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            _LOGGER.debug("< %s", _shown(frame))
         self._is_heard = self._is_heard or (frame.source == SMART_METER and frame.esv in ANSWERING)
         if frame.esv in (Esv.INF, Esv.INFC) and frame.source in (SMART_METER, NODE_PROFILE):
             self._notification_received(frame, values)
-        elif self._request is not None and (answer := self._request.answered_by(frame, values)) is not None:
-            if not self._request.answer.done():
-                self._request.answer.set_result(answer)
+        elif self._exchange is not None and (answer := self._exchange.answered_by(frame, values)) is not None:
+            if not self._exchange.answer.done():
+                self._exchange.answer.set_result(answer)
         else:
             _LOGGER.debug("skipped: nobody asked for it")
 
@@ -295,43 +304,52 @@ class Transactions:
         """End the request that is waiting, and what confirms notifications."""
         for confirmation in self._confirmations:
             confirmation.cancel()
-        if self._request is not None and not self._request.answer.done():
-            self._request.answer.set_exception(error)
-            self._request.answer.exception()  # Nobody misses it: it may come by another way, too.
+        if self._exchange is not None and not self._exchange.answer.done():
+            self._exchange.answer.set_exception(error)
+            self._exchange.answer.exception()  # Nobody misses it: it may come by another way, too.
 
-    async def _exchange(self, plan: Sequence[_Build]) -> _Answer:
+    async def _request(self, plan: Sequence[_Request]) -> _Answer:
         """Send what is planned, one after the other, until something is answered.
 
         The same request is repeated as the same transaction: a late answer to the first sending serves as well.
         """
         async with self._turn:
             loop = asyncio.get_running_loop()
-            self._request = request = _Request()
+            self._exchange = exchange = _Exchange(loop.create_future())
             begun = loop.time()
             try:
-                for number, build in enumerate(plan):
+                for number, request in enumerate(plan):
                     limit = self._timing.answer
-                    request.answer = loop.create_future()
+                    if number:
+                        exchange.answer = loop.create_future()
                     if number == DEAF_TRIES and not (self._is_heard or self._is_renewed):
                         await self._renew()
                         limit = max(min(limit, SILENCE_LIMIT - (loop.time() - begun)), SHORTEST_ANSWER)
-                    if build not in request.frames:
-                        self._tid = self._tid % 0xFFFF + 1
-                        request.frames[build] = build(self._tid)
-                    _LOGGER.debug("> %s", _Shown(request.frames[build]))
-                    await self._session.send(request.frames[build].encode())
-                    expiry = loop.call_later(limit, _expire, request.answer)
+                    tid = self._transaction_of(request, exchange)
+                    if _LOGGER.isEnabledFor(logging.DEBUG):
+                        _LOGGER.debug("> %s", _shown(replace(request.frame, tid=tid)))
+                    await self._session.send(with_tid(request.data, tid))
+                    expiry = loop.call_later(limit, _expire, exchange.answer)
                     try:
-                        return await request.answer
+                        return await exchange.answer
                     except TimeoutError:
                         continue
                     finally:
                         expiry.cancel()
-                if request.unreadable is not None:
-                    return request.unreadable
+                if exchange.unreadable is not None:
+                    return exchange.unreadable
                 raise MeterTimeoutError(f"the meter did not answer {len(plan)} times")
             finally:
-                self._request = None
+                self._exchange = None
+
+    def _transaction_of(self, request: _Request, exchange: _Exchange) -> int:
+        """Return the transaction as which a request was sent, or will be."""
+        for tid, sent in exchange.sent.items():
+            if sent is request:
+                return tid
+        self._tid = self._tid % 0xFFFF + 1
+        exchange.sent[self._tid] = request
+        return self._tid
 
     async def _renew(self) -> None:
         """Begin a new session, once: some meters answer nothing in the first one."""
@@ -383,9 +401,9 @@ def _expire(answer: asyncio.Future[_Answer]) -> None:
 
 
 @lru_cache(maxsize=64)
-def _getting(codes: tuple[int, ...]) -> _Build:
-    """Return what makes a Get of some properties, always the same for the same ones."""
-    return lambda tid: Frame.get(tid, codes)
+def _getting(codes: tuple[int, ...]) -> _Request:
+    """Return a Get of some properties, always the same for the same ones."""
+    return _Request.of(Frame.get(0, codes))
 
 
 def _values(frame: Frame) -> Values:
@@ -411,19 +429,12 @@ def _named(code: int) -> str:
     return f"{code:02X} ({row.name})" if row else f"{code:02X}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A frame for the log, without what identifies a household; formatted only if the log is on."""
-
-    frame: Frame
-
-    @override
-    def __str__(self) -> str:
-        properties = " ".join(
-            f"{code:02X}={'***' if data and _is_private(code) else data.hex().upper()}"
-            for code, data in self.frame.properties
-        )
-        return f"{self.frame.esv.name} {self.frame.tid:04X} {properties}"
+def _shown(frame: Frame) -> str:
+    """Return a frame for the log, without what identifies a household."""
+    properties = " ".join(
+        f"{code:02X}={'***' if data and _is_private(code) else data.hex().upper()}" for code, data in frame.properties
+    )
+    return f"{frame.esv.name} {frame.tid:04X} {properties}"
 
 
 def _is_private(code: int) -> bool:

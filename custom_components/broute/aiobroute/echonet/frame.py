@@ -65,7 +65,7 @@ class Frame:
             self.esv,
             len(self.properties),
         )
-        return head + b"".join(bytes((code, len(data))) + data for code, data in self.properties)
+        return head + b"".join([bytes((code, len(data))) + data for code, data in self.properties])
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -113,6 +113,11 @@ class Frame:
             esv=Esv.INFC_RES,
             properties=tuple((code, b"") for code, _ in self.properties),
         )
+
+
+def with_tid(data: bytes, tid: int) -> bytes:
+    """Return the bytes of a frame as those of another transaction."""
+    return data[:2] + tid.to_bytes(2) + data[4:]
 
 
 def _properties(data: bytes, count: int) -> tuple[tuple[int, bytes], ...]:

@@ -1,6 +1,6 @@
 """The properties of class 0288 and of its super class: one row each (APPX 3.3.25)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -159,12 +159,11 @@ class Values:
         self.decoded = _decoded(data) if values is None else values
         """Values by property code; `None` where the meter has none at present."""
 
-    def only(self, codes: Iterable[int]) -> "Values":
+    def only(self, codes: AbstractSet[int]) -> "Values":
         """Return what it holds of some properties."""
-        left = self.data.keys() - codes
-        if not left:
+        if self.data.keys() <= codes:
             return self
-        data = {code: edt for code, edt in self.data.items() if code not in left}
+        data = {code: edt for code, edt in self.data.items() if code in codes}
         return Values(data, {code: self.decoded.get(code) for code in data})
 
     def with_those(self, other: "Values") -> "Values":
