@@ -144,8 +144,8 @@ class Link[M]:
         await self._port.wait_closed()
 
     def _receive(self, data: bytes) -> None:
-        self._end_silence()
         if self._give_up is not None:
+            self._end_silence()
             self._silence = asyncio.get_running_loop().call_later(SILENCE, self._fall_silent, self._give_up)
         self._pass_on(self._decode(data))
 

@@ -225,7 +225,7 @@ class Transactions:
             # The others first, which are answered at once if only this one meets silence.
             tries = min(1 if inquiry.pending else tries, self._timing.tries - inquiry.missed.get(group[0], 0))
         try:
-            asked, answered = await self._ask(self._plan(group, capacity)[:tries])
+            asked, answered = await self._ask(self._plan(group, capacity, tries))
         except MeterTimeoutError:
             if not inquiry.found.data or len(group) > 1:
                 raise
@@ -235,7 +235,7 @@ class Transactions:
             inquiry.is_silent = capacity.proved >= len(group)
             capacity.fall_silent(len(group))
         elif not answered.data and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
-            asked, answered = await self._ask([self._one_of(group)] * max(self._tries(inquiry), 1))
+            asked, answered = await self._ask([_getting(self._one_of(group))] * max(self._tries(inquiry), 1))
             if answered.data:
                 capacity.exceed(len(group))
             else:
@@ -243,20 +243,20 @@ class Transactions:
         inquiry.pending = [code for code in group if code not in asked] + inquiry.pending
         inquiry.take(asked, answered, capacity)
 
-    def _one_of(self, group: Sequence[int]) -> Sequence[int]:
+    def _one_of(self, group: Sequence[int]) -> tuple[int]:
         """Return one of a group, each time another one: some may be refused, or ignored, by themselves."""
         self._turns += 1
         return (group[-self._turns % len(group)],)
 
-    def _plan(self, group: Sequence[int], capacity: Capacity) -> Sequence[Sequence[int]]:
+    def _plan(self, group: Sequence[int], capacity: Capacity, tries: int) -> Sequence[_Request]:
         """Return what to ask for, one after the other, until something is answered."""
-        if self._is_heard and capacity.proved >= len(group):
-            return [group] * (self._timing.tries - 1) + [self._one_of(group)]
-        return [group] + [self._one_of(group) for _ in range(self._timing.tries - 1)]
+        whole = self._timing.tries - 1 if self._is_heard and capacity.proved >= len(group) else 1
+        ones = [_getting(self._one_of(group)) for _ in range(self._timing.tries - whole)]
+        return ([_getting(tuple(group))] * whole + ones)[:tries]
 
-    async def _ask(self, plan: Sequence[Sequence[int]]) -> tuple[Sequence[int], Values]:
+    async def _ask(self, plan: Sequence[_Request]) -> tuple[Sequence[int], Values]:
         """Ask for one of these; return which was answered, and how."""
-        answer = await self._request([_getting(tuple(codes)) for codes in plan])
+        answer = await self._request(plan)
         return [code for code, _ in answer.request.frame.properties], answer.values
 
     async def set(self, code: int, data: bytes) -> None:

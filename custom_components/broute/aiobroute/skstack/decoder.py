@@ -16,7 +16,6 @@ MAX_DATAGRAM = 0x04D0
 MAX_LINE = 1024
 """No line of text comes near it; what is longer is line noise."""
 
-_OK = Ok()
 _EVENT = re.compile(r"([0-9A-F]{2})(?: ([0-9A-F:]{39}))?(?: [0-9A-F])?(?: ([0-9A-F]{2}))? *")
 _HEX_DIGITS = string.hexdigits.encode()
 _MARK = re.compile(
@@ -122,16 +121,19 @@ class Decoder:
 
     def _line(self, text: str) -> None:
         match text.split(" ", 1):
-            case ["OK"]:
-                self._messages.append(_OK)
-            case [first, rest] if first.endswith("EVENT"):
-                self._event(_event_of(rest))
             case [""]:
                 pass
+            case ["OK"]:
+                self._messages.append(Ok())
             case ["OK", value]:
                 self._messages.append(Ok(value))
             case ["FAIL", code]:
                 self._messages.append(Fail(code))
+            case [first, rest] if first.endswith("EVENT"):
+                event = _event_of(rest)
+                if event.number == EventNumber.SCAN_FINISHED:
+                    self._end_block()
+                self._messages.append(event)
             case [first] if first.endswith("EPANDESC"):
                 self._end_block()
                 self._block = {}
@@ -142,11 +144,6 @@ class Decoder:
                     self._end_block()
             case _:
                 self._messages.append(Line(text))
-
-    def _event(self, event: Event) -> None:
-        if event.number == EventNumber.SCAN_FINISHED:
-            self._end_block()
-        self._messages.append(event)
 
     def _end_block(self) -> None:
         """Give out the block that was being read, if it is whole."""
