@@ -244,11 +244,12 @@ class SmartMeter:
             PortError: the port went away.
 
         """
-        return await self._get(codes, LEARNT_CODES)
+        return await self._get(tuple(dict.fromkeys(codes)), LEARNT_CODES)
 
     async def _get(self, codes: Collection[int], besides: Collection[int] = (), *, fresh: float = math.inf) -> Values:
         """Ask for these and, where there is room in the request, for constants that are not known yet."""
-        if not self._lacking and LEARNT_CODES.isdisjoint(codes):
+        is_learning = not LEARNT_CODES.isdisjoint(codes)
+        if not self._lacking and not is_learning:
             return await self._transactions.get(codes, fresh=fresh)
         refusals = self._transactions.refusals
         lacking = [row.code for row in self._lacking if row.code in besides and row.code not in codes]
@@ -256,7 +257,7 @@ class SmartMeter:
         extra = sorted(filter(refusals.admits, lacking), key=refusals.last)
         room = max(self._transactions.capacity.most - len(codes), 1)
         values = await self._transactions.get(codes, besides=extra[:room], fresh=fresh)
-        if extra or not LEARNT_CODES.isdisjoint(codes):
+        if extra or is_learning:
             self._take_constants(values)
         return values
 

@@ -1,6 +1,6 @@
 """What the meter refuses to tell at present, and when to ask for it again."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import math
 
@@ -44,14 +44,15 @@ class Refusals:
         """Return whether nothing was refused lately."""
         return not self._refusals
 
-    def choose(self, codes: Collection[int], besides: Collection[int] = ()) -> tuple[list[int], list[int]]:
+    def choose(self, codes: Iterable[int], besides: Iterable[int] = ()) -> tuple[list[int], list[int]]:
         """Return what to ask for, and what only after it, as the meter falls silent at it.
 
         What the property map does not name is left out; what was refused lately, too, unless it is all that is asked
         for.
         """
-        named = [code for code in dict.fromkeys(codes) if self.names(code)]
-        besides = [code for code in besides if self.names(code)]
+        gettable = self.gettable
+        named = [code for code in codes if not gettable or code in gettable]
+        besides = [code for code in besides if not gettable or code in gettable]
         if not self._refusals:
             return named + besides, []
         wanted = [code for code in named if self.admits(code)] or named

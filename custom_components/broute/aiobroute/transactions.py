@@ -51,18 +51,18 @@ class _Request:
     """Of transaction 0."""
     data: bytes
     """The same, encoded."""
-    codes: frozenset[int]
+    codes: tuple[int, ...]
 
     @classmethod
     def of(cls, frame: Frame) -> Self:
-        return cls(frame, frame.encode(), frozenset([code for code, _ in frame.properties]))
+        return cls(frame, frame.encode(), tuple([code for code, _ in frame.properties]))
 
     def is_answered_by(self, frame: Frame) -> bool:
         """Compare object, service and properties: a notification can bear our TID by chance."""
         if frame.source != self.frame.destination or frame.esv not in ANSWERS[self.frame.esv]:
             return False
         # A meter that can answer nothing of it may leave everything out.
-        return not frame.properties or not self.codes.isdisjoint([code for code, _ in frame.properties])
+        return not frame.properties or not dict(frame.properties).keys().isdisjoint(self.codes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class _Inquiry:
         if gettable := map_of(values):
             self.refusals.gettable = gettable
             self.pending = [code for code in self.pending if self.refusals.names(code)]
-        if len(places) == len(group) and VOIDABLE.isdisjoint(group) and self.refusals.are_none:
+        if len(places) == len(group) and self.refusals.are_none and VOIDABLE.isdisjoint(group):
             return  # As nearly always.
         again = []
         for place, code in enumerate(group):
@@ -207,6 +207,8 @@ class Transactions:
 
     def _tries(self, inquiry: _Inquiry) -> int:
         """Return how often a group may be asked for before what was found is too old."""
+        if inquiry.until == math.inf:
+            return self._timing.tries
         left = (inquiry.until - asyncio.get_running_loop().time()) / self._timing.answer
         return int(min(left, self._timing.tries))
 
@@ -225,21 +227,21 @@ class Transactions:
             # The others first, which are answered at once if only this one meets silence.
             tries = min(1 if inquiry.pending else tries, self._timing.tries - inquiry.missed.get(group[0], 0))
         try:
-            asked, answered = await self._ask(self._plan(group, capacity, tries))
+            answer = await self._request(self._plan(group, capacity, tries))
         except MeterTimeoutError:
             if not inquiry.found.data or len(group) > 1:
                 raise
             self._missed(inquiry, group[0], tries)
             return
+        asked, answered = answer.request.codes, answer.values
         if len(asked) < len(group):
             inquiry.is_silent = capacity.proved >= len(group)
             capacity.fall_silent(len(group))
         elif not answered.data and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
-            asked, answered = await self._ask([_getting(self._one_of(group))] * max(self._tries(inquiry), 1))
-            if answered.data:
+            answer = await self._request([_getting(self._one_of(group))] * max(self._tries(inquiry), 1))
+            if answer.values.data:
+                asked, answered = answer.request.codes, answer.values
                 capacity.exceed(len(group))
-            else:
-                asked = group
         inquiry.pending = [code for code in group if code not in asked] + inquiry.pending
         inquiry.take(asked, answered, capacity)
 
@@ -253,11 +255,6 @@ class Transactions:
         whole = self._timing.tries - 1 if self._is_heard and capacity.proved >= len(group) else 1
         ones = [_getting(self._one_of(group)) for _ in range(self._timing.tries - whole)]
         return ([_getting(tuple(group))] * whole + ones)[:tries]
-
-    async def _ask(self, plan: Sequence[_Request]) -> tuple[Sequence[int], Values]:
-        """Ask for one of these; return which was answered, and how."""
-        answer = await self._request(plan)
-        return [code for code, _ in answer.request.frame.properties], answer.values
 
     async def set(self, code: int, data: bytes) -> None:
         """Set a property.

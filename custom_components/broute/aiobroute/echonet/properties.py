@@ -1,6 +1,6 @@
 """The properties of class 0288 and of its super class: one row each (APPX 3.3.25)."""
 
-from collections.abc import Callable, Mapping, Set as AbstractSet
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -159,11 +159,11 @@ class Values:
         self.decoded = _decoded(data) if values is None else values
         """Values by property code; `None` where the meter has none at present."""
 
-    def only(self, codes: AbstractSet[int]) -> "Values":
+    def only(self, codes: Collection[int]) -> "Values":
         """Return what it holds of some properties."""
-        if self.data.keys() <= codes:
-            return self
         data = {code: edt for code, edt in self.data.items() if code in codes}
+        if len(data) == len(self.data):
+            return self
         return Values(data, {code: self.decoded.get(code) for code in data})
 
     def with_those(self, other: "Values") -> "Values":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..command import Command, OnceMoreError, Script
 from ..errors import ModuleError
@@ -219,9 +220,13 @@ def sksendto(dialect: Dialect, address: str, data: bytes) -> SkCommand[SendOutco
                     break
         return outcome or SendOutcome.UNACKNOWLEDGED
 
+    return _command("SKSENDTO", _sksendto_head(dialect.side, address, len(data)) + data, replies, 10.0)
+
+
+@lru_cache(maxsize=16)
+def _sksendto_head(side: str, address: str, size: int) -> bytes:
     # Security 1: encrypted or not at all, so that a lost session shows at once.
-    head = f"SKSENDTO 1 {address} {ECHONET_PORT:04X} 1{dialect.side} {len(data):04X} ".encode()
-    return _command("SKSENDTO", head + data, replies, 10.0)
+    return f"SKSENDTO 1 {address} {ECHONET_PORT:04X} 1{side} {size:04X} ".encode()
 
 
 ADDRESS_RESOLUTION = 4.0

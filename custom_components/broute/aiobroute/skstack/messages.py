@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from typing import override
 
 ECHONET_PORT = 0x0E1A
@@ -92,6 +93,7 @@ class Line:
 type Message = Ok | Fail | Event | PanDescriptor | ReceivedUdp | Line
 
 
+@cache
 def rssi_of(lqi: int) -> float:
     """Return the signal strength in dBm that a link quality stands for (SK 4.5)."""
     return round(0.275 * lqi - 104.27, 1)
