@@ -41,6 +41,7 @@ def test_a_quick_run_measures_everything(capsys: pytest.CaptureFixture[str]) -> 
     # What depends on no machine.
     assert measured["datagrams"] == {"ours": [2], "built_in": [6], "best": [2]}
     assert measured["descriptors"]["ours"] == [1]
+    assert measured["bytes"]["floor"] == measured["bytes"]["ours"]
     assert measured["bytes"]["ours"] < measured["bytes"]["best"] < measured["bytes"]["built_in"]
 
 

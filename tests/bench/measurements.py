@@ -106,11 +106,11 @@ async def polling(extent: Extent, number: int) -> Samples:
             result = await polled.result()
             record = await control.do("record")
         samples["cpu"][stack.key] = result["cpu"][0]
+        samples["bytes"][stack.key] = (record["bytes_from_host"] + record["bytes_to_host"]) / extent.polls
         if stack is FLOOR:
             continue
         datagrams = len(record["datagrams_from_client"]) + len(record["datagrams_to_client"])
         samples["datagrams"][stack.key] = datagrams / extent.polls
-        samples["bytes"][stack.key] = (record["bytes_from_host"] + record["bytes_to_host"]) / extent.polls
         for figure in ("threads", "descriptors", "memory"):
             samples[figure][stack.key] = result[figure]
     return samples
