@@ -23,6 +23,8 @@ LASTING_TIME = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Refusal:
+    """How often and when a property was refused."""
+
     first: float
     last: float
     count: int

@@ -67,6 +67,8 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    """What the meter told, and which request it told it to."""
+
     request: _Request
     frame: Frame
     values: Values
@@ -75,6 +77,8 @@ class _Answer:
 
 @dataclass(slots=True)
 class _Exchange:
+    """What is being sent until something of it is answered."""
+
     answer: asyncio.Future[_Answer]
     sent: dict[int, _Request] = field(default_factory=dict)
     """What was sent so far by its transaction; a late answer to any of it serves."""
