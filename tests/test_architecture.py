@@ -15,7 +15,7 @@ STACK = INTEGRATION / "aiobroute"
 BELOW = {
     "__init__": {
         *("address", "causes", "doctor", "echonet", "errors", "history", "listeners", "meter", "module", "profile"),
-        *("leaving", "recording", "session", "transactions"),
+        *("leaving", "probe", "recording", "session", "transactions"),
     },
     "__main__": {"", "cli"},
     "cli": {"", "doctor", "recording", "records"},

@@ -20,6 +20,9 @@ AT_THE_START = (
 LATER = (
     "aiobroute.__main__",
     "aiobroute.cli",
+    "aiobroute.j11.commands",
+    "aiobroute.j11.messages",
+    "aiobroute.j11.module",
     "aiobroute.records",
     "answers",
     "cost_sensor",
@@ -43,3 +46,18 @@ def test_nothing_is_loaded_that_most_homes_do_not_need() -> None:
     loaded = {name.removeprefix("custom_components.broute.") for name in run.stdout.split()}
     assert "energy.backfill" in loaded
     assert not loaded.intersection(LATER)
+
+
+def test_what_a_kind_of_module_needs_can_be_loaded_before_it_is_heard() -> None:
+    program = """
+import sys
+from importlib import import_module
+from custom_components.broute.aiobroute import loaded_later
+assert not loaded_later("BP35C2")
+assert loaded_later("J11") == loaded_later(None)
+list(map(import_module, loaded_later("J11")))
+before = set(sys.modules)
+from custom_components.broute.aiobroute.j11 import commands, messages, module
+assert set(sys.modules) == before
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)  # noqa: S603  # our own program

@@ -14,6 +14,7 @@ from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.selector import (
     BooleanSelector,
     SelectOptionDict,
@@ -36,6 +37,7 @@ from .aiobroute import (
     Progress,
     Stage,
     connect,
+    loaded_later,
     proposed,
 )
 from .const import (
@@ -340,6 +342,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_join(self) -> dict[str, str]:
         data = {**self._known, **self._data}
+        for name in loaded_later(data.get(CONF_MODULE)):
+            await async_import_module(self.hass, name)
         end_ticking = async_track_time_interval(self.hass, self._tick, timedelta(seconds=1), cancel_on_shutdown=True)
         try:
             async with (

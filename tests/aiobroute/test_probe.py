@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.broute.aiobroute import Credentials, ModuleError, PortError, Timing, connect
+from custom_components.broute.aiobroute import Credentials, ModuleError, PortError, Timing, connect, loaded_later
 from custom_components.broute.aiobroute.module import WiSunModule
 from custom_components.broute.aiobroute.port import open_port
 from custom_components.broute.aiobroute.probe import J11_QUESTION, SK_QUESTION, STUCK_SEND, probe
@@ -35,6 +35,13 @@ LINE = b"ERXUDP FE80:0000:0000:0000:021C:6400:03D2:A1B7 FE80:0000:0000:0000:021D
 
 def dongle(module: str, **options: Any) -> Any:
     return simulated_port(scenarios.NORMAL, module=module, speed=1, clock=clock, **options)
+
+
+@pytest.mark.parametrize("family", FAMILIES.values())
+def test_what_is_loaded_later_is_named_for_each_family(family: str) -> None:
+    # tests/test_loading.py looks whether it is loaded then.
+    assert loaded_later(family) == (loaded_later(None) if family == "J11" else ())
+    assert loaded_later(None)
 
 
 @asynccontextmanager

@@ -80,6 +80,7 @@ from .leaving import leaving
 from .listeners import Tap
 from .meter import Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
+from .probe import loaded_later
 from .profile import MeterProfile
 from .session import ScanPass, Timing
 from .transactions import Notification
@@ -177,6 +178,7 @@ __all__ = [
     "connect",
     "find",
     "leaving",
+    "loaded_later",
     "proposed",
     "shown",
 ]

@@ -8,9 +8,7 @@ from typing import Protocol
 
 from .address import shown
 from .errors import ModuleMissingError, PortError
-from .j11.commands import get_version
-from .j11.frame import Decoder as J11Decoder
-from .j11.module import FAMILY as J11, identify as identify_j11
+from .j11.frame import FAMILY as J11, GET_VERSION, Decoder as J11Decoder, Frame as J11Frame
 from .listeners import Tap
 from .module import WiSunModule
 from .port import Port, open_port
@@ -31,10 +29,18 @@ WITHOUT_SPEED = ("socket://", "tcp://")
 """Serial URLs behind which nobody can set the speed."""
 
 SK_QUESTION = CRLF + skver(0).data
-J11_QUESTION = get_version(0).data
+J11_QUESTION = J11Frame(GET_VERSION).encode()
 
 STUCK_SEND = b"\r" * 0x04D0
 """Ends an SKSENDTO, or a frame, whose data never came: until then a module takes every command for it."""
+
+
+def loaded_later(family: str | None) -> tuple[str, ...]:
+    """Return which of our files a connection to a module of a family loads, or to one that is not known yet.
+
+    A program whose event loop must not wait for files imports them before, in a thread of its own.
+    """
+    return (f"{__package__}.j11.module",) if family in (None, J11) else ()
 
 
 class Identify(Protocol):
@@ -120,7 +126,7 @@ class _Ear:
         frames, messages = [*self._j11.receive(data)], [*self._sk.receive(data)]
         # A frame has checksums, and may hold any text.
         if not self._heard.done() and (frames or any(map(_is_sk, messages))):
-            self._heard.set_result(identify_j11 if frames else identify_sk)
+            self._heard.set_result(_identify_j11 if frames else identify_sk)
 
     def _lost(self, error: PortError) -> None:
         if not self._heard.done():
@@ -135,6 +141,12 @@ def _is_sk(message: object) -> bool:
         case Event() | Fail() | ReceivedUdp():
             return True
     return False
+
+
+async def _identify_j11(port: Port, *, patience: float) -> WiSunModule | None:
+    from .j11.module import identify  # noqa: PLC0415  # few homes have such a module
+
+    return await identify(port, patience=patience)
 
 
 async def _close(port: Port) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, RESTART_EXIT_CODE
 from homeassistant.core import callback
 from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers.importlib import async_import_module
 
 from ..aiobroute import (
     BRouteError,
@@ -22,6 +23,7 @@ from ..aiobroute import (
     Progress,
     SessionLostError,
     connect,
+    loaded_later,
     shown,
 )
 from ..const import CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID
@@ -132,6 +134,8 @@ class Connection:
         return meter
 
     async def _connect(self, data: Mapping[str, Any]) -> SmartMeter:
+        for name in loaded_later(data.get(CONF_MODULE)):
+            await async_import_module(self._hass, name)
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
                 return await connect(

@@ -7,6 +7,11 @@ import struct
 
 _LOGGER = logging.getLogger(__name__)
 
+FAMILY = "J11"
+
+GET_VERSION = 0x006B
+"""Code of the command that every module answers, whatever it was told before."""
+
 REQUEST = bytes.fromhex("D0EA83FC")
 """The unique code before everything that goes to a module."""
 

@@ -7,7 +7,7 @@ import struct
 from typing import override
 
 from ..module import Beacon, JoinOutcome, Pan
-from .frame import Frame
+from .frame import GET_VERSION, Frame
 
 ECHONET_PORT = 0x0E1A
 
@@ -27,7 +27,7 @@ class Code(IntEnum):
     END_PANA = 0x0057
     END_ROUTE_B = 0x0058
     SET_UP = 0x005F
-    GET_VERSION = 0x006B
+    GET_VERSION = GET_VERSION
     RESET = 0x00D9
 
 

@@ -37,7 +37,7 @@ from .commands import (
     start_pana,
     start_route_b,
 )
-from .frame import Decoder
+from .frame import FAMILY, Decoder
 from .messages import (
     ECHONET_PORT,
     NOT_DECRYPTED,
@@ -53,8 +53,6 @@ from .messages import (
 )
 
 _LOGGER = logging.getLogger(__name__)
-
-FAMILY = "J11"
 
 ASSOCIATIONS = 3
 """How often a meter that is heard is asked to connect: the first time fails on many real ones."""
