@@ -41,7 +41,8 @@ def test_a_quick_run_measures_everything(capsys: pytest.CaptureFixture[str]) -> 
     # What depends on no machine.
     assert measured["datagrams"] == {"ours": [2], "built_in": [6], "best": [2]}
     assert measured["descriptors"]["ours"] == [1]
-    assert measured["bytes"]["floor"] == measured["bytes"]["ours"]
+    # What the meter tells unasked may be among so few polls; an echo of what is sent would be a fifth.
+    assert measured["bytes"]["floor"] == pytest.approx(measured["bytes"]["ours"], rel=0.15)
     assert measured["bytes"]["ours"] < measured["bytes"]["best"] < measured["bytes"]["built_in"]
 
 
