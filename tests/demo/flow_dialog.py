@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, TimeoutError as PlaywrightTimeoutError, expect
 
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
@@ -23,7 +23,10 @@ HAS_TAKEN = """(form, [field, value]) => new Promise(answer => {
     look();
 })"""
 
-TYPING = 60
+MOMENT = 10_000
+"""Milliseconds after which a field is looked for anew."""
+
+TYPING = 120
 """Seconds for a field; a moment is normal, and this is only against hanging."""
 
 WATCH = """dialog => new Promise(ended => {
@@ -75,8 +78,6 @@ class FlowDialog:
     async def fill(self, fields: Mapping[str, str]) -> None:
         """Type into fields."""
         for name, text in fields.items():
-            if name == "device":
-                await self._enter_port_manually()
             async with asyncio.timeout(TYPING):
                 await self._fill(name, text)
 
@@ -112,14 +113,22 @@ class FlowDialog:
         await expect(self.element.locator("ha-dialog")).to_be_hidden()
 
     async def _fill(self, name: str, text: str) -> None:
-        """Type into a field; what is typed while the form is being drawn gets lost, and is typed again."""
+        """Type into a field; what is typed while the form is being drawn gets lost, and is typed again.
+
+        The field of the port can become a list again, when the ports that there are have been found.
+        """
         has_taken = False
         while not has_taken:
-            await self.field(name).fill(text)
+            try:
+                if name == "device":
+                    await self._enter_port_manually()
+                await self.field(name).fill(text, timeout=MOMENT)
+            except PlaywrightTimeoutError:
+                continue
             has_taken = await self.form.locator("ha-form").evaluate(HAS_TAKEN, [name, text])
 
     async def _enter_port_manually(self) -> None:
         """Have a field to type the port into, as it is after the list was asked for it."""
         if not await self.field("device").is_visible():
-            await (await self.open_ports()).click()
-            await self.field("device").wait_for()
+            await (await self.open_ports()).click(timeout=MOMENT)
+            await self.field("device").wait_for(timeout=MOMENT)
