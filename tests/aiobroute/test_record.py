@@ -150,7 +150,7 @@ def test_what_is_refused_ends_a_step_only(path: Path) -> None:
 def test_a_record_of_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["record", "--port", "/dev/does-not-exist", "-q", "-o", str(path)]) == 1
     assert lines(path) == [
-        "= note version 1.0.0",
+        f"= note version {version_of(Path(command_line.__file__).parents[1])}",
         "= note port device",
         "= note step probe",
         "= note failed PortMissingError",
