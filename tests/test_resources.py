@@ -166,6 +166,8 @@ async def reload(hass: HomeAssistant, url: str, state: ConfigEntryState) -> None
     before = await again(5)
     # What other tests have left is collected at any time.
     assert await again(RELOADS) - before - REPAIR == Counter()
+    # The port is about to go: nobody is to open it any more.
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 @pytest.mark.usefixtures("socket_enabled")

@@ -147,6 +147,10 @@ class _Inquiry:
         self.pending = again[::-1] + self.pending
 
 
+KEPT = 64
+"""Requests that are kept as they were encoded, by the properties that they ask for."""
+
+
 class Transactions:
     """Get and Set over a session, and the notifications that arrive meanwhile."""
 
@@ -176,6 +180,8 @@ class Transactions:
         self._turns = int(asyncio.get_running_loop().time())
         self._exchange: _Exchange | None = None
         self._confirmations: set[asyncio.Task[None]] = set()
+        # What is kept goes with the connection.
+        self._getting = lru_cache(maxsize=KEPT)(_getting)
 
     async def get(
         self,
@@ -242,7 +248,7 @@ class Transactions:
             inquiry.is_silent = capacity.proved >= len(group)
             capacity.fall_silent(len(group))
         elif not answered.data and len(group) > 1 and any(self.refusals.is_due(code) for code in group):
-            answer = await self._request([_getting(self._one_of(group))] * max(self._tries(inquiry), 1))
+            answer = await self._request([self._getting(self._one_of(group))] * max(self._tries(inquiry), 1))
             if answer.values.data:
                 asked, answered = answer.request.codes, answer.values
                 capacity.exceed(len(group))
@@ -257,8 +263,8 @@ class Transactions:
     def _plan(self, group: Sequence[int], capacity: Capacity, tries: int) -> Sequence[_Request]:
         """Return what to ask for, one after the other, until something is answered."""
         whole = self._timing.tries - 1 if self._is_heard and capacity.proved >= len(group) else 1
-        ones = [_getting(self._one_of(group)) for _ in range(self._timing.tries - whole)]
-        return ([_getting(tuple(group))] * whole + ones)[:tries]
+        ones = [self._getting(self._one_of(group)) for _ in range(self._timing.tries - whole)]
+        return ([self._getting(tuple(group))] * whole + ones)[:tries]
 
     async def set(self, code: int, data: bytes) -> None:
         """Set a property.
@@ -401,7 +407,6 @@ def _expire(answer: asyncio.Future[_Answer]) -> None:
         answer.set_exception(TimeoutError())
 
 
-@lru_cache(maxsize=64)
 def _getting(codes: tuple[int, ...]) -> _Request:
     """Return a Get of some properties, always the same for the same ones."""
     return _Request.of(Frame.get(0, codes))
