@@ -94,6 +94,13 @@ def test_what_a_library_logs_is_not_printed(
     assert "something of its own" not in capsys.readouterr().err
 
 
+@once
+def test_read_without_a_standard_input(sim: SimulatedPort, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind `<&-`."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run(sim, "read") == 0
+
+
 def test_read_for_a_person(sim: SimulatedPort, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(sim, "read", "--pan", PAN.lower()) == 0
     captured = capsys.readouterr()

@@ -51,7 +51,8 @@ class Console:
 
     def __init__(self, *, is_quiet: bool = False, is_plain: bool = False) -> None:
         """Tell of no steps if quiet; overwrite nothing if plain."""
-        self.can_ask = sys.stdin.isatty() and sys.stderr.isatty()
+        # There is no standard input for who has closed it.
+        self.can_ask = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
         self.call_off: Callable[[], object] | None = None
         """Keeps the process from ending before a person has answered, if it was told to stop."""
         self._is_quiet = is_quiet
