@@ -346,10 +346,16 @@ class Accounts:
             self.figures, self.totals, self._figured, self._written = None, {}, (), ()
             return
         await self._async_take_ledger()
-        await self._async_take_prices(contract, now)
+        unavailable: RecorderUnavailableError | None = None
+        try:
+            await self._async_take_prices(contract, now)
+        except RecorderUnavailableError as err:
+            unavailable = err  # The figures of today need no database; a half-hour without a price says so.
         usage = await self.async_usage()
         pieces = {kind: await self._async_pieces(kind, contract, usage) for kind in DERIVED}
         await self._async_figure(contract, usage, pieces, now)
+        if unavailable is not None:
+            raise unavailable
         version = (contract, self._version, sum(self.prices.changes.values()))
         # While the history is being read, the sums of all later hours change again and again: it is waited for.
         is_settled, self._seen = self._seen == version, version
@@ -405,18 +411,19 @@ class Accounts:
         return bool(self.entry.options.get(CONF_SPREAD_FIXED, True))
 
     async def _async_take_prices(self, contract: Contract, now: datetime) -> None:
-        """Take what entities have told of the half-hours that the ledger knows."""
+        """Take what entities have told of the half-hours that the ledger knows.
+
+        Raises:
+            RecorderUnavailableError: the recorder cannot be asked at present.
+
+        """
         entities = entities_of(contract)
         await self.prices.async_load()
         known = self._spans.get(ENERGY_IN)
         if not entities or known is None or not has_recorder(self.hass):
             return
         first = max(known[0], midnight(contract.plans[0].valid_from))
-        try:
-            await self.prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
-        except RecorderUnavailableError as err:
-            # The figures of today need no database; a half-hour without a price says so.
-            _LOGGER.debug("The prices wait: %s", err)
+        await self.prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
 
     def _since_known(self, key: str, now: datetime) -> HalfHours:
         """Return what flowed since the last counter that is known, as far as the reading tells; evenly spread."""

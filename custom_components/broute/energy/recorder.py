@@ -400,14 +400,15 @@ async def async_read[*Ts, T](hass: HomeAssistant, read: Callable[[HomeAssistant,
         job = get_instance(hass).async_add_executor_job(read, hass, *arguments)
     except RuntimeError:  # Its threads have ended.
         raise stopped from None
-    # Not awaited itself: a recorder that stops cancels it, which must not look as if this task was cancelled.
-    await asyncio.wait({job})
-    if job.cancelled():
-        raise stopped
     try:
-        return job.result()
+        return await job
     except SQLAlchemyError as err:
         raise RecorderUnavailableError(f"the recorder's database cannot be read: {type(err).__name__}") from err
+    except asyncio.CancelledError:
+        # A recorder that stops cancels what is not begun, which must not look as if this task was cancelled.
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
+        raise stopped from None
 
 
 async def _async_missing(wanted: Wanted, chunks: Iterable[Chunk], there: Mapping[int, list[Row]]) -> list[Row]:
