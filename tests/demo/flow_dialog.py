@@ -27,7 +27,7 @@ MOMENT = 10_000
 """Milliseconds after which a field is looked for anew."""
 
 TYPING = 120
-"""Seconds for a field; a moment is normal, and this is only against hanging."""
+"""Seconds for a field, the list of ports included; a moment is normal, and this is only against hanging."""
 
 WATCH = """dialog => new Promise(ended => {
     const seen = [];
