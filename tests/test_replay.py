@@ -1,5 +1,6 @@
 """Records are replayed against the whole stack: what worked once works, and what failed fails in the same way."""
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 import re
@@ -11,8 +12,11 @@ from custom_components.broute.aiobroute.recording import Recording
 from custom_components.broute.aiobroute.records.checker import check
 
 from . import hardware
-from .aiobroute.virtual_time import run
+from .aiobroute.virtual_time import clock, run
 from .replay import MismatchError, replayed_port
+from .simulator import scenarios
+from .simulator.scenarios import PASSWORD, ROUTE_B_ID
+from .simulator.transport import simulated_port
 
 RECORDS = sorted((Path(__file__).parent / "records").glob("*.txt"))
 
@@ -30,6 +34,14 @@ def route_b_id(text: str) -> str:
     return "B0" * 16 if frame is None else bytes.fromhex(frame[1]).decode()
 
 
+def waited(text: str) -> int:
+    """Return how many minutes of announcements a record has; one that was stopped would have had more."""
+    times = r"(\d+\.\d{3}) = note step announcements\n(?:(?!.* = note ).*\n)* *(\d+\.\d{3}) = note (.*)"
+    if (found := re.search(times, text)) is None:
+        return 0
+    return round((float(found[2]) - float(found[1])) / 60) + (found[3] == "end stopped")
+
+
 async def replayed(text: str) -> str:
     """Do what was recorded once more, and return the record of that.
 
@@ -40,8 +52,12 @@ async def replayed(text: str) -> str:
     said: list[str] = []
     credentials = Credentials(route_b_id(text), "X" * 12)
     with replayed_port(text) as port:
-        with suppress(BRouteError):
-            await Recording(port.url, credentials, said.append, version="0", minutes=0).run()
+        recording = Recording(port.url, credentials, said.append, version="0", minutes=waited(text))
+        task = asyncio.ensure_future(recording.run())
+        if (stopped := re.search(r"(\d+\.\d{3}) = note end stopped", text)) is not None:
+            asyncio.get_running_loop().call_later(float(stopped[1]), task.cancel)
+        with suppress(BRouteError, asyncio.CancelledError):
+            await task
         if port.mismatch is None:
             assert not port.left
     return "".join(said)
@@ -55,6 +71,26 @@ def replay(text: str) -> str:
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
 def test_a_record_may_be_shown(record: Path) -> None:
     assert check(record.read_text()) == []
+
+
+@pytest.mark.parametrize("stopped", [None, 40.0, 500.0, 1290.0], ids=["whole", "readings", "waiting", "later"])
+def test_a_record_that_was_just_made_happens_again(each_kind: str, stopped: float | None) -> None:  # noqa: ARG001  # of each kind of module
+    """With what the meter announces meanwhile, as people make it; and if they end it sooner."""
+    said: list[str] = []
+
+    async def make() -> None:
+        with simulated_port(scenarios.SOLAR, speed=1, clock=clock) as sim:
+            credentials = Credentials(ROUTE_B_ID, PASSWORD)
+            task = asyncio.ensure_future(Recording(sim.url, credentials, said.append, version="0", minutes=31).run())
+            if stopped is not None:
+                asyncio.get_running_loop().call_later(stopped, task.cancel)
+            with suppress(asyncio.CancelledError):
+                await task
+
+    run(make())
+    text = "".join(said)
+    assert ("worked announcements" in notes(text)) == (stopped is None)
+    assert notes(replay(text)) == notes(text)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda path: path.stem)
