@@ -90,7 +90,7 @@ async def test_a_person_sees_it_and_chooses(hass: HomeAssistant, media: Path) ->
         await recorded(hass, entry, sim, "hello", "hello", f"ID {PASSWORD}")
         before = the_record(media)
         assert "hello" not in before
-        assert "Messages of unknown meaning: 2. 0 of them are in the file" in told(hass, entry)["message"]
+        assert "Messages of unknown meaning: 2, of which the file has 0." in told(hass, entry)["message"]
         assert "hello" not in told(hass, entry)["message"]
         menu = await options(hass, entry)
         assert menu["type"] is FlowResultType.MENU
@@ -111,7 +111,7 @@ async def test_a_person_sees_it_and_chooses(hass: HomeAssistant, media: Path) ->
         assert len(kept_lines(text)) == 2
         assert check(text, everything(sim)) == []
         message = told(hass, entry)["message"]
-        assert "1 of them are in the file" in message
+        assert "of which the file has 1." in message
         assert "What you have chosen is in it, too." in message
         assert re.findall(r"\]\((/[^)]+)\)", message)
         assert notes(await replayed(text)) == notes(text)
