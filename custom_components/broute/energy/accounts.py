@@ -131,6 +131,12 @@ class KnownEnergies(Mapping[datetime, Decimal | None]):
         return Decimal(self._known[int(start.timestamp())]) / MICRO
 
     @override
+    def get[T](self, start: datetime, default: T | None = None, /) -> Decimal | T | None:
+        # A look goes through thousands of them.
+        found = self._known.get(int(start.timestamp()))
+        return default if found is None else Decimal(found) / MICRO
+
+    @override
     def __contains__(self, start: object) -> bool:
         return isinstance(start, datetime) and int(start.timestamp()) in self._known
 
@@ -149,14 +155,17 @@ class Slots(Mapping[int, int]):
     def __init__(self) -> None:
         self._parts: dict[int, dict[int, int]] = {}
 
-    def take(self, begin: int, end: int, found: Mapping[int, int]) -> None:
-        """Keep what was found for each half-hour within a time, or nothing."""
+    def take(self, begin: int, end: int, found: Mapping[int, int]) -> bool:
+        """Keep what was found for each half-hour within a time, or nothing; return whether one has changed."""
+        is_new = False
         for start in range(begin, end, HALF_HOUR_SECONDS):
             part = self._parts.setdefault(start // PART, {})
+            is_new = is_new or part.get(start) != found.get(start)
             if start in found:
                 part[start] = found[start]
             else:
                 part.pop(start, None)
+        return is_new
 
     @override
     def __getitem__(self, start: int) -> int:
@@ -203,10 +212,12 @@ class Accounts:
     _version: Version | None = None
     _figured: tuple[object, ...] = ()
     _settled: Settled | None = None
+    _last: tuple[object, Decimal | None] = (None, None)
+    """The bill before the one that runs, after what it was made of."""
     _written: tuple[object, ...] = ()
     _seen: tuple[object, ...] = ()
     _changes: dict[str, int] = field(default_factory=dict)
-    """How often each month of the ledger has changed."""
+    """How often half-hours of each month have changed."""
     _derived_by: Contract | None = None
     _derived: dict[tuple[str, Period], tuple[object, Piece]] = field(default_factory=dict)
     _rows: dict[str, CostRows] = field(default_factory=dict)
@@ -393,7 +404,8 @@ class Accounts:
         if settled is None:
             self.figures, self.totals, self._figured = None, {}, ()
             return
-        self.figures, so_far = await job(_figures, contract, live, now, before, settled, self._is_spread)
+        last_bill = before.last_bill if before else await self._async_last_bill(contract, live, settled.period, now)
+        self.figures, so_far = await job(_figures, contract, live, now, before, settled, last_bill, self._is_spread)
         self._figured, self._settled = looked, settled
         period, totals = settled.period, {}
         for kind, key in KINDS.items():
@@ -405,6 +417,24 @@ class Accounts:
                     so_far = await job(_brought_in, contract, live, since, now)
                 totals[kind] = Decimal(base) / MICRO + so_far
         self.totals = totals
+
+    async def _async_last_bill(self, contract: Contract, live: Usage, period: Period, now: datetime) -> Decimal | None:
+        """Return the yen of the bill before one, which hardly ever changes."""
+        job = self.hass.async_add_executor_job
+        if not (found := await job(periods, contract, period.span.first - DAY, period.span.first)):
+            return None
+        last = found[0]
+        # For some half-hours after its end, a reading still adds to it.
+        at = half_hour(now) if now - LATEST * HALF_HOUR < last.span.end_time else None
+        made_of = (contract, last, at, self._changes_within(last, A_YEAR))
+        if self._last[0] != made_of:
+            self._last = made_of, await job(_total, contract, live, last)
+        return self._last[1]
+
+    def _changes_within(self, period: Period, back: timedelta) -> list[tuple[int, int]]:
+        """Return how often what a bill is made of has changed."""
+        months = _months(period.whole.first - back, period.whole.end - DAY)
+        return [(self._changes.get(name, 0), self.prices.changes.get(name, 0)) for name in months]
 
     @property
     def _is_spread(self) -> bool:
@@ -464,14 +494,14 @@ class Accounts:
         for name in sorted(changed):
             month = months[name]
             # The last half-hour of a month ends with the first counter of the next.
-            begin, end = month.begin - HALF_HOUR_SECONDS, month.begin + month.days * int(DAY.total_seconds())
-            for at in range(begin, end, PIECE):
-                until = min(at + PIECE, end)
+            end = month.begin + month.days * int(DAY.total_seconds())
+            for begin in (month.begin - HALF_HOUR_SECONDS, *range(month.begin, end, PIECE)):
+                until = month.begin if begin < month.begin else begin + PIECE
                 for key, known in self._known.items():
-                    found = energies(ledger, key, at, until)
-                    known.take(at, until, found)
+                    if known.take(begin, until, energies(ledger, key, begin, until)):
+                        of = f"{datetime.fromtimestamp(begin, JST):%Y-%m}"
+                        self._changes[of] = self._changes.get(of, 0) + 1
                     await asyncio.sleep(0)
-            self._changes[name] = self._changes.get(name, 0) + 1
         for key, known in self._known.items():
             self._spans[key] = await self.hass.async_add_executor_job(_span, known)
         self._version = version
@@ -507,8 +537,7 @@ class Accounts:
         pieces = []
         for period in await job(periods, contract, first, last + DAY):
             limits = max(known[0], period.span.start_time), min(known[1], period.span.end_time)
-            months = _months(period.span.first - back, period.span.end)
-            changes = [(self._changes.get(name, 0), self.prices.changes.get(name, 0)) for name in months]
+            changes = self._changes_within(period, back)
             before, piece = self._derived.get((kind, period), (None, EMPTY))
             if before != (*limits, changes):
                 piece = await job(derive, contract, usage, period, known)
@@ -580,6 +609,7 @@ def _figures(
     now: datetime,
     before: Figures | None,
     settled: Settled,
+    last_bill: Decimal | None,
     is_spread: bool,  # noqa: FBT001  # called by a thread
 ) -> tuple[Figures, Decimal]:
     """Return the figures of the bill that runs, and yen since the first half-hour that is known.
@@ -587,12 +617,11 @@ def _figures(
     What changes with half-hours only is taken from those before, if there are any.
     """
     today, period = now.astimezone(JST).date(), settled.period
-    each = [cost for cost in costs_after(contract, usage, period, settled.used) if cost.start <= now]
+    each = list(costs_after(contract, usage, period, settled.used, half_hour(now) + HALF_HOUR))
     total = settled.total + add_up(each, with_fixed=is_spread).yen
     so_far = settled.so_far.plus(add_up(each))
     this_day = settled.this_day.plus(add_up(cost for cost in each if cost.start >= midnight(today)))
     if before is None:
-        last = periods(contract, period.span.first - DAY, period.span.first)
         guessed = forecast(contract, usage, period, half_hour(now) + HALF_HOUR)
         before = Figures(
             period=period,
@@ -606,7 +635,7 @@ def _figures(
             contract_demand=demands(contract, usage, period),
             today_cost=this_day.yen,
             today_energy=this_day.energy,
-            last_bill=_total(contract, usage, last[0]) if last else None,
+            last_bill=last_bill,
             price=_price(contract, usage, settled, now),
         )
     shown = replace(
@@ -633,17 +662,17 @@ def _price(contract: Contract, usage: Usage, settled: Settled, now: datetime) ->
     found = []
     for used in (energy, energy + PIECE_OF_ENERGY):
         more = replace(usage, taken=Overlaid({start: used}, usage.taken))
-        after = costs_after(contract, more, settled.period, settled.used)
-        found.append(next(cost.variable for cost in after if cost.start == start))
+        *_, cost = costs_after(contract, more, settled.period, settled.used, start + HALF_HOUR)
+        found.append(cost.variable)
     cheaper, dearer = found
     return None if cheaper is None or dearer is None else (dearer - cheaper) / PIECE_OF_ENERGY
 
 
-def _months(first: date, end: date) -> list[str]:
-    """Return the months that some days, and the one after them, are in."""
+def _months(first: date, last: date) -> list[str]:
+    """Return the months from that of one day to that of another."""
     found = []
     day = first.replace(day=1)
-    while day <= end:
+    while day <= last:
         found.append(f"{day:%Y-%m}")
         day = (day + 31 * DAY).replace(day=1)
     return found

@@ -33,6 +33,7 @@ type HalfHours = Mapping[datetime, Decimal | None]
 """kWh by the start of the half-hour, in UTC; what is missing or `None` is not known."""
 
 DAY: Final = timedelta(days=1)
+WEEK: Final = timedelta(weeks=1)
 
 WEEKS: Final = 4
 """So many weeks back a forecast looks."""
@@ -50,6 +51,11 @@ class Overlaid(Mapping[datetime, Decimal | None]):
     @override
     def __getitem__(self, start: datetime) -> Decimal | None:
         return self._over[start] if start in self._over else self._under[start]
+
+    @override
+    def get[T](self, start: datetime, default: T | None = None, /) -> Decimal | T | None:
+        # That of the base class raises and catches an error for each half-hour that is missing.
+        return self._over[start] if start in self._over else self._under.get(start, default)
 
     @override
     def __contains__(self, start: object) -> bool:
@@ -281,10 +287,10 @@ def used_until(contract: Contract, usage: Usage, period: Period, until: datetime
     return each, Used(until, counting.total, dict(counting.by_band))
 
 
-def costs_after(contract: Contract, usage: Usage, period: Period, used: Used) -> Iterator[Cost]:
-    """Return the costs of the rest of a bill."""
+def costs_after(contract: Contract, usage: Usage, period: Period, used: Used, until: datetime) -> Iterator[Cost]:
+    """Return the costs of a bill from what was used on it up to some time."""
     counting = _Counting(usage, total=used.total, by_band=dict(used.by_band))
-    return _costs(contract, usage, period, counting, used.until, period.span.end_time)
+    return _costs(contract, usage, period, counting, used.until, until)
 
 
 def costs(contract: Contract, usage: Usage, period: Period) -> Iterator[Cost]:
@@ -432,12 +438,12 @@ def forecast(contract: Contract, usage: Usage, period: Period, now: datetime) ->
     estimated = 0
     for start in _half_hours(period.span):
         if start >= now or usage.taken.get(start) is None:
-            taken[start] = expected(usage.taken, start, now)
+            taken[start] = _expected(usage.taken, taken, start, now)
             estimated += taken[start] is not None
         for market, filled_in in prices.items():
             known = usage.prices.get(market, {})
             if known.get(start) is None:
-                filled_in[start] = expected(known, start, now)
+                filled_in[start] = _expected(known, filled_in, start, now)
     told = {market: Overlaid(filled_in, usage.prices.get(market, {})) for market, filled_in in prices.items()}
     filled = replace(usage, taken=Overlaid(taken, usage.taken), prices={**usage.prices, **told})
     return replace(bill(contract, filled, period), estimated=estimated)
@@ -448,14 +454,20 @@ def expected(known: HalfHours, start: datetime, now: datetime) -> Decimal | None
 
     Where none of them is known, that of all days of these weeks; `None` if there is none either.
     """
-    back = max((now - start) // -timedelta(weeks=1) + 1, 1) if start >= now else 1
-    same = [known.get(start - timedelta(weeks=back + week)) for week in range(WEEKS)]
+    back = max((now - start) // -WEEK + 1, 1) if start >= now else 1
+    same = [known.get(start - (back + week) * WEEK) for week in range(WEEKS)]
     found = [value for value in same if value is not None]
     if not found:
         last = start - timedelta(days=max((start - now) // DAY + 1, 1))
         every = [known.get(last - number * DAY) for number in range(7 * WEEKS)]
         found = [value for value in every if value is not None]
     return (sum(found, ZERO) / len(found)).quantize(PRICE_STEP, ROUND_HALF_UP) if found else None
+
+
+def _expected(known: HalfHours, before: HalfHours, start: datetime, now: datetime) -> Decimal | None:
+    """Return the mean for a half-hour; from now on it is what it was a week before."""
+    back = start - WEEK
+    return before[back] if back >= now and back in before else expected(known, start, now)
 
 
 def compare(plans: Sequence[Plan], usage: Usage, first: date, end: date) -> list[Comparison]:
