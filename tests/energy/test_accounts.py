@@ -196,6 +196,27 @@ def test_what_a_person_sees(tmp_path: Path) -> None:
     live(story)
 
 
+def test_the_last_bill_is_known_as_soon_as_its_hours_are(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            sim.meter.device.refuse(0xE2, 0xE4)
+            await home.start()
+            await fill_in(home.hass, home.entry, THREE_STEPS)
+            await asyncio.sleep(45 * MINUTE)
+            accounts = home.entry.runtime_data.accounting.accounts
+            assert accounts.figures is not None
+            assert accounts.figures.last_bill is None
+            sim.meter.device.refusals.clear()
+            await asyncio.sleep(120 * MINUTE)
+            contract, period = contract_of(home.entry), accounts.figures.period
+            assert contract is not None
+            (last,) = periods(contract, period.span.first - DAY, period.span.first)
+            used = true_energy(sim.meter.energy_in, last.span.start_time, last.span.end_time)
+            assert accounts.figures.last_bill == bill(contract, Usage(taken=used), last).total > 0
+
+    live(story)
+
+
 def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         async with house(tmp_path) as (home, _):
