@@ -216,8 +216,10 @@ class Accounts:
     """The bill before the one that runs, after what it was made of."""
     _written: tuple[object, ...] = ()
     _seen: tuple[object, ...] = ()
-    _changes: dict[str, int] = field(default_factory=dict)
-    """How often half-hours of each month have changed."""
+    _changes: dict[date, int] = field(default_factory=dict)
+    """How often half-hours of each day have changed."""
+    _pieces: Mapping[str, list[tuple[Period, Piece]]] = field(default_factory=dict)
+    _pieces_of: tuple[object, ...] = ()
     _derived_by: Contract | None = None
     _derived: dict[tuple[str, Period], tuple[object, Piece]] = field(default_factory=dict)
     _rows: dict[str, CostRows] = field(default_factory=dict)
@@ -363,11 +365,14 @@ class Accounts:
         except RecorderUnavailableError as err:
             unavailable = err  # The figures of today need no database; a half-hour without a price says so.
         usage = await self.async_usage()
-        pieces = {kind: await self._async_pieces(kind, contract, usage) for kind in DERIVED}
+        version = (contract, self._version, sum(self.prices.changes.values()))
+        if self._pieces_of != version:
+            self._pieces = {kind: await self._async_pieces(kind, contract, usage) for kind in DERIVED}
+            self._pieces_of = version
+        pieces = self._pieces
         await self._async_figure(contract, usage, pieces, now)
         if unavailable is not None:
             raise unavailable
-        version = (contract, self._version, sum(self.prices.changes.values()))
         # While the history is being read, the sums of all later hours change again and again: it is waited for.
         is_settled, self._seen = self._seen == version, version
         if self._written == version or not has_recorder(self.hass):
@@ -400,7 +405,7 @@ class Accounts:
         before, settled = (self.figures, self._settled) if looked == self._figured else (None, None)
         job = self.hass.async_add_executor_job
         if settled is None:
-            settled = await job(_settled, contract, usage, now, self._spans.get(ENERGY_IN), self._is_spread)
+            settled = await job(_settled, contract, usage, now, dict(self._spans), self._is_spread)
         if settled is None:
             self.figures, self.totals, self._figured = None, {}, ()
             return
@@ -412,9 +417,9 @@ class Accounts:
             base = sum(piece.total for other, piece in pieces[kind] if other.span.first < period.span.first)
             is_there = kind == COST or any(plan.feed_in is not None for plan in contract.plans)
             if is_there and (known := self._spans.get(key)) is not None:
-                since = max(period.span.start_time, known[0])
                 if kind == COMPENSATION:
-                    so_far = await job(_brought_in, contract, live, since, now)
+                    since = max(settled.used.until, known[0])
+                    so_far = settled.brought_in + await job(_brought_in, contract, live, since, now)
                 totals[kind] = Decimal(base) / MICRO + so_far
         self.totals = totals
 
@@ -431,10 +436,11 @@ class Accounts:
             self._last = made_of, await job(_total, contract, live, last)
         return self._last[1]
 
-    def _changes_within(self, period: Period, back: timedelta) -> list[tuple[int, int]]:
-        """Return how often what a bill is made of has changed."""
-        months = _months(period.whole.first - back, period.whole.end - DAY)
-        return [(self._changes.get(name, 0), self.prices.changes.get(name, 0)) for name in months]
+    def _changes_within(self, period: Period, back: timedelta) -> tuple[int, ...]:
+        """Return how often what a bill is made of has changed: the ledger's days, and the months of prices."""
+        first, last = period.whole.first - back, period.whole.end - DAY
+        days = sum(self._changes.get(first + number * DAY, 0) for number in range((last - first).days + 1))
+        return days, *(self.prices.changes.get(month, 0) for month in _months(first, last))
 
     @property
     def _is_spread(self) -> bool:
@@ -499,8 +505,8 @@ class Accounts:
                 until = month.begin if begin < month.begin else begin + PIECE
                 for key, known in self._known.items():
                     if known.take(begin, until, energies(ledger, key, begin, until)):
-                        of = f"{datetime.fromtimestamp(begin, JST):%Y-%m}"
-                        self._changes[of] = self._changes.get(of, 0) + 1
+                        day = datetime.fromtimestamp(begin, JST).date()
+                        self._changes[day] = self._changes.get(day, 0) + 1
                     await asyncio.sleep(0)
         for key, known in self._known.items():
             self._spans[key] = await self.hass.async_add_executor_job(_span, known)
@@ -576,13 +582,15 @@ class Settled:
     this_day: Sum
     total: Decimal
     """Yen since the first half-hour that is known."""
+    brought_in: Decimal
+    """Yen since the first half-hour of what was fed in that is known."""
 
 
 def _settled(
     contract: Contract,
     usage: Usage,
     now: datetime,
-    known: Known | None,
+    known: Mapping[str, Known | None],
     is_spread: bool,  # noqa: FBT001  # called by a thread
 ) -> Settled | None:
     """Return what is settled of the bill that runs; `None` before the first plan."""
@@ -593,13 +601,15 @@ def _settled(
     period = found[0]
     until = max(period.span.start_time, half_hour(now) - (LATEST - 1) * HALF_HOUR)
     each, used = used_until(contract, usage, period, until)
-    since = None if known is None else known[0]
+    taken, fed = known.get(ENERGY_IN), known.get(ENERGY_OUT)
+    since = None if taken is None else taken[0]
     return Settled(
         period=period,
         used=used,
         so_far=add_up(each),
         this_day=add_up(cost for cost in each if cost.start >= midnight(today)),
         total=add_up((cost for cost in each if since is None or cost.start >= since), with_fixed=is_spread).yen,
+        brought_in=ZERO if fed is None else _brought_in(contract, usage, max(period.span.start_time, fed[0]), until),
     )
 
 

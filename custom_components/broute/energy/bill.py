@@ -306,14 +306,8 @@ def _costs(
     contract: Contract, usage: Usage, period: Period, counting: _Counting, since: datetime, until: datetime
 ) -> Iterator[Cost]:
     """Yield the cost of each half-hour between two times of a bill."""
-    demand = _demand(contract, usage, period)
-    offset = (period.span.first - period.whole.first).days * 48
-    for number in range((since - period.span.start_time) // DAY, period.span.days):
-        plan = _plan(contract, period.span.first + number * DAY)
-        if plan.valid_from not in counting.rates:
-            counting.rates[plan.valid_from] = _rates(plan, usage, period, demand)
-        rates = counting.rates[plan.valid_from]
-        begin = period.span.start_time + number * DAY
+    for number, rates in _days(contract, usage, period, counting, (since - period.span.start_time) // DAY):
+        begin, place = period.span.start_time + number * DAY, _place(period, number)
         for index in range(48):
             start = begin + index * HALF_HOUR
             if start < since:
@@ -324,8 +318,25 @@ def _costs(
                 start=start,
                 used=usage.taken.get(start),
                 by_energy=counting.add(rates, start),
-                fixed=_share(rates.fixed, offset + 48 * number + index, period.half_hours),
+                fixed=_share(rates.fixed, place + index, 1, period.half_hours),
             )
+
+
+def _days(
+    contract: Contract, usage: Usage, period: Period, counting: _Counting, first: int = 0
+) -> Iterator[tuple[int, _Rates]]:
+    """Yield the number of each day of a bill from one on, with what its plan says."""
+    demand = _demand(contract, usage, period)
+    for number in range(first, period.span.days):
+        plan = _plan(contract, period.span.first + number * DAY)
+        if plan.valid_from not in counting.rates:
+            counting.rates[plan.valid_from] = _rates(plan, usage, period, demand)
+        yield number, counting.rates[plan.valid_from]
+
+
+def _place(period: Period, day: int) -> int:
+    """Return the number that the first half-hour of a day of a bill has in the billing period."""
+    return ((period.span.first - period.whole.first).days + day) * 48
 
 
 @dataclass(slots=True)
@@ -407,14 +418,25 @@ def add_up(half_hours: Iterable[Cost], *, with_fixed: bool = True) -> Sum:
 def bill(contract: Contract, usage: Usage, period: Period, until: datetime | None = None) -> Bill:
     """Return the bill of a period; of one that runs, what was used up to a time, and the fixed charges in full."""
     parts, energy, unknown, unpriced = NO_PARTS, ZERO, 0, 0
-    for cost in costs(contract, usage, period):
-        parts += cost.fixed
-        if until is not None and cost.start >= until:
-            continue
-        energy += cost.used or ZERO
-        parts += cost.by_energy or NO_PARTS
-        unknown += cost.used is None
-        unpriced += cost.used is not None and cost.by_energy is None
+    yen, fuel, levy, support = ZERO, ZERO, ZERO, ZERO
+    counting = _Counting(usage)
+    for number, rates in _days(contract, usage, period, counting):
+        parts += _share(rates.fixed, _place(period, number), 48, period.half_hours)
+        begin = period.span.start_time + number * DAY
+        for start in (begin + index * HALF_HOUR for index in range(48)):
+            if until is not None and start >= until:
+                break
+            used, by_energy = usage.taken.get(start), counting.add(rates, start)
+            unknown += used is None
+            energy += used or ZERO
+            if by_energy is not None:
+                yen += by_energy.energy
+                fuel += by_energy.fuel
+                levy += by_energy.levy
+                support += by_energy.support
+            elif used is not None:
+                unpriced += 1
+    parts += Parts(energy=yen, fuel=fuel, levy=levy, support=support)
     plan = _plan(contract, period.span.end - DAY)
     return Bill(
         period=period,
@@ -555,21 +577,22 @@ def _is_unused(usage: Usage, period: Period) -> bool:
     return all(usage.taken.get(start) == 0 for start in _half_hours(period.span))
 
 
-def _share(fixed: Parts, number: int, count: int) -> Parts:
-    """Return what a half-hour bears of the fixed charges; the shares of all add up to them."""
+def _share(fixed: Parts, number: int, length: int, count: int) -> Parts:
+    """Return what some half-hours of a billing period bear of the fixed charges; the shares of all add up to them."""
+    end = number + length
     return Parts(
-        basic=_part(fixed.basic, number, count),
-        fuel=_part(fixed.fuel, number, count),
-        levy=_part(fixed.levy, number, count),
-        support=_part(fixed.support, number, count),
-        discount=_part(fixed.discount, number, count),
+        basic=_part(fixed.basic, number, end, count),
+        fuel=_part(fixed.fuel, number, end, count),
+        levy=_part(fixed.levy, number, end, count),
+        support=_part(fixed.support, number, end, count),
+        discount=_part(fixed.discount, number, end, count),
     )
 
 
-def _part(yen: Decimal, number: int, count: int) -> Decimal:
+def _part(yen: Decimal, number: int, end: int, count: int) -> Decimal:
     if not yen:
         return ZERO
-    return _rounded(yen * (number + 1) / count) - _rounded(yen * number / count)
+    return _rounded(yen * end / count) - _rounded(yen * number / count)
 
 
 def _rounded(yen: Decimal) -> Decimal:
