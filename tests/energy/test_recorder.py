@@ -20,7 +20,7 @@ from custom_components.broute.energy.recorder import RecorderUnavailableError, a
 from ..aiobroute.virtual_time import START
 from ..recorder import ask, bars
 from ..simulator import scenarios
-from ..simulator.meter import MeterSettings
+from ..simulator.meter import Gap, MeterSettings
 from ..simulator.transport import SimulatedPort
 from ..soak.costs import add_plans
 from .test_backfill import (
@@ -153,9 +153,37 @@ def test_statistics_are_cleared(tmp_path: Path) -> None:
             await asyncio.sleep(20 * MINUTE)
             await ask(home.hass, "recorder/clear_statistics", statistic_ids=[IMPORT])
             asked = count_days(sim)
-            await asyncio.sleep(70 * MINUTE)
+            # What the recorder counts on from is looked at every five minutes, not only once an hour.
+            await asyncio.sleep(7 * MINUTE)
+            await assert_true(home, sim, hours=24 * 4 + 13)
+            await asyncio.sleep(63 * MINUTE)
             await assert_true(home, sim, hours=24 * 4 + 15)
             assert count_days(sim) == asked
+
+    live(story)
+
+
+def test_an_hour_that_the_meter_does_not_remember_never_ends_above_the_next_one(tmp_path: Path) -> None:
+    # The rows are compared ten days at a time, by UTC: the next hour is among those of the next ten.
+    following = (START + timedelta(hours=-5)).replace(minute=0, second=0)
+    assert following.timestamp() % (10 * DAY).total_seconds() == 0
+    gap = Gap(start=following - timedelta(minutes=15), end=following + timedelta(minutes=15))
+    scenario = replace(FEW_DAYS, meter=replace(FEW_DAYS.meter, gaps=(gap,)))
+    lost = int((following - HOUR).timestamp())
+    of_import = f"(select id from statistics_meta where statistic_id = '{IMPORT}')"  # noqa: S608  # a name of ours
+    some = f"from statistics where metadata_id = {of_import}"
+    states = f"select round(state, 4) {some} and start_ts between {lost - 3600} and {lost} order by start_ts"
+    row = f"select metadata_id, created_ts, {lost}, state + 9, sum + 9 {some} and start_ts = {lost - 3600}"
+
+    async def story() -> None:
+        async with house(tmp_path, scenario) as (home, _):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            (before,) = database_of(home).column(states)
+            database_of(home).execute(f"insert into statistics (metadata_id, created_ts, start_ts, state, sum) {row}")
+            assert len(database_of(home).column(states)) == 2
+            await asyncio.sleep(61 * MINUTE)
+            assert database_of(home).column(states) == [before, before]
 
     live(story)
 
