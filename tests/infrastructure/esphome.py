@@ -1,6 +1,6 @@
 """A real ESPHome node on this machine, and a Home Assistant with what its ESPHome integration needs.
 
-`python -m tests.infrastructure.esphome` makes both, which takes two minutes the first time and nothing later.
+`python -m tests.infrastructure.esphome` makes both, which takes a minute or two the first time and nothing later.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import pytest
 from tests.demo.environment import COMPONENTS, NEWER, _uv
 from tests.demo.home_assistant import PROJECT, free_port
 from tests.demo.process import StepError
+from tests.demo.steps import say
 
 from .servers import Server, dongle
 
@@ -101,11 +102,10 @@ def _is_made(folder: Path) -> bool:
 
 
 def hass_program(name: str) -> Path:
-    """Return a program of the environment of Home Assistant; a test is skipped if it was not made.
-
-    To make it takes too long for the gate; on CI, scripts/esphome is a job of its own, in which nothing is skipped.
-    """
+    """Return a program of the environment of Home Assistant; a test is skipped if it was not made, but not on CI."""
     if not (_is_made(NODE_FOLDER) and _is_made(HASS_FOLDER)):
+        if os.environ.get("CI"):
+            pytest.fail("no ESPHome node was made: scripts/esphome makes it")
         pytest.skip("no ESPHome node was made: scripts/esphome makes it, and runs these tests")
     return HASS_FOLDER / "bin" / name
 
@@ -123,12 +123,17 @@ async def node(folder: Path) -> AsyncIterator[Server]:
             yield server
 
 
-async def _make() -> None:
-    for folder, make in ((NODE_FOLDER, _node), (HASS_FOLDER, _home_assistant)):
-        if not _is_made(folder):
-            await make()
-            (folder / "stamp").write_text(RECIPES[folder])
+async def _make() -> int:
+    try:
+        for folder, make in ((NODE_FOLDER, _node), (HASS_FOLDER, _home_assistant)):
+            if not _is_made(folder):
+                await make()
+                (folder / "stamp").write_text(RECIPES[folder])
+    except (StepError, OSError) as err:
+        say(f"no ESPHome node: {err}")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    asyncio.run(_make())
+    sys.exit(asyncio.run(_make()))
