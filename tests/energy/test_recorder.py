@@ -102,6 +102,25 @@ def test_off_and_then_the_disk_is_full(tmp_path: Path) -> None:
     live(story)
 
 
+def test_the_last_hours_are_asked_for_at_once_and_no_others(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await home.stop()
+            await asyncio.sleep(2 * 60 * MINUTE)
+            asked, sent = count_days(sim), len(sim.record.datagrams_from_client)
+            await home.start()
+            await asyncio.sleep(MINUTE)
+            # From 14:30 to 16:00: the last one, and how many.
+            chosen = [data[12:] for data in sim.record.datagrams_from_client[sent:] if data[10] == 0x61]
+            assert chosen == [bytes.fromhex("ED07 07EA 0B17 1000 04")]
+            assert count_days(sim) == asked
+            await assert_true(home, sim, hours=24 * 4 + 15)
+
+    live(story)
+
+
 def test_an_older_copy_of_the_database_is_put_back(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path, FEW_DAYS, interval=300) as (home, sim):
