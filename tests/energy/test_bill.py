@@ -14,6 +14,7 @@ from custom_components.broute.aiobroute import JST
 from custom_components.broute.energy.bill import (
     Bill,
     Cost,
+    Overlaid,
     Period,
     Usage,
     add_up,
@@ -29,6 +30,7 @@ from custom_components.broute.energy.bill import (
 )
 from custom_components.broute.energy.tariff import (
     HALF_HOUR,
+    PRICE_STEP,
     Adjustment,
     Band,
     Bands,
@@ -383,6 +385,30 @@ def test_fixed_charges_are_the_same_each_hour_but_for_a_millionth() -> None:
     assert all(yen is not None and abs(yen - Decimal(1000) / 720) < d("0.000002") for yen in bars.values())
 
 
+@pytest.mark.parametrize("day", [2, 16, 30])
+def test_the_fixed_charges_of_a_bill_in_two_parts_are_those_of_the_whole(day: int) -> None:
+    plan = Plan(valid_from=LONG_AGO, energy=simple(Decimal(0)), basic=MonthlyCharge(d("1000.01")), levies=FREE)
+    contract, usage = Contract((plan,)), Usage(taken=even(Decimal(0)))
+    (whole,) = periods(contract, APRIL, MAY)
+    assert bill(contract, usage, whole).parts.basic == d("1000.01")
+    first, second = (
+        Period(span, whole.span) for span in (Span(APRIL, date(2026, 4, day)), Span(date(2026, 4, day), MAY))
+    )
+    assert [*costs(contract, usage, first), *costs(contract, usage, second)] == list(costs(contract, usage, whole))
+    assert sum(bill(contract, usage, part).parts.basic for part in (first, second)) == d("1000.01")
+
+
+def test_what_the_minimum_charge_includes_fills_the_first_step() -> None:
+    plan = Plan(
+        valid_from=LONG_AGO, energy=stepped(steps((10, "1"), (None, "100"))), basic=MinimumCharge(d("0"), Decimal(6))
+    )
+    contract = Contract((replace(plan, levies=FREE),))
+    (period,) = periods(contract, APRIL, MAY)
+    # Six of the first twelve are charged, of which four are in the first step.
+    usage = Usage(taken=dict.fromkeys(half_hours(APRIL, date(2026, 4, 2))[:2], Decimal(12)))
+    assert [cost.variable for cost in costs(contract, usage, period)][:2] == [4 + 200, 1200]
+
+
 def test_a_hole_costs_nobody_knows_what_and_the_sum_says_how_long_it_is() -> None:
     taken = even(Decimal(1440))
     lost = half_hours(APRIL, MAY)[100:104]
@@ -424,6 +450,25 @@ def test_a_minimum_charge_is_due_without_use_and_so_is_its_part_of_levy_and_fuel
     # 33.75 yen are the levy of 15 kWh; 33 of them are charged.
     assert made.total == int(d("522.58") - d("7.77") + 33)
     assert made.parts.levy == d("33.75")
+
+
+def test_a_fuel_adjustment_is_what_was_told_last_within_the_bill() -> None:
+    plan = Plan(valid_from=LONG_AGO, energy=simple(Decimal(10)), levies=FREE, fuel_entity="sensor.fuel")
+    told: dict[datetime, Decimal | None] = {
+        midnight(MARCH): Decimal(7),
+        midnight(date(2026, 4, 12)): Decimal(3),
+        midnight(date(2026, 4, 20)): Decimal(-2),
+        midnight(date(2026, 4, 21)): None,
+        midnight(date(2026, 5, 2)): Decimal(9),
+    }
+    made = only_bill(plan, Usage(taken=even(Decimal(100)), prices={"sensor.fuel": told}))
+    assert made.total == 1000 + made.parts.fuel == 800
+    assert made.unpriced == 0
+    # What was told for other bills is no price for this one.
+    for known in ({}, {midnight(MARCH): Decimal(7), midnight(MAY): Decimal(9)}):
+        made = only_bill(plan, Usage(taken=even(Decimal(100)), prices={"sensor.fuel": known}))
+        assert made.total == 0
+        assert made.unpriced == 100
 
 
 def test_a_running_bill_is_what_was_used_up_to_now_and_the_fixed_charges_in_full() -> None:
@@ -618,6 +663,8 @@ def test_bands_of_what_is_fed_in() -> None:
 
 # The forecast.
 
+SOME = st.dictionaries(st.sampled_from(half_hours(APRIL, date(2026, 4, 2))), st.none() | st.decimals(0, 9, places=1))
+
 
 def test_the_forecast_is_what_was_used_and_the_mean_of_the_same_weekdays() -> None:
     plan = Plan(valid_from=LONG_AGO, energy=simple(Decimal(10)), basic=MonthlyCharge(Decimal(720)), levies=FREE)
@@ -692,8 +739,27 @@ def test_what_is_expected_is_the_mean_of_four_same_half_hours(offset: int, now: 
     for known_before in same:
         known[known_before] = None
     # Then that of the same half-hour on other days of these weeks.
-    assert expected(known, start, present) is not None
+    days = sorted(
+        (time for time in known if time < min(start, present) and (start - time) % timedelta(days=1) == timedelta(0)),
+        reverse=True,
+    )[:28]
+    told = [value for value in map(known.get, days) if value is not None]
+    assert len(told) == 24
+    mean = expected(known, start, present)
+    assert mean is not None
+    assert abs(mean - sum(told, Decimal(0)) / 24) <= PRICE_STEP / 2
     assert expected({}, start, present) is None
+
+
+@given(over=SOME, under=SOME)
+def test_half_hours_over_others(over: dict[datetime, Decimal | None], under: dict[datetime, Decimal | None]) -> None:
+    both, wanted = Overlaid(over, under), {**under, **over}
+    assert dict(both) == wanted
+    assert len(both) == len(wanted)
+    for start in half_hours(APRIL, date(2026, 4, 2)):
+        assert (start in both) == (start in wanted)
+        assert both.get(start) == wanted.get(start)
+        assert both.get(start, Decimal(77)) == wanted.get(start, Decimal(77))
 
 
 # Comparing plans.
