@@ -335,6 +335,7 @@ def test_the_bars_of_a_billing_period_add_up_to_the_bill(plan: Plan, usage: Usag
     assert together.yen == made.parts.total
     assert abs(made.total - made.parts.total) < 2
     assert (together.energy, together.unknown, together.unpriced) == (made.energy, made.unknown, made.unpriced)
+    assert add_up(each[:700]).plus(add_up(each[700:])) == together
     bars = hours(each)
     assert len(bars) * 2 == len(each) == together.half_hours
     if not made.unknown and not made.unpriced:
