@@ -691,6 +691,20 @@ def test_the_forecast_of_a_market_takes_its_prices_from_the_same_weeks() -> None
     assert forecast(contract, usage, period, midnight(date(2026, 4, 20))).total == 1440 * 12
 
 
+@settings(max_examples=40, deadline=None)
+@given(usage=usages(), hours_over=st.integers(0, 1440))
+def test_a_forecast_has_the_mean_of_other_weeks_wherever_nothing_is_known(usage: Usage, hours_over: int) -> None:
+    contract = Contract((Plan(valid_from=LONG_AGO, energy=simple(Decimal(10)), levies=FREE),))
+    (period,) = periods(contract, APRIL, MAY)
+    now = midnight(APRIL) + hours_over * HALF_HOUR
+    known = {start: energy for start, energy in usage.taken.items() if start < now}
+    made = forecast(contract, Usage(taken=known), period, now)
+    shown = [(known.get(start), expected(known, start, now)) for start in half_hours(APRIL, MAY)]
+    guessed = [mean for energy, mean in shown if energy is None and mean is not None]
+    assert made.estimated == len(guessed)
+    assert made.energy == sum(guessed, Decimal(0)) + sum(energy for energy, _ in shown if energy is not None)
+
+
 def test_a_forecast_without_anything_to_go_by_says_how_much_is_unknown() -> None:
     contract = Contract((Plan(valid_from=LONG_AGO, energy=simple(Decimal(10)), levies=FREE),))
     (period,) = periods(contract, APRIL, MAY)

@@ -93,6 +93,10 @@ def test_a_band_has_the_half_hours_that_a_calendar_and_a_clock_say(
     assert bands.at(at(day, number), {day} if is_public_holiday else ()).name == expected
 
 
+def test_a_band_without_hours_of_its_own_is_the_whole_day() -> None:
+    assert all(Hours().includes(time(number // 2, number % 2 * 30), 1, is_holiday=False) for number in range(48))
+
+
 def test_a_plan_has_holidays_of_its_own() -> None:
     bands = Bands((Band("rest", ONE, (Hours(days=Days.HOLIDAYS),)), Band("work", ONE)), frozenset({(12, 31)}))
     assert bands.at(at(date(2026, 12, 30), 20), ()).name == "work"
@@ -191,6 +195,16 @@ def test_the_day_means_the_same_reading_as_a_date_nearby() -> None:
     billing = Billing(10, (date(2026, 3, 12), date(2026, 4, 8)))
     assert billing.span(date(2026, 3, 11)) == Span(date(2026, 2, 10), date(2026, 3, 12))
     assert billing.span(date(2026, 4, 11)) == Span(date(2026, 4, 8), date(2026, 5, 10))
+
+
+@pytest.mark.parametrize(("away", "is_another"), [(14, False), (15, True)])
+def test_a_reading_more_than_two_weeks_from_a_date_is_another_one(away: int, *, is_another: bool) -> None:
+    after = date(2026, 3, 10) + timedelta(days=away)
+    found = Billing(10, (after,)).span(date(2026, 3, 11))
+    assert found == Span(date(2026, 3, 10) if is_another else date(2026, 2, 10), after)
+    before = date(2026, 3, 10) - timedelta(days=away)
+    found = Billing(10, (before,)).span(date(2026, 3, 9))
+    assert found == Span(before, date(2026, 3, 10) if is_another else date(2026, 4, 10))
 
 
 @given(
