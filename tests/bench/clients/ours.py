@@ -37,7 +37,8 @@ PAN = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
 
 async def _connect(url: str, pace: float = 1.0, **options: Any) -> SmartMeter:
     patience = Timing()
-    timing = Timing(answer=patience.answer / pace, rejoin_pause=patience.rejoin_pause / pace)
+    # The module is there: it is waited for where the machine has other work, and nothing waits where it has not.
+    timing = Timing(answer=patience.answer / pace, rejoin_pause=patience.rejoin_pause / pace, probe=10 * patience.probe)
     return await connect(url, CREDENTIALS, timing=timing, **options)
 
 
