@@ -120,6 +120,40 @@ def test_whatever_is_done_to_the_database(tmp_path: Path, trouble: str) -> None:
     live(story)
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_damaged_month_follows_the_hours_of_another_sensor(tmp_path: Path, *, at_once: bool) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            theirs = hours(THEIRS, MIDNIGHT, HOLE)
+            await put(home.hass, theirs)
+            await continue_history(home, energy_in=REMO)
+            await home.stop()
+            # By then the meter remembers nothing of these days any more, only the database, until it is lost.
+            await asyncio.sleep((9 * DAY).total_seconds())
+            (november,) = (file for file in home.stored() if file.name.endswith("2026-11"))
+            november.write_bytes(november.read_bytes()[:1000])
+            if at_once:
+                database_of(home).delete()
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            await home.stop()
+            database_of(home).delete()
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            shown = await bars(home.hass, IMPORT, LONG_AGO)
+            before = {hour: bar for hour, bar in shown.items() if hour < OURS}
+            assert before == {hour: bar for hour, bar in theirs.items() if hour < OURS}
+            ours = {hour: bar for hour, bar in shown.items() if OURS <= hour < MIDNIGHT + 13 * HOUR}
+            assert len(ours) == (0 if at_once else 24 * 4 + 13)
+            assert all(
+                bar == sim.meter.energy_in(hour + HOUR) - sim.meter.energy_in(hour) for hour, bar in ours.items()
+            )
+
+    live(story)
+
+
 @pytest.mark.parametrize("after", [3.0, 30.0])
 def test_the_import_is_still_running(tmp_path: Path, after: float) -> None:
     async def story() -> None:
