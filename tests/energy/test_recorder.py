@@ -397,6 +397,21 @@ def days_asked_for(sim: SimulatedPort) -> list[int]:
     return list(dict.fromkeys(chosen))
 
 
+def test_a_day_that_is_read_again_has_its_last_hour_too(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            sim.meter.device.refuse(0xE2, 0xE4, 0xEC)
+            await home.start()
+            await asyncio.sleep(2 * MINUTE)
+            sim.meter.device.refusals.clear()
+            day = START - 3 * DAY
+            told = await call(home, "import_history", day, day)
+            assert told["hours_read"] == 24 * 2
+            assert told["without_value"] == 0
+
+    live(story)
+
+
 def test_a_meter_that_refuses_its_history_is_left_alone_for_a_while(tmp_path: Path) -> None:
     """After three days in a row it will refuse the others, too."""
 
