@@ -692,11 +692,11 @@ def test_the_forecast_of_a_market_takes_its_prices_from_the_same_weeks() -> None
 
 
 @settings(max_examples=40, deadline=None)
-@given(usage=usages(), hours_over=st.integers(0, 1440))
-def test_a_forecast_has_the_mean_of_other_weeks_wherever_nothing_is_known(usage: Usage, hours_over: int) -> None:
+@given(usage=usages(), elapsed=st.integers(0, 1440))
+def test_a_forecast_has_the_mean_of_other_weeks_wherever_nothing_is_known(usage: Usage, elapsed: int) -> None:
     contract = Contract((Plan(valid_from=LONG_AGO, energy=simple(Decimal(10)), levies=FREE),))
     (period,) = periods(contract, APRIL, MAY)
-    now = midnight(APRIL) + hours_over * HALF_HOUR
+    now = midnight(APRIL) + elapsed * HALF_HOUR
     known = {start: energy for start, energy in usage.taken.items() if start < now}
     made = forecast(contract, Usage(taken=known), period, now)
     shown = [(known.get(start), expected(known, start, now)) for start in half_hours(APRIL, MAY)]

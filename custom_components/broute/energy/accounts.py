@@ -369,8 +369,7 @@ class Accounts:
         if self._pieces_of != version:
             self._pieces = {kind: await self._async_pieces(kind, contract, usage) for kind in DERIVED}
             self._pieces_of = version
-        pieces = self._pieces
-        await self._async_figure(contract, usage, pieces, now)
+        await self._async_figure(contract, usage, self._pieces, now)
         if unavailable is not None:
             raise unavailable
         # While the history is being read, the sums of all later hours change again and again: it is waited for.
@@ -381,7 +380,7 @@ class Accounts:
         if not is_settled:
             return
         self.is_right = False
-        if await self._async_write(pieces):
+        if await self._async_write(self._pieces):
             self._written, self._is_wanted, self.is_right = version, False, True
 
     async def _async_figure(

@@ -306,8 +306,7 @@ def _costs(
     contract: Contract, usage: Usage, period: Period, counting: _Counting, since: datetime, until: datetime
 ) -> Iterator[Cost]:
     """Yield the cost of each half-hour between two times of a bill."""
-    for number, rates in _days(contract, usage, period, counting, (since - period.span.start_time) // DAY):
-        begin, place = period.span.start_time + number * DAY, _place(period, number)
+    for begin, place, rates in _days(contract, usage, period, counting, (since - period.span.start_time) // DAY):
         for index in range(48):
             start = begin + index * HALF_HOUR
             if start < since:
@@ -324,19 +323,15 @@ def _costs(
 
 def _days(
     contract: Contract, usage: Usage, period: Period, counting: _Counting, first: int = 0
-) -> Iterator[tuple[int, _Rates]]:
-    """Yield the number of each day of a bill from one on, with what its plan says."""
+) -> Iterator[tuple[datetime, int, _Rates]]:
+    """Yield the start of each day of a bill, the number of its first half-hour in the billing period, and its rates."""
     demand = _demand(contract, usage, period)
+    before = (period.span.first - period.whole.first).days
     for number in range(first, period.span.days):
         plan = _plan(contract, period.span.first + number * DAY)
         if plan.valid_from not in counting.rates:
             counting.rates[plan.valid_from] = _rates(plan, usage, period, demand)
-        yield number, counting.rates[plan.valid_from]
-
-
-def _place(period: Period, day: int) -> int:
-    """Return the number that the first half-hour of a day of a bill has in the billing period."""
-    return ((period.span.first - period.whole.first).days + day) * 48
+        yield period.span.start_time + number * DAY, (before + number) * 48, counting.rates[plan.valid_from]
 
 
 @dataclass(slots=True)
@@ -420,9 +415,8 @@ def bill(contract: Contract, usage: Usage, period: Period, until: datetime | Non
     parts, energy, unknown, unpriced = NO_PARTS, ZERO, 0, 0
     yen, fuel, levy, support = ZERO, ZERO, ZERO, ZERO
     counting = _Counting(usage)
-    for number, rates in _days(contract, usage, period, counting):
-        parts += _share(rates.fixed, _place(period, number), 48, period.half_hours)
-        begin = period.span.start_time + number * DAY
+    for begin, place, rates in _days(contract, usage, period, counting):
+        parts += _share(rates.fixed, place, 48, period.half_hours)
         for start in (begin + index * HALF_HOUR for index in range(48)):
             if until is not None and start >= until:
                 break
