@@ -53,6 +53,15 @@ async def assert_continued(
     assert max(after) - min(after) == HOUR * (len(after) - 1)
 
 
+async def start_beside_another(home: Installation) -> dict[datetime, Decimal]:
+    """Read what the meter remembers, and return the hours that another sensor has."""
+    await home.start()
+    await asyncio.sleep(20 * MINUTE)
+    theirs = hours(THEIRS, MIDNIGHT, HOLE)
+    await put(home.hass, theirs)
+    return theirs
+
+
 def test_a_month_of_another_sensor_is_previewed_continued_and_undone(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path, FEW_DAYS) as (home, sim):
@@ -92,10 +101,7 @@ async def correct(home: Installation, hour: datetime, kwh: float) -> None:
 def test_whatever_is_done_to_the_database(tmp_path: Path, trouble: str) -> None:
     async def story() -> None:
         async with house(tmp_path, FEW_DAYS) as (home, sim):
-            await home.start()
-            await asyncio.sleep(20 * MINUTE)
-            theirs = hours(THEIRS, MIDNIGHT, HOLE)
-            await put(home.hass, theirs)
+            theirs = await start_beside_another(home)
             if trouble == "older":
                 database_of(home).keep("older")
             await continue_history(home, energy_in=REMO)
@@ -124,10 +130,7 @@ def test_whatever_is_done_to_the_database(tmp_path: Path, trouble: str) -> None:
 def test_a_damaged_month_follows_the_hours_of_another_sensor(tmp_path: Path, *, at_once: bool) -> None:
     async def story() -> None:
         async with house(tmp_path, FEW_DAYS) as (home, sim):
-            await home.start()
-            await asyncio.sleep(20 * MINUTE)
-            theirs = hours(THEIRS, MIDNIGHT, HOLE)
-            await put(home.hass, theirs)
+            theirs = await start_beside_another(home)
             await continue_history(home, energy_in=REMO)
             await home.stop()
             # By then the meter remembers nothing of these days any more, only the database, until it is lost.
@@ -177,10 +180,7 @@ def test_the_import_is_still_running(tmp_path: Path, after: float) -> None:
 def test_killed_in_the_middle(tmp_path: Path, after: float, *, is_undone: bool) -> None:
     async def story() -> None:
         async with house(tmp_path, FEW_DAYS) as (home, sim):
-            await home.start()
-            await asyncio.sleep(20 * MINUTE)
-            theirs = hours(THEIRS, MIDNIGHT, HOLE)
-            await put(home.hass, theirs)
+            theirs = await start_beside_another(home)
             if is_undone:
                 await continue_history(home, energy_in=REMO)
                 flow = await choose(home, "undo_history")
