@@ -12,7 +12,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.broute.aiobroute import JST
-from custom_components.broute.energy.bill import Usage, bill, costs, hours, periods, returns
+from custom_components.broute.energy.bill import Usage, add_up, bill, costs, hours, periods, returns
 from custom_components.broute.energy.plans import contract_of
 from custom_components.broute.energy.tariff import midnight
 
@@ -52,6 +52,16 @@ def true_energy(
 def true_usage(sim: SimulatedPort, shown: dict[datetime, Decimal]) -> Usage:
     first, end = min(shown), max(shown) + HOUR
     return Usage(taken=true_energy(sim.meter.energy_in, first, end), fed=true_energy(sim.meter.energy_out, first, end))
+
+
+def usage_until(sim: SimulatedPort, first: datetime, now: datetime) -> Usage:
+    """Return what the meter counted from one time to another, with what it has counted of the last half-hour."""
+    running = now.replace(minute=now.minute // 30 * 30, second=0)
+    taken, fed = (true_energy(counter, first, running) for counter in (sim.meter.energy_in, sim.meter.energy_out))
+    start = running.astimezone(UTC)
+    taken[start] = sim.meter.energy_in(now) - sim.meter.energy_in(running)
+    fed[start] = sim.meter.energy_out(now) - sim.meter.energy_out(running)
+    return Usage(taken=taken, fed=fed)
 
 
 async def assert_costs_true(home: Installation, sim: SimulatedPort, *, hours_shown: int) -> dict[datetime, Decimal]:
@@ -107,6 +117,19 @@ def test_costs_of_a_new_plan_reach_back_to_the_first_half_hour(tmp_path: Path) -
             # And every hour from now on, as soon as it is over.
             await asyncio.sleep(130 * MINUTE)
             await assert_costs_true(home, sim, hours_shown=len(shown) + 2)
+            # The sensors show all of it, up to the last reading.
+            now, first = START + timedelta(minutes=155), min(shown).astimezone(UTC)
+            usage = usage_until(sim, first, now)
+            due = [
+                cost
+                for period in periods(contract, first.astimezone(JST).date(), now.date() + DAY)
+                for cost in costs(contract, usage, period)
+                if first <= cost.start <= now
+            ]
+            paid, earned = add_up(due).yen, add_up(returns(contract, usage, first, now)).yen
+            assert paid > earned > 1000
+            assert abs(Decimal(state(home.hass, statistic("cost"))) - paid) < Decimal("1.5")
+            assert abs(Decimal(state(home.hass, statistic("compensation"))) - earned) < Decimal("1.5")
 
     live(story)
 
