@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 import logging
 
+from hypothesis import settings
 import pytest
 import time_machine
 
@@ -13,6 +14,9 @@ import custom_components  # noqa: F401
 from .aiobroute.virtual_time import START, VirtualTimeLoop, clock
 from .simulator import transport
 from .stepped_time import SteppedLoop
+
+settings.register_profile("any speed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("any speed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

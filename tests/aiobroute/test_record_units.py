@@ -88,7 +88,7 @@ def test_a_tap_hears_everything(kind: str, ears: dict[str, Ear]) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_any_cutting_gives_the_same_bytes(kind: str, ears: dict[str, Ear], data: st.DataObject) -> None:
     heard = ears[kind].heard
@@ -103,7 +103,6 @@ def test_any_cutting_gives_the_same_bytes(kind: str, ears: dict[str, Ear], data:
     assert b"".join(unit.encode() for unit in units if not isinstance(unit, Bytes)) == heard
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(st.binary(max_size=60), st.sampled_from((b"\r\n", b"\xd0\xf9\xee\x5d", HEAD.encode() + b"0004 ")))

@@ -317,7 +317,7 @@ def middle(plan: Plan) -> tuple[Contract, Period]:
     return contract, periods(contract, date(2026, 4, 15), date(2026, 4, 16))[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plan=plans(), usage=usages())
 def test_half_hours_cost_what_a_slow_way_says(plan: Plan, usage: Usage) -> None:
     contract, period = middle(plan)
@@ -325,7 +325,7 @@ def test_half_hours_cost_what_a_slow_way_says(plan: Plan, usage: Usage) -> None:
     assert found == slow_parts(plan, usage, period.span)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plan=plans(), usage=usages())
 def test_the_bars_of_a_billing_period_add_up_to_the_bill(plan: Plan, usage: Usage) -> None:
     contract, period = middle(plan)
@@ -345,7 +345,7 @@ def test_the_bars_of_a_billing_period_add_up_to_the_bill(plan: Plan, usage: Usag
     assert add_up(each, with_fixed=False).yen == together.yen - fixed
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(plan=plans(), usage=usages(), day=st.dates(date(2026, 3, 31), date(2026, 5, 2)))
 def test_a_plan_that_follows_the_same_plan_changes_nothing(plan: Plan, usage: Usage, day: date) -> None:
     contract, period = middle(plan)
@@ -355,7 +355,7 @@ def test_a_plan_that_follows_the_same_plan_changes_nothing(plan: Plan, usage: Us
     assert bill(divided, usage, period) == bill(contract, usage, period)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(plan=plans(), usage=usages(holes=False), cut=st.integers(0, 1488))
 def test_a_half_hour_does_not_cost_another_price_when_later_ones_become_known(
     plan: Plan, usage: Usage, cut: int
@@ -557,7 +557,7 @@ def test_another_meter_reading_day_cuts_the_bill() -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     valid=st.sets(st.dates(date(2025, 1, 1), date(2026, 12, 31)), min_size=1, max_size=5),
     days=st.lists(st.integers(1, 31), min_size=5, max_size=5),
@@ -691,7 +691,7 @@ def test_the_forecast_of_a_market_takes_its_prices_from_the_same_weeks() -> None
     assert forecast(contract, usage, period, midnight(date(2026, 4, 20))).total == 1440 * 12
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(usage=usages(), elapsed=st.integers(0, 1440))
 def test_a_forecast_has_the_mean_of_other_weeks_wherever_nothing_is_known(usage: Usage, elapsed: int) -> None:
     contract = Contract((Plan(valid_from=LONG_AGO, energy=simple(Decimal(10)), levies=FREE),))

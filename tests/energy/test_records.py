@@ -65,7 +65,7 @@ def add(each: list[Decimal | None]) -> Decimal | None:
     return sum(known, Decimal(0)) if known else None
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.sampled_from(list(Length)), st.sampled_from([0, 0.05, 0.7, 1]))
 def test_half_hours_add_up_to_whatever_is_asked_for(seed: int, length: Length, missing: float) -> None:
     used = usage(seed, missing)

@@ -95,7 +95,7 @@ def bars_of(found: Mapping[int, Row]) -> dict[int, int]:
     return {row.start: row.sum - before.sum for before, row in pairwise(ordered)}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_each_hour_whose_ends_are_known_is_the_meters(data: st.DataObject) -> None:
     chance = Random(data.draw(st.integers(0, 2**32)))  # a story, no secret
@@ -142,7 +142,6 @@ meters = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(story=meters, place=st.integers(-4, 4), has_past=st.booleans())
 def test_no_difference_between_two_meters_is_formed(
     story: list[tuple[str, int, list[int], int, bool]], place: int, *, has_past: bool
@@ -288,7 +287,6 @@ def test_a_wrong_value_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     assert told == [f"Left out a counter that cannot be: 50000.0 kWh at {moment(BEGIN + 6 * HALF)}"]
 
 
-@settings(deadline=None)
 @given(st.lists(rises, min_size=2, max_size=12), st.integers(0, 9_999))
 def test_what_can_be_true_is_kept_as_it_is(each: list[int], first: int) -> None:
     counts = series(BEGIN, first, each, NARROW.span)
@@ -357,7 +355,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(operations)
 @example([("begin", B), ("hear", 900, 0), ("scale",)])
 def test_what_is_kept_is_what_would_be_derived_anew(story: list[tuple[object, ...]]) -> None:
@@ -415,7 +413,6 @@ def test_a_correction_is_of_its_hour_only() -> None:
     assert {row.state for row in found.values()} == {row.state for row in right.values()}
 
 
-@settings(deadline=None)
 @given(st.lists(rises, min_size=1, max_size=600), st.sets(st.integers(0, 600), max_size=5), st.integers(0, 999_999))
 def test_the_half_hours(each: list[int], missing: set[int], first: int) -> None:
     counts = series(BEGIN, first, each)
@@ -472,7 +469,6 @@ def as_rows(each: Sequence[int], begin: int = chunk_of(BEGIN)) -> list[Row]:
     return found
 
 
-@settings(deadline=None)
 @given(rows, st.data())
 def test_no_change_that_anybody_could_see_is_overlooked(each: list[int], data: st.DataObject) -> None:
     right = as_rows(each)
@@ -507,7 +503,6 @@ def assert_seen(length: int, apart: int) -> None:
     assert not summary_of(right[0].start, right).is_like(summary_of(right[0].start, spoilt))
 
 
-@settings(deadline=None)
 @given(rows, st.integers(0, 250), st.integers(-(10**9), 10**12))
 def test_the_summary_of_a_chunk(each: list[int], hours: int, offset: int) -> None:
     right = as_rows(each)
@@ -539,7 +534,7 @@ def apply(wanted: Wanted, recorded: Mapping[int, Row]) -> tuple[dict[int, Row], 
     return there, number
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_whatever_is_recorded_once_is_enough(data: st.DataObject) -> None:
     chance = Random(data.draw(st.integers(0, 2**32)))  # a story, no secret
@@ -716,7 +711,6 @@ def adjusted(rows_before: Sequence[Row], steps: Mapping[int, int]) -> dict[int, 
     }
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.integers(1, 59).map(lambda hour: BEGIN + hour * HOUR),
@@ -836,7 +830,6 @@ class Recorder:
         self.rows.update({row.start: row for row in rows})
 
 
-@settings(deadline=None)
 @given(
     shift=st.integers(-(10**9), 10**9),
     number=st.integers(0, 30),
@@ -956,7 +949,6 @@ def test_only_rows_that_were_counted_on_from_one_another_are_moved() -> None:
     assert running(wanted, [*other, *same], end + 4 * PERIOD, end) == [replace(row, sum=41 * STEP) for row in same[1:]]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**33))
 def test_chunks(at: int) -> None:
     begin = chunk_of(at)

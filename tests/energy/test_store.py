@@ -128,7 +128,7 @@ energies = st.dictionaries(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(tenures, max_size=3),
     st.lists(told, max_size=30),
