@@ -134,7 +134,7 @@ def _check(sim: SimulatedPort, reading: Reading, asked: float) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("module", ["bp35c2", "j11"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(first=st.lists(refusals, max_size=2), plan=st.lists(st.tuples(st.integers(0, 10), troubles), max_size=8))
 def test_no_wrong_value_and_back_by_itself(module: str, first: list[Trouble], plan: list[tuple[int, Trouble]]) -> None:
     async def main() -> None:

@@ -16,6 +16,7 @@ from custom_components.broute.aiobroute import (
     BRouteError,
     Credentials,
     FrameError,
+    JoinedMeter,
     JoinError,
     JoinRefusedError,
     MeterNotFoundError,
@@ -30,7 +31,6 @@ from custom_components.broute.aiobroute import (
     Progress,
     PropertyRefusedError,
     SessionLostError,
-    SmartMeter,
     Stage,
     connect,
     find,
@@ -59,7 +59,7 @@ once = pytest.mark.parametrize("each_kind", ["bp35c2"], indirect=True)
 @asynccontextmanager
 async def connected(
     scenario: Scenario = scenarios.NORMAL, *, module: str | None = None, payload: Any = "hex", **options: Any
-) -> AsyncIterator[tuple[SmartMeter, SimulatedPort]]:
+) -> AsyncIterator[tuple[JoinedMeter, SimulatedPort]]:
     with simulated_port(scenario, module=module, payload=payload, speed=1, clock=clock) as sim:
         async with await connect(sim.url, CREDENTIALS, **options) as meter:
             yield meter, sim

@@ -253,7 +253,7 @@ def test_a_module_that_says_something_and_is_gone() -> None:
     run(main())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(["j11", "bp35c2", "silent"]), st.binary(max_size=40), st.floats(0, 2))
 def test_any_noise_leaves_a_probe_with_an_answer(module: str, noise: bytes, at: float) -> None:
     async def main() -> None:

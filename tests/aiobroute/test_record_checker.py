@@ -173,7 +173,7 @@ def planted(draw: st.DrawFn) -> tuple[str, str]:
     return text(*lines), f"{form} {kind} {value}"
 
 
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 @given(planted())
 def test_a_secret_is_found_wherever_it_is_planted(hidden: tuple[str, str]) -> None:
     record, how = hidden
@@ -241,7 +241,7 @@ def spoiled(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.timeout(300 + COUNT)
-@settings(max_examples=COUNT, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=COUNT, suppress_health_check=[HealthCheck.too_slow])
 @given(spoiled())
 def test_no_whole_record_with_a_secret_is_let_through(record: str) -> None:
     assert check(record, SECRETS)
@@ -252,7 +252,7 @@ def test_the_records_are_good_without() -> None:
     assert [check(record, SECRETS) for record in RECORDS] == [[]] * len(RECORDS)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from(GOOD), max_size=40))
 def test_what_is_good_is_not_refused(lines: list[str]) -> None:
     assert check(text(*lines), SECRETS) == []

@@ -548,14 +548,14 @@ def planted(draw: st.DrawFn) -> tuple[str, str]:
     return text(*around[:place], *kept, *around[place:]), f"{value} {kept}"
 
 
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 @given(planted())
 def test_a_piece_of_a_secret_in_what_was_kept_is_found(hidden: tuple[str, str]) -> None:
     record, how = hidden
     assert check(record, (*SECRETS, *SHORT)), how
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.sampled_from((*GOOD, *KEPT_FINE)), max_size=40))
 def test_what_may_be_kept_is_not_refused(chosen: list[str]) -> None:
     assert check(text(*chosen), SECRETS) == []

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from custom_components.broute.aiobroute import BRouteError, Credentials, PortError, SmartMeter, connect
+from custom_components.broute.aiobroute import BRouteError, Credentials, JoinedMeter, PortError, connect
 from tests.demo.home_assistant import PROJECT
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID
 
@@ -40,7 +40,7 @@ async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield request.param, running
 
 
-async def back(url: str) -> SmartMeter:
+async def back(url: str) -> JoinedMeter:
     """Connect as soon as it can be done."""
     async with asyncio.timeout(BACK):
         while True:

@@ -78,7 +78,7 @@ from .errors import (
 from .history import HISTORY_DAYS, Counters, Day, Direction
 from .leaving import leaving
 from .listeners import Tap
-from .meter import Progress, Reading, SmartMeter, Stage, connect, find
+from .meter import JoinedMeter, Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
 from .probe import loaded_later
 from .profile import MeterProfile
@@ -139,6 +139,7 @@ __all__ = [
     "HistorySpan",
     "JoinError",
     "JoinRefusedError",
+    "JoinedMeter",
     "MeterNotFoundError",
     "MeterProfile",
     "MeterRefusedError",

@@ -1,7 +1,7 @@
 """One connected smart meter."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -9,7 +9,7 @@ from enum import Enum, auto
 from functools import partial
 import logging
 import math
-from typing import Self
+from typing import Self, override
 
 from .capacity import MOST, Capacity
 from .echonet.properties import (
@@ -38,11 +38,12 @@ from .errors import (
 from .history import BOTH_DIRECTIONS, History
 from .listeners import Tap, nobody
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
+from .path import Path
 from .probe import probe
 from .profile import CONSTANTS, MAPS, MeterProfile
 from .refusals import Refusals
 from .resumption import Resumed, resume
-from .session import ScanPass, Session, State, Timing
+from .session import ScanPass, Session, Timing
 from .transactions import Notification, Transactions
 
 _LOGGER = logging.getLogger(__name__)
@@ -106,22 +107,12 @@ class Progress:
 
 
 class SmartMeter:
-    """A meter that was joined; after an error of the connection another one is made."""
+    """A meter that answers; after an error of the connection another one is made."""
 
     def __init__(
-        self,
-        session: Session,
-        transactions: Transactions,
-        *,
-        pan: Pan,
-        module: ModuleInfo,
-        profile: MeterProfile | None,
-        first: Resumed | None = None,
+        self, path: Path, transactions: Transactions, profile: MeterProfile | None, first: Resumed | None = None
     ) -> None:
-        self.pan = pan
-        """Where the meter is on the air: the next `connect` needs no scan with it."""
-        self.module = module
-        self._session = session
+        self._path = path
         self._transactions = transactions
         self._first = first
         self._profile = profile or MeterProfile.of({})
@@ -150,7 +141,7 @@ class SmartMeter:
     @property
     def restricted(self) -> bool:
         """Return whether requests wait because the module's hourly airtime is used up (ARIB STD-T108)."""
-        return self._session.restricted
+        return self._path.restricted
 
     @property
     def rssi(self) -> float | None:
@@ -159,13 +150,13 @@ class SmartMeter:
 
     @property
     def is_lost(self) -> bool:
-        """Return whether the session is over, so that another connection is needed."""
-        return self._session.state is State.LOST
+        """Return whether the connection is over, so that another one is needed."""
+        return self._path.is_lost
 
     @property
     def dropped(self) -> int:
-        """Return how many datagrams were not the meter's, or not encrypted."""
-        return self._session.dropped
+        """Return how many datagrams were not the meter's, or not encrypted by its session."""
+        return self._path.dropped
 
     async def read(self) -> Reading:
         """Return the present measurements: one request, one answer.
@@ -320,16 +311,41 @@ class SmartMeter:
         await self._transactions.set(row.code, data)
 
     async def leave(self) -> None:
+        """End what the meter knows of the connection, if it knows anything, and release the port."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Release the port and return when it is free; a session goes on in module and meter."""
+        self._transactions.fail(SessionLostError("the connection was closed"))
+        await self._path.close()
+
+
+class JoinedMeter(SmartMeter):
+    """A meter that was joined over a Wi-SUN module."""
+
+    def __init__(  # the last may be left out
+        self,
+        session: Session,
+        transactions: Transactions,
+        profile: MeterProfile | None,
+        *,
+        pan: Pan,
+        first: Resumed | None = None,
+    ) -> None:
+        super().__init__(session, transactions, profile, first)
+        self.pan = pan
+        """Where the meter is on the air: the next `connect` needs no scan with it."""
+        self.module = session.module
+        """What the module said about itself."""
+        self._session = session
+
+    @override
+    async def leave(self) -> None:
         """Terminate the session (SKTERM) and release the port."""
         try:
             await self._session.leave()
         finally:
             await self.close()
-
-    async def close(self) -> None:
-        """Release the port and return when it is free; the session goes on in module and meter."""
-        self._transactions.fail(SessionLostError("the connection was closed"))
-        await self._session.close()
 
 
 async def connect(  # noqa: PLR0913  # all but the first two may be left out
@@ -346,7 +362,7 @@ async def connect(  # noqa: PLR0913  # all but the first two may be left out
     on_lost: Callable[[SessionLostError], None] = nobody,
     on_event: Callable[[ModuleEvent], None] = nobody,
     tap: Tap | None = None,
-) -> SmartMeter:
+) -> JoinedMeter:
     """Open the port, find the meter, join it and read what does not change.
 
     A module of the family that is given is asked for first. If a PAN is given, the session goes on that an earlier
@@ -408,25 +424,35 @@ def meter_over(  # the last four may be left out
     first: Resumed | None = None,
     on_notification: Callable[[Notification], None] = nobody,
     on_lost: Callable[[SessionLostError], None] = nobody,
-) -> SmartMeter:
+) -> JoinedMeter:
     """Return the meter that was joined, without asking it for anything yet."""
+    transactions = transactions_over(session, timing, profile, on_notification, on_lost, renew=session.renew)
+    transactions.rssi = None if first is None else first.rssi
+    return JoinedMeter(session, transactions, profile, pan=pan, first=first)
+
+
+def transactions_over(  # the last is of those paths only that have sessions
+    path: Path,
+    timing: Timing,
+    profile: MeterProfile | None,
+    on_notification: Callable[[Notification], None],
+    on_lost: Callable[[SessionLostError], None],
+    *,
+    renew: Callable[[], Awaitable[None]] | None = None,
+) -> Transactions:
+    """Return what asks a meter over a path, of which a profile tells how much it answers in one Get."""
     now = asyncio.get_running_loop().time
     per_get = None if profile is None else profile.per_get
     transactions = Transactions(
-        session,
-        timing,
-        on_notification,
-        refusals=Refusals(now),
-        capacity=Capacity(MOST, per_get, now),
+        path, timing, on_notification, refusals=Refusals(now), capacity=Capacity(MOST, per_get, now), renew=renew
     )
-    transactions.rssi = None if first is None else first.rssi
 
     def lost(error: SessionLostError) -> None:
         transactions.fail(error)
         on_lost(error)
 
-    session.attach(on_datagram=transactions.datagram_received, on_lost=lost)
-    return SmartMeter(session, transactions, pan=pan, module=session.module, profile=profile, first=first)
+    path.attach(on_datagram=transactions.datagram_received, on_lost=lost)
+    return transactions
 
 
 async def _open(

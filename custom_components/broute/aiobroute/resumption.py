@@ -8,7 +8,7 @@ from random import randrange
 from .echonet.frame import SMART_METER, Esv, Frame
 from .echonet.properties import Values
 from .errors import FrameError
-from .module import Credentials, Datagram, Pan
+from .module import Credentials, Pan
 from .session import Session
 
 FRESH = 1.0
@@ -45,16 +45,16 @@ async def resume(session: Session, credentials: Credentials, pan: Pan, codes: Co
     request = Frame.get(randrange(1, 0x10000), codes)  # noqa: S311  # it is no secret
     answer: asyncio.Future[Resumed] = loop.create_future()
 
-    def received(datagram: Datagram) -> None:
-        if not answer.done() and (values := _answer_to(request, datagram.data)) is not None:
-            answer.set_result(Resumed(values, datagram.rssi, loop.time()))
+    def received(data: bytes, rssi: float | None) -> None:
+        if not answer.done() and (values := answer_to(request, data)) is not None:
+            answer.set_result(Resumed(values, rssi, loop.time()))
 
     session.attach(on_datagram=received, on_lost=lambda _: None)
     is_answered = await session.resume(credentials, pan, request.encode(), answer)
     return answer.result() if is_answered else None
 
 
-def _answer_to(request: Frame, data: bytes) -> Values | None:
+def answer_to(request: Frame, data: bytes) -> Values | None:
     """Return all of what was asked for, or nothing of it; `None` if the datagram is no answer."""
     try:
         frame = Frame.decode(data)

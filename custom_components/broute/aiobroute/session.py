@@ -117,6 +117,10 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+def _unheard(_: bytes, __: float | None) -> None:
+    """Take what nobody listens to."""
+
+
 class Session:
     """The way of datagrams between us and one meter; used once."""
 
@@ -137,14 +141,21 @@ class Session:
         self._changed = asyncio.Event()
         self._give_up: Callable[[], object] = _nothing
         self._on_event = on_event or nobody
-        self._on_datagram: Callable[[Datagram], None] = nobody
+        self._on_datagram: Callable[[bytes, float | None], None] = _unheard
         self._on_lost: Callable[[SessionLostError], None] = nobody
         self._reason = ""
         module.attach(on_datagram=self._datagram_received, on_event=self._event_received)
 
-    def attach(self, *, on_datagram: Callable[[Datagram], None], on_lost: Callable[[SessionLostError], None]) -> None:
-        """Send what arrives from now on to these two."""
+    def attach(
+        self, *, on_datagram: Callable[[bytes, float | None], None], on_lost: Callable[[SessionLostError], None]
+    ) -> None:
+        """Send what arrives from now on to these two; with a datagram comes its signal strength in dBm, if known."""
         self._on_datagram, self._on_lost = on_datagram, on_lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the session is over."""
+        return self.state is State.LOST
 
     @property
     def module(self) -> ModuleInfo:
@@ -299,7 +310,7 @@ class Session:
 
     async def close(self) -> None:
         """Release the port and return when others can open it."""
-        self._on_datagram = self._on_lost = nobody
+        self._on_datagram, self._on_lost = _unheard, nobody
         self._lose("the connection was closed")
         self._module.close()
         await self._module.wait_closed()
@@ -339,7 +350,7 @@ class Session:
             self.dropped += 1
             _LOGGER.debug("dropped a datagram that is not the meter's, or not encrypted")
             return
-        self._on_datagram(datagram)
+        self._on_datagram(datagram.data, datagram.rssi)
 
     def _event_received(self, event: ModuleEvent) -> None:
         if self.state is State.UNKNOWN and event in NO_SESSION:

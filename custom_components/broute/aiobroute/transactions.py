@@ -1,7 +1,7 @@
 """ECHONET Lite requests and their answers, one at a time."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -21,9 +21,9 @@ from .errors import (
     PropertyRefusedError,
     SessionLostError,
 )
-from .module import Datagram
+from .path import Path
 from .refusals import Refusals
-from .session import Session, Timing
+from .session import Timing
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -152,22 +152,25 @@ KEPT = 64
 
 
 class Transactions:
-    """Get and Set over a session, and the notifications that arrive meanwhile."""
+    """Get and Set, and the notifications that arrive meanwhile."""
 
     def __init__(
         self,
-        session: Session,
+        path: Path,
         timing: Timing,
         on_notification: Callable[[Notification], None],
         *,
         refusals: Refusals,
         capacity: Capacity,
+        renew: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """`renew` begins another session, where there are sessions: a meter may be deaf in one."""
         self.rssi: float | None = None
         """Signal strength of the last datagram in dBm."""
         self.refusals = refusals
         self.capacity = capacity
-        self._session = session
+        self._path = path
+        self._renewal = renew
         self._timing = timing
         self._on_notification = on_notification
         self._turn = asyncio.Lock()
@@ -279,10 +282,10 @@ class Transactions:
         if answer.frame.esv is Esv.SETC_SNA:
             raise PropertyRefusedError(f"the meter would not set {_named(code)}")
 
-    def datagram_received(self, datagram: Datagram) -> None:
+    def datagram_received(self, data: bytes, rssi: float | None) -> None:
         """Take a datagram of the meter; damaged ones are left out."""
         try:
-            frame = Frame.decode(datagram.data)
+            frame = Frame.decode(data)
         except FrameError as err:
             _LOGGER.debug("skipped: %s", err)
             return
@@ -295,7 +298,7 @@ class Transactions:
                 if self._exchange is not None and (answer := self._exchange.answered_by(frame, values)) is not None:
                     self._exchange.unreadable = answer
                 return
-        self.rssi = datagram.rssi
+        self.rssi = rssi
         if _LOGGER.isEnabledFor(logging.DEBUG):
             _LOGGER.debug("< %s", _shown(frame))
         self._is_heard = self._is_heard or (frame.source == SMART_METER and frame.esv in ANSWERING)
@@ -329,13 +332,13 @@ class Transactions:
                     limit = self._timing.answer
                     if number:
                         exchange.answer = loop.create_future()
-                    if number == DEAF_TRIES and not (self._is_heard or self._is_renewed):
-                        await self._renew()
+                    if number == DEAF_TRIES and self._renewal is not None and not (self._is_heard or self._is_renewed):
+                        await self._renew(self._renewal)
                         limit = max(min(limit, SILENCE_LIMIT - (loop.time() - begun)), SHORTEST_ANSWER)
                     tid = self._transaction_of(request, exchange)
                     if _LOGGER.isEnabledFor(logging.DEBUG):
                         _LOGGER.debug("> %s", _shown(replace(request.frame, tid=tid)))
-                    await self._session.send(with_tid(request.data, tid))
+                    await self._path.send(with_tid(request.data, tid))
                     expiry = loop.call_later(limit, _expire, exchange.answer)
                     try:
                         return await exchange.answer
@@ -358,13 +361,13 @@ class Transactions:
         exchange.sent[self._tid] = request
         return self._tid
 
-    async def _renew(self) -> None:
+    async def _renew(self, renewal: Callable[[], Awaitable[None]]) -> None:
         """Begin a new session, once: some meters answer nothing in the first one."""
         _LOGGER.debug("the meter answers nothing in this session; beginning another")
         self._is_renewed = True
         try:
             async with asyncio.timeout(RENEWAL_LIMIT):
-                await self._session.renew()
+                await renewal()
         except (JoinError, TimeoutError) as err:
             raise MeterTimeoutError("the meter answers nothing, and does not begin another session") from err
 
@@ -379,7 +382,7 @@ class Transactions:
     async def _confirm(self, frame: Frame) -> None:
         try:
             async with asyncio.timeout(CONFIRMATION_LIMIT):
-                await self._session.send(frame.confirmation().encode())
+                await self._path.send(frame.confirmation().encode())
         except (BRouteError, TimeoutError) as err:
             _LOGGER.debug("a notification stays unconfirmed: %s", err)
 

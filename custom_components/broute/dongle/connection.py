@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from ..aiobroute import SmartMeter
+    from ..aiobroute import JoinedMeter
     from .journal import Journal
 
 CONNECT_LIMIT: Final = 1800
@@ -63,7 +63,7 @@ class Connection:
         on_lost: Callable[[SessionLostError], None],
         on_notification: Callable[[Notification], None],
     ) -> None:
-        self.meter: SmartMeter | None = None
+        self.meter: JoinedMeter | None = None
         """As long as there is a connection."""
         self.profile: MeterProfile | None = None
         """What the meter has told so far; `None` before the first connection."""
@@ -111,7 +111,7 @@ class Connection:
             self._uses -= 1
             self._give_way()
 
-    async def open(self) -> SmartMeter:
+    async def open(self) -> JoinedMeter:
         """Connect to the meter, and keep what the next start need not look for.
 
         Raises:
@@ -133,7 +133,7 @@ class Connection:
         self.keep_profile()
         return meter
 
-    async def _connect(self, data: Mapping[str, Any]) -> SmartMeter:
+    async def _connect(self, data: Mapping[str, Any]) -> JoinedMeter:
         for name in loaded_later(data.get(CONF_MODULE)):
             await async_import_module(self._hass, name)
         try:
@@ -194,7 +194,7 @@ class Connection:
             self.meter = None
             self._entry.async_create_background_task(self._hass, self._leave(meter), f"{self._entry.title} leave")
 
-    async def _leave(self, meter: SmartMeter) -> None:
+    async def _leave(self, meter: JoinedMeter) -> None:
         self._journal.note("turn over")
         self._left = self._hass.loop.time()
         async with self._lease.ending():
@@ -222,7 +222,7 @@ def _kept_profile(data: Mapping[str, Any]) -> MeterProfile | None:
         return None  # The meter will tell.
 
 
-async def _end_session(meter: SmartMeter) -> None:
+async def _end_session(meter: JoinedMeter) -> None:
     """End the session and release the port; a meter that does not answer is not waited for."""
     with suppress(BRouteError, TimeoutError):
         async with asyncio.timeout(LEAVE_LIMIT):
