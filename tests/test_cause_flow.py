@@ -35,7 +35,7 @@ from .simulator.radio import RadioSettings
 from .simulator.scenarios import Scenario
 
 if TYPE_CHECKING:
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import Event, HomeAssistant
     from homeassistant.helpers.issue_registry import IssueEntry
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -177,6 +177,22 @@ async def test_the_readings_wait_meanwhile_and_go_on(hass: HomeAssistant, fix: F
         await elapse(hass, 90)
         assert entry.runtime_data.readings > readings
         assert state(hass, "sensor.smart_meter_power") != STATE_UNAVAILABLE
+
+
+async def test_an_end_that_the_browser_has_missed_is_told_again(hass: HomeAssistant, fix: Fix) -> None:
+    told: list[Event] = []
+    with dongle() as sim:
+        await unheard(hass, sim)
+        await fix.open("no_meter")
+        await fix.choose("examine")
+        await asyncio.sleep(400)
+        hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
+        await asyncio.sleep(11)
+        assert len(told) in {5, 6}
+        await fix.findings()
+        told.clear()
+        await asyncio.sleep(11)
+        assert not told
 
 
 async def test_a_window_that_is_closed_meanwhile(hass: HomeAssistant, fix: Fix) -> None:

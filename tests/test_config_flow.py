@@ -732,6 +732,51 @@ async def test_a_reconfigure_of_which_nobody_sees_the_end(hass: HomeAssistant, *
         assert state_of(entry) is ConfigEntryState.LOADED
 
 
+async def test_a_meter_that_is_removed_while_nobody_sees_the_end(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture
+) -> None:
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await entry.start_reconfigure_flow(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(20)
+        await hass.config_entries.async_remove(entry.entry_id)
+        await elapse(hass, 400)
+    assert "Error" not in caplog.text
+
+
+async def test_an_end_that_the_browser_has_missed_is_told_again(hass: HomeAssistant) -> None:
+    told: list[Event] = []
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await entry.start_reconfigure_flow(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(30)
+        hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
+        await asyncio.sleep(11)
+        assert len(told) in {5, 6}
+        assert told[0].data["flow_id"] == flow["flow_id"]
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+        assert flow["reason"] == "reconfigure_successful"
+        told.clear()
+        await elapse(hass, 11)
+        assert not told
+
+
+@pytest.mark.parametrize("credentials", [CREDENTIALS, {**CREDENTIALS, CONF_PASSWORD: "WRONGPASSWOR"}])
+async def test_an_end_is_not_told_to_who_has_seen_it(hass: HomeAssistant, credentials: dict[str, str]) -> None:
+    told: list[Event] = []
+    with dongle() as sim:
+        flow = await start(hass)
+        flow = await connect(hass, flow, {CONF_DEVICE: sim.url, **credentials})
+        assert flow["type"] is FlowResultType.FORM
+        hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
+        await elapse(hass, 11)
+        assert not told, "a form that is loaded anew loses what a person types"
+
+
 async def test_another_meter_does_not_take_the_place_of_the_old_one(hass: HomeAssistant) -> None:
     other = Scenario(summary="", radio=RadioSettings(network=Network(mac="001C640003D2FFFF", channel=0x2F)))
     with dongle() as sim, dongle(other) as wrong:

@@ -1,7 +1,7 @@
 """Repairs that can find the cause: every step of a connection is tried out, and the findings are shown."""
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, override
 
 from homeassistant.components.repairs import FlowType, RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE
@@ -15,6 +15,7 @@ from .aiobroute import Credentials
 from .aiobroute.doctor import LIMIT, Check, Finding, Verdict, examine
 from .const import CONF_MODULE, CONF_ROUTE_B_ID, DOMAIN
 from .dongle.sharing import async_lease
+from .progress_end import SHOWN, ProgressEnd
 from .words import async_words
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 MARKS: Final = {Verdict.GOOD: "✔", Verdict.NOTICE: "⚠", Verdict.BAD: "✘", Verdict.SKIPPED: "·"}
 """Signs that begin no list in Markdown."""
-
-SHOWN: Final = 1.0
-"""Seconds until the frontend shows a progress. An end that comes earlier is lost on it, and it shows it for ever."""
 
 
 class CauseFlow(RepairsFlow):
@@ -37,6 +35,7 @@ class CauseFlow(RepairsFlow):
         self._check = Check.PORT
         self._findings: list[Finding] = []
         self._named: Mapping[str, str] = {}
+        self._end = ProgressEnd(self)
 
     async def async_step_init(self, _: dict[str, str] | None = None) -> RepairsFlowResult:
         """Begin; the issue may go away while this is open."""
@@ -70,10 +69,12 @@ class CauseFlow(RepairsFlow):
                 progress_task=self._task,
             )
         self._findings, self._task = self._task.result(), None
+        self._end.begin()
         return self.async_show_progress_done(next_step_id="findings")
 
     async def async_step_findings(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         """Show what was found; then go on as before."""
+        self._end.taken()
         if user_input is not None:
             return await self.async_step_trouble()
         text = _text(self._findings, await async_words(self.hass))
@@ -82,6 +83,12 @@ class CauseFlow(RepairsFlow):
             data_schema=probatio.Schema({}),
             description_placeholders={**self._named, "findings": text},
         )
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Leave nothing behind of a window that was closed."""
+        self._end.taken()
 
     async def _async_examine_and_show(self) -> list[Finding]:
         """Examine, and let the progress be seen."""

@@ -58,6 +58,7 @@ from .dongle.sharing import async_lease
 from .energy.dashboard import COMPENSATION, COST, async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
 from .plan_flow import PlanFlow
+from .progress_end import SHOWN, ProgressEnd
 from .repairs import async_forget
 from .takeover.built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, known_of
 from .words import async_words
@@ -96,9 +97,6 @@ FIELDS = {
 UNKNOWN = "—"
 """Shown for what a meter does not tell."""
 
-SHOWN = 1.0
-"""Seconds until the frontend shows a progress. An end that comes earlier is lost on it, and it shows it for ever."""
-
 ABANDONED = 300.0
 """Seconds after which a flow that does not end is taken for abandoned: its window was closed."""
 
@@ -125,6 +123,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._used_by: list[str] = []
         self._stopped: ConfigEntry | None = None
         self._end_waiting: CALLBACK_TYPE | None = None
+        self._end = ProgressEnd(self)
 
     @staticmethod
     @callback
@@ -204,6 +203,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Show a form until what is typed could be right, then connect with it."""
         self._form = form
+        self._end.taken()
         if user_input is not None:
             self._typed = user_input
             self._data, self._errors = checked(user_input)
@@ -241,10 +241,12 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 progress_task=self._task,
             )
         self._errors, self._task = self._task.result(), None
+        self._end.begin()
         return self.async_show_progress_done(next_step_id=self._form if self._errors else "finish")
 
     async def async_step_finish(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Make or change the entry of the meter that was joined."""
+        self._end.taken()
         if self.source in (SOURCE_REAUTH, SOURCE_RECONFIGURE):
             entry = self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
             self._stopped = None
@@ -320,11 +322,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     def _start_again(self, _: datetime | None = None) -> None:
-        """Set up the entry that was stopped again."""
+        """Set up the entry that was stopped again, if it is still there."""
         self._stop_waiting()
-        if self._stopped is not None:
-            self.hass.config_entries.async_schedule_reload(self._stopped.entry_id)
-            self._stopped = None
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None and self.hass.config_entries.async_get_entry(stopped.entry_id) is not None:
+            self.hass.config_entries.async_schedule_reload(stopped.entry_id)
 
     @callback
     def _stop_waiting(self) -> None:
@@ -336,6 +338,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     def async_remove(self) -> None:
         """Leave what had the port as it was, if nothing has taken its place."""
+        self._end.taken()
         # While it connects, the port is not free yet; and an entry of ours has disabled the built-in one that had it.
         if self._task is None or self._task.done():
             self._start_again()
