@@ -187,11 +187,11 @@ async def test_an_end_that_the_browser_has_missed_is_told_again(hass: HomeAssist
         await fix.choose("examine")
         await asyncio.sleep(400)
         hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
-        await asyncio.sleep(11)
+        await asyncio.sleep(51)
         assert len(told) in {5, 6}
         await fix.findings()
         told.clear()
-        await asyncio.sleep(11)
+        await asyncio.sleep(21)
         assert not told
 
 

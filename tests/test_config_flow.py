@@ -65,6 +65,7 @@ async def connect(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, 
     """Fill in a form and wait for the connection."""
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"], typed)
     if flow["type"] is FlowResultType.SHOW_PROGRESS:
+        await hass.config_entries.flow.async_configure(flow["flow_id"])  # As whoever listens from now on.
         await hass.async_block_till_done()
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
         await hass.async_block_till_done()
@@ -755,13 +756,13 @@ async def test_an_end_that_the_browser_has_missed_is_told_again(hass: HomeAssist
         await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
         await asyncio.sleep(30)
         hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
-        await asyncio.sleep(11)
+        await asyncio.sleep(51)
         assert len(told) in {5, 6}
         assert told[0].data["flow_id"] == flow["flow_id"]
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
         assert flow["reason"] == "reconfigure_successful"
         told.clear()
-        await elapse(hass, 11)
+        await elapse(hass, 21)
         assert not told
 
 
@@ -773,7 +774,7 @@ async def test_an_end_is_not_told_to_who_has_seen_it(hass: HomeAssistant, creden
         flow = await connect(hass, flow, {CONF_DEVICE: sim.url, **credentials})
         assert flow["type"] is FlowResultType.FORM
         hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
-        await elapse(hass, 11)
+        await elapse(hass, 21)
         assert not told, "a form that is loaded anew loses what a person types"
 
 
@@ -817,7 +818,7 @@ async def test_new_credentials(hass: HomeAssistant) -> None:
         assert entry.state is ConfigEntryState.LOADED
 
 
-@pytest.mark.parametrize(("is_plugged", "shown"), [(True, ["scan", "join", "read"]), (False, [])])
+@pytest.mark.parametrize(("is_plugged", "shown"), [(True, ["scan", "join", "read"]), (False, ["probe"])])
 async def test_a_browser_that_opens_late_misses_nothing(
     hass: HomeAssistant, *, is_plugged: bool, shown: list[str]
 ) -> None:

@@ -15,7 +15,7 @@ from .aiobroute import Credentials
 from .aiobroute.doctor import LIMIT, Check, Finding, Verdict, examine
 from .const import CONF_MODULE, CONF_ROUTE_B_ID, DOMAIN
 from .dongle.sharing import async_lease
-from .progress_end import SHOWN, ProgressEnd
+from .progress_end import ProgressEnd
 from .words import async_words
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class CauseFlow(RepairsFlow):
             examination = self._async_examine_and_show()
             self._task = self.hass.async_create_background_task(examination, "broute doctor", eager_start=False)
         if not self._task.done():
+            self._end.asked()
             words = await async_words(self.hass)
             return self.async_show_progress(
                 step_id="examine",
@@ -92,7 +93,8 @@ class CauseFlow(RepairsFlow):
 
     async def _async_examine_and_show(self) -> list[Finding]:
         """Examine, and let the progress be seen."""
-        findings, _ = await asyncio.gather(self._async_examine(), asyncio.sleep(SHOWN))
+        findings = await self._async_examine()
+        await self._end.wait()
         return findings
 
     async def _async_examine(self) -> list[Finding]:

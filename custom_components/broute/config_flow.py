@@ -58,7 +58,7 @@ from .dongle.sharing import async_lease
 from .energy.dashboard import COMPENSATION, COST, async_has_grid, has_dashboard
 from .options_flow import MeterOptionsFlow
 from .plan_flow import PlanFlow
-from .progress_end import SHOWN, ProgressEnd
+from .progress_end import ProgressEnd
 from .repairs import async_forget
 from .takeover.built_in import CONF_TAKES_OVER, async_built_in, async_stop, async_used_by, known_of
 from .words import async_words
@@ -233,6 +233,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._task is None:
             self._task = self.hass.async_create_task(self._async_connect_and_show(), eager_start=False)
         if not self._task.done():
+            self._end.asked()
             self._shown = action, placeholders = self._connecting.text
             return self.async_show_progress(
                 step_id="connect",
@@ -292,7 +293,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     async def _async_connect_and_show(self) -> dict[str, str]:
         """Connect, and let the progress be seen; return what went wrong."""
-        errors, _ = await asyncio.gather(self._async_connect(), asyncio.sleep(SHOWN))
+        errors = await self._async_connect()
+        await self._end.wait()
         return errors
 
     async def _async_connect(self) -> dict[str, str]:

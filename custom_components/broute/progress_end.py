@@ -1,5 +1,6 @@
-"""The end of a progress in a flow, told to the frontend until it takes it."""
+"""The end of a progress in a flow, told so that the frontend takes it."""
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.core import HassJob, callback
@@ -11,23 +12,47 @@ if TYPE_CHECKING:
     from homeassistant.core import CALLBACK_TYPE
     from homeassistant.data_entry_flow import FlowHandler
 
-SHOWN: Final = 1.0
-"""Seconds until the frontend shows a progress. An end that comes earlier is lost on it."""
+CALM: Final = 0.5
+"""Seconds that the frontend needs to show what it has asked for; what changes meanwhile it does not notice."""
 
-PAUSE: Final = 2.0
-"""Seconds after which a frontend is told once more that has not asked for what comes next: a slow one loses events."""
+TRIES: Final = 6
+"""Such times in which a frontend can begin to listen; a program that asks by itself never does."""
 
-MOST: Final = 300
+PAUSE: Final = 10.0
+"""Seconds after which a frontend is told once more that has not asked for what comes next."""
+
+MOST: Final = 60
 """Times; a window that is closed without a word never asks."""
 
 
 class ProgressEnd:
-    """Tells that the progress of a flow is over, again and again, until somebody goes on with the flow."""
+    """Ends the progress of a flow when the frontend listens, and tells it again if that was missed nevertheless.
+
+    It begins to listen a while after it shows a progress, and is deaf while it loads another text of it.
+    """
 
     def __init__(self, flow: FlowHandler[Any, Any, Any]) -> None:
         self._flow = flow
+        self._asked = 0
+        self._asked_at = 0.0
         self._left = 0
         self._cancel: CALLBACK_TYPE | None = None
+
+    @callback
+    def asked(self) -> None:
+        """Take note that the progress is shown: first by who began it, then by who listens."""
+        self._asked += 1
+        self._asked_at = self._flow.hass.loop.time()
+
+    async def wait(self) -> None:
+        """Return when the frontend listens."""
+        for _ in range(TRIES):
+            if self._asked > 1:
+                break
+            self._flow.async_notify_flow_changed()
+            await asyncio.sleep(CALM)
+        await asyncio.sleep(max(self._asked_at + CALM - self._flow.hass.loop.time(), 0))
+        self._asked = 0
 
     @callback
     def begin(self) -> None:
@@ -45,8 +70,7 @@ class ProgressEnd:
 
     @callback
     def _wait(self) -> None:
-        job = HassJob(self._tell, cancel_on_shutdown=True)
-        self._cancel = async_call_later(self._flow.hass, PAUSE, job)
+        self._cancel = async_call_later(self._flow.hass, PAUSE, HassJob(self._tell, cancel_on_shutdown=True))
 
     @callback
     def _tell(self, _: datetime) -> None:

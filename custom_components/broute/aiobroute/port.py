@@ -269,9 +269,16 @@ type _Opening = asyncio.Future[tuple[serialx.BaseSerialTransport, asyncio.Protoc
 async def _give_up(opening: _Opening) -> None:
     """End an opening; a proxy that is frozen never says that it has let go."""
     opening.cancel()
-    # How it ended is of no interest any more, and would be logged if nobody looked.
-    opening.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    opening.add_done_callback(_abandon)
     await asyncio.wait({opening}, timeout=CLOSE_TIMEOUT)
+
+
+def _abandon(opening: _Opening) -> None:
+    """Close what was opened in the very moment in which it was given up."""
+    # Why it failed is of no interest any more, and would be logged if nobody looked.
+    if not opening.cancelled() and opening.exception() is None:
+        with _unlogged():
+            opening.result()[0].abort()
 
 
 def _failure(url: str, receiver: _Receiver, err: Exception, seconds: float) -> PortError:
