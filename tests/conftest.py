@@ -1,11 +1,15 @@
 """What the tests share."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
+import fcntl
 import logging
+from pathlib import Path
+import tempfile
 
 from hypothesis import settings
 import pytest
+import pytest_socket
 import time_machine
 
 # Before Home Assistant puts the test harness's own folder of that name in front.
@@ -22,9 +26,20 @@ settings.load_profile("any speed")
 def pytest_configure(config: pytest.Config) -> None:
     # The test harness has every statement of the recorder logged, and printed by whatever runs without a capture.
     logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+    config.addinivalue_line("markers", "own_loop: may send datagrams over this machine's own loop")
     config.addinivalue_line("markers", "stepped_time: run in a loop whose clock can be put forward")
     # Home Assistant's own web server, which comes with `usb`, does what its aiohttp advises against.
     config.addinivalue_line("filterwarnings", "ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Let datagrams go over this machine's own loop, where that is wanted: each address there is this machine."""
+    yield
+    # The test harness allows a single address, last of all, and for each test anew.
+    if item.get_closest_marker("own_loop"):
+        pytest_socket.enable_socket()
+        pytest_socket.socket_allow_hosts(["127.0.0.0/8", "::1", "fe80::/10"])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,6 +67,20 @@ def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     kind: str = request.param
     monkeypatch.setattr(transport, "MODULE", kind)
     return kind
+
+
+@pytest.fixture
+def shared_port(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Use the UDP port of ECHONET Lite beside whoever else does, as all tests of this machine do but one."""
+    is_for_oneself = "port_for_oneself" in request.fixturenames
+    with (Path(tempfile.gettempdir()) / "tests-of-udp-3610").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if is_for_oneself else fcntl.LOCK_SH)
+        yield
+
+
+@pytest.fixture
+def port_for_oneself() -> None:
+    """Let nobody else use that port meanwhile; it is `shared_port` that sees to it."""
 
 
 @pytest.fixture

@@ -15,10 +15,14 @@ STACK = INTEGRATION / "aiobroute"
 BELOW = {
     "__init__": {
         *("address", "causes", "doctor", "echonet", "errors", "history", "listeners", "meter", "module", "profile"),
-        *("leaving", "probe", "recording", "session", "transactions"),
+        *("leaving", "node", "probe", "recording", "session", "transactions"),
     },
     "__main__": {"", "cli"},
-    "cli": {"", "doctor", "recording", "records"},
+    "cli": {"", "doctor", "lan", "recording", "records"},
+    "lan": {
+        *("echonet", "errors", "listeners", "meter", "node", "profile", "resumption", "session", "transactions"),
+    },
+    "node": {"errors"},
     "records": {"echonet", "errors"},
     "records.checker": set(),
     "doctor": {

@@ -159,7 +159,8 @@ def test_every_step_has_its_texts_and_no_other() -> None:
     assert set(keywords("step_id")) <= of_forms | of_repairs
     assert below("config.step.start") == {"title", "description", "menu_options"}
     assert below("config.step.start.menu_options") == {"takeover", "new"}
-    assert below("config.progress") == {stage.name.lower() for stage in Stage}
+    # No form connects to a meter in the home network yet.
+    assert below("config.progress") == {stage.name.lower() for stage in Stage if stage is not Stage.SEARCH}
     for step in forms:
         assert below(f"config.step.{step}") - {"submit"} == {"title", "description", "data", "data_description"}
         assert below(f"config.step.{step}.data") == below(f"config.step.{step}.data_description")
@@ -226,7 +227,8 @@ OF_A_RECORD = {
 
 
 def test_every_step_of_a_record_has_its_text() -> None:
-    steps = {stage.name.lower() for stage in Stage}
+    # Of a meter in the home network there are no records.
+    steps = {stage.name.lower() for stage in Stage if stage is not Stage.SEARCH}
     assert steps <= STEPS.keys()
     recorded = "".join(path.read_text() for path in (INTEGRATION.parents[1] / "tests" / "records").glob("*.txt"))
     assert len(told := set(re.findall("= note step (.*)", recorded))) > len(steps)

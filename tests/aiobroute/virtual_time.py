@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
+from itertools import cycle
 import selectors
 from typing import TYPE_CHECKING, Any, override
 
@@ -43,12 +44,12 @@ class _Selector(selectors.DefaultSelector):
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """Its time goes on only while everything sleeps."""
 
-    def __init__(self) -> None:
+    def __init__(self, settle: Callable[[], bool] | None = None) -> None:
         self.now = 0.0
         self.threads_at_work = 0
         self.wall: Traveller | None = None
         """The clock on the wall, if it shall go with this time."""
-        self.settle: Callable[[], bool] | None = None
+        self.settle = settle
         """Returns whether a thread beside has nothing left to do: then time may go on."""
         selector = _Selector()
         selector.loop = self
@@ -86,11 +87,13 @@ def clock() -> datetime:
         return START
 
 
-def runner[T](happenings: Mapping[float, Callable[[], object]]) -> Callable[[Coroutine[Any, Any, T]], T]:
+def runner[T](
+    happenings: Mapping[float, Callable[[], object]], settle: Callable[[], bool] | None = None
+) -> Callable[[Coroutine[Any, Any, T]], T]:
     """Return what takes the place of `asyncio.run`: in virtual time, with what happens at which second of it."""
 
     def run_virtually(coroutine: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as within:
+        with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(settle)) as within:
             for when, happening in happenings.items():
                 within.get_loop().call_at(when, happening)
             return within.run(coroutine)
@@ -98,7 +101,12 @@ def runner[T](happenings: Mapping[float, Callable[[], object]]) -> Callable[[Cor
     return run_virtually
 
 
-def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
+def every_other_time() -> Callable[[], bool]:
+    """Return what lets a moment of real time go by before each jump: datagrams may still be on their way."""
+    return cycle((False, True)).__next__
+
+
+def run[T](coroutine: Coroutine[Any, Any, T], settle: Callable[[], bool] | None = None) -> T:
     """Run a coroutine to its end in virtual time; no task may be left, and no error that nobody caught."""
     unhandled: list[dict[str, Any]] = []
 
@@ -108,7 +116,7 @@ def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
         assert not left, left
         return result
 
-    with asyncio.Runner(loop_factory=VirtualTimeLoop, debug=True) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(settle), debug=True) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unhandled.append(context))
         result = runner.run(main())
     assert not unhandled, unhandled

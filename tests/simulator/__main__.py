@@ -1,4 +1,4 @@
-"""A simulated dongle with a meter behind it, for other programs: see --help and --list."""
+"""A simulated dongle with a meter behind it, or a meter in the network, for other programs: see --help and --list."""
 
 import argparse
 import asyncio
@@ -10,6 +10,7 @@ import sys
 
 from . import scenarios
 from .dongle import MODULES, Dongle, real_time
+from .lan import LanNode, Place
 from .serve import Control, Socket, Terminal
 
 
@@ -22,6 +23,12 @@ def _arguments() -> argparse.Namespace:
     front = parser.add_mutually_exclusive_group()
     front.add_argument("--pty", type=Path, metavar="LINK", help="offer a pseudo terminal under this name")
     front.add_argument("--listen", type=_address, metavar="HOST:PORT", help="offer a TCP port; 0 is any free one")
+    front.add_argument(
+        "--lan",
+        type=_place,
+        metavar="ADDRESS%INTERFACE",
+        help="be a node of the network, without a dongle, at an address of this machine, such as 127.0.0.2%%lo",
+    )
     parser.add_argument("--module", choices=sorted(MODULES), default="bp35c2", help="what is inside the dongle")
     parser.add_argument("--scenario", type=_scenario, default="NORMAL", help="the situation; see --list")
     parser.add_argument("--speed", type=float, default=1.0, help="divides the radio's delays, not the clock")
@@ -34,14 +41,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--control", type=_address, metavar="HOST:PORT", help="take orders, a JSON object a line")
     parser.add_argument("--list", action="store_true", help="show the scenarios")
     arguments = parser.parse_args()
-    if not (arguments.list or arguments.pty or arguments.listen):
-        parser.error("one of --pty, --listen and --list is needed")
+    if not (arguments.list or arguments.pty or arguments.listen or arguments.lan):
+        parser.error("one of --pty, --listen, --lan and --list is needed")
     return arguments
 
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host, int(port)
+
+
+def _place(text: str) -> Place:
+    address, _, interface = text.partition("%")
+    return Place(address, interface)
 
 
 def _scenario(name: str) -> scenarios.Scenario:
@@ -76,18 +88,25 @@ async def _serve(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     shift = timedelta(seconds=arguments.time_shift)
-    dongle = Dongle(
-        _chosen(arguments),
-        module=arguments.module,
-        speed=arguments.speed,
-        clock=lambda: real_time() + shift,
-        payload=arguments.payload,
-    )
+    dongle: Dongle | LanNode
+    if arguments.lan:
+        dongle = LanNode(_chosen(arguments), arguments.lan, clock=lambda: real_time() + shift)
+    else:
+        dongle = Dongle(
+            _chosen(arguments),
+            module=arguments.module,
+            speed=arguments.speed,
+            clock=lambda: real_time() + shift,
+            payload=arguments.payload,
+        )
     servers = []
     if arguments.control:
         servers.append(await loop.create_server(lambda: Control(dongle), *arguments.control))
     terminal = None
-    if arguments.pty:
+    if isinstance(dongle, LanNode):
+        dongle.on()
+        ready = [f"echonet://{arguments.lan.address}"]
+    elif arguments.pty:
         terminal = Terminal(dongle, arguments.pty)
         ready = [str(arguments.pty)]
     else:
@@ -99,6 +118,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
     await stop.wait()
     if terminal is not None:
         terminal.close()
+    if isinstance(dongle, LanNode):
+        dongle.off()
     for server in servers:
         server.close()
 

@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from .echonet import CONTROLLER, METER, PROFILE, Esv, Frame, Telegram
 from .meter import HALF_HOUR, floor
 
 if TYPE_CHECKING:
-    from .air import Air
     from .echonet import Properties
-    from .meter import Clock
+    from .meter import Clock, Meter
+    from .radio import RadioSettings
     from .timeline import Calendar
 
 TRIES = 3
@@ -18,10 +18,23 @@ WAIT = timedelta(seconds=20)
 """How long the meter waits for the answer to INFC."""
 
 
+class Speaker(Protocol):
+    """The way on which a meter tells something unasked."""
+
+    settings: RadioSettings
+
+    @property
+    def meter(self) -> Meter:
+        """The meter, which may be another one after a while."""
+
+    def push(self, telegram: Telegram) -> None:
+        """Let the meter send something of its own."""
+
+
 class Notices:
     """The notifications of a meter: each half hour, on a change, and after joining."""
 
-    def __init__(self, air: Air, clock: Clock, calendar: Calendar) -> None:
+    def __init__(self, air: Speaker, clock: Clock, calendar: Calendar) -> None:
         self._air = air
         self._clock = clock
         self._calendar = calendar

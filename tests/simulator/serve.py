@@ -10,6 +10,8 @@ import termios
 import tty
 from typing import TYPE_CHECKING, cast, override
 
+from .lan import LanNode
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -155,7 +157,7 @@ class _Writer:
 class Control(asyncio.Protocol):
     """A line of JSON in, a line of JSON out: what happens to the dongle, and what is true of its meter."""
 
-    def __init__(self, dongle: Dongle) -> None:
+    def __init__(self, dongle: Dongle | LanNode) -> None:
         self._dongle = dongle
         self._input = b""
 
@@ -173,12 +175,14 @@ class Control(asyncio.Protocol):
     def _answer(self, line: bytes) -> Mapping[str, object]:
         try:
             order = json.loads(line)
+            if isinstance(self._dongle, LanNode):
+                return LAN_ORDERS[order["do"]](self._dongle, order) or {"ok": True}
             return ORDERS[order["do"]](self._dongle, order) or {"ok": True}
         except (ValueError, KeyError, TypeError) as error:
             return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
 
-def _counters(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, object]:
+def _counters(dongle: Dongle | LanNode, order: Mapping[str, object]) -> Mapping[str, object]:
     """Return what the meter's registers say at a time, by default now."""
     at = datetime.fromisoformat(str(order["at"])) if "at" in order else dongle.clock()
     return {
@@ -190,8 +194,15 @@ def _counters(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, objec
     }
 
 
-def _record(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, object]:  # noqa: ARG001  # as its siblings
+def _record(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, object]:
     """Return what went over the line and the air."""
+    return {**_record_of(dongle, order), "airtime": dongle.air.airtime.total}
+
+
+def _record_of(
+    dongle: Dongle | LanNode,
+    order: Mapping[str, object],  # noqa: ARG001  # as its siblings
+) -> Mapping[str, object]:
     record = dongle.record
     return {
         "ok": True,
@@ -204,7 +215,6 @@ def _record(dongle: Dongle, order: Mapping[str, object]) -> Mapping[str, object]
         "bytes_to_host": record.bytes_to_host,
         "opens": record.opens,
         "closes": record.closes,
-        "airtime": dongle.air.airtime.total,
     }
 
 
@@ -243,3 +253,15 @@ ORDERS: Mapping[str, Callable[[Dongle, Mapping[str, object]], Mapping[str, objec
     "inject": lambda dongle, order: dongle.inject(bytes.fromhex(str(order["hex"]))),
 }
 """What can be asked for; "on" and "renewed" are true if not given."""
+
+LAN_ORDERS: Mapping[str, Callable[[LanNode, Mapping[str, object]], Mapping[str, object] | None]] = {
+    "counters": _counters,
+    "record": _record_of,
+    "clear": lambda node, _: node.record.clear(),
+    "mute": lambda node, order: node.mute(is_mute=bool(order.get("on", True))),
+    "exchange": lambda node, _: node.exchange_meter(),
+    "fault": lambda node, order: node.meter.device.set_faulty(faulty=bool(order.get("on", True))),
+    "unplug": lambda node, _: node.off(),
+    "plug": lambda node, _: node.on(),
+}
+"""The same, of a meter in the network."""

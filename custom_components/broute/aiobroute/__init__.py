@@ -60,6 +60,10 @@ from .errors import (
     ModuleError,
     ModuleMissingError,
     ModuleTimeoutError,
+    NodeAddressError,
+    NodeNotFoundError,
+    NodePortBusyError,
+    NodeUnreachableError,
     NoHistoryError,
     PortAddressError,
     PortBusyError,
@@ -80,6 +84,7 @@ from .leaving import leaving
 from .listeners import Tap
 from .meter import JoinedMeter, Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
+from .node import Node, is_node, url_of
 from .probe import loaded_later
 from .profile import MeterProfile
 from .session import ScanPass, Timing
@@ -151,6 +156,11 @@ __all__ = [
     "ModuleMissingError",
     "ModuleTimeoutError",
     "NoHistoryError",
+    "Node",
+    "NodeAddressError",
+    "NodeNotFoundError",
+    "NodePortBusyError",
+    "NodeUnreachableError",
     "Notification",
     "Pan",
     "PortAddressError",
@@ -178,8 +188,10 @@ __all__ = [
     "cause_of",
     "connect",
     "find",
+    "is_node",
     "leaving",
     "loaded_later",
     "proposed",
     "shown",
+    "url_of",
 ]

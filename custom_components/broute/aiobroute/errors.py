@@ -55,6 +55,14 @@ class PortNotTelnetError(PortError):
     """The server does not answer as RFC 2217 wants it."""
 
 
+class NodeAddressError(PortError):
+    """What should mean a meter of the home network means none."""
+
+
+class NodePortBusyError(PortError):
+    """Another program has the UDP port of ECHONET Lite for itself."""
+
+
 class ModuleError(BRouteError):
     """The module refused a command, or answers in a way that nobody understands."""
 
@@ -74,6 +82,14 @@ class ModuleTimeoutError(ModuleError):
 
 class MeterNotFoundError(BRouteError):
     """The scan heard no meter with our pairing ID."""
+
+
+class NodeNotFoundError(MeterNotFoundError):
+    """The meter does not answer in the home network."""
+
+
+class NodeUnreachableError(NodeNotFoundError):
+    """There is no way to the address of the meter."""
 
 
 class JoinError(BRouteError):

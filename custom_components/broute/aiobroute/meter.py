@@ -96,6 +96,8 @@ class Stage(Enum):
     WAIT = auto()
     """The meter does not answer yet; it may take minutes until it is certain that it will not."""
     READ = auto()
+    SEARCH = auto()
+    """A meter is asked, or looked for, in the home network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import re
 import unicodedata
 
-from .. import HISTORY_DAYS, Credentials, Pan
+from .. import HISTORY_DAYS, Credentials, Pan, is_node
 
 LONGEST_INTERVAL = 86400.0
 """Seconds."""
@@ -35,8 +35,13 @@ def parse(
     if getattr(options, "csv", False) and options.json:
         top.error("choose --csv or --json")
     is_check = getattr(options, "check", None) is not None
-    if options.port is None and not is_check:
+    is_search = getattr(options, "lan", False)
+    if options.port is None and not (is_check or is_search):
         top.error("the following arguments are required: --port")
+    if is_search or (options.port is not None and is_node(options.port)):
+        _check_lan(top, options, is_search=is_search)
+        options.credentials = None
+        return options
     if is_check:
         options.credentials = Credentials(options.route_b_id or "", os.environ.get("BROUTE_PASSWORD", ""))
         return options
@@ -47,6 +52,16 @@ def parse(
     except argparse.ArgumentTypeError as err:
         top.error(str(err))
     return options
+
+
+def _check_lan(top: argparse.ArgumentParser, options: argparse.Namespace, *, is_search: bool) -> None:
+    """Exit if something is asked for that only a Wi-SUN dongle can do."""
+    if is_search and options.port is not None:
+        top.error("--lan asks all nodes of the home network: leave --port out")
+    if not is_search and not options.works_over_lan:
+        top.error("this command needs a Wi-SUN dongle; `scan --lan` finds the meters in the home network")
+    if getattr(options, "pan", None) is not None:
+        top.error("--pan says where a meter is on the air, and this one is in the home network")
 
 
 def _given(route_b_id: str | None) -> str:
@@ -70,8 +85,12 @@ def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> a
         return command
 
     doctor = add("doctor", "examine everything that a connection needs, and say what is wrong and what to do", lenient)
-    doctor.set_defaults(takes_any_credentials=True)
-    add("scan", "find the meter, and print where it is on the air", common)
+    doctor.set_defaults(takes_any_credentials=True, works_over_lan=False)
+    scan = add("scan", "find the meter, and print where it is on the air", _common(needs_port=False))
+    scan.add_argument(
+        "--lan", action="store_true", help="find the meters in the home network; needs no port, no ID and no password"
+    )
+    scan.set_defaults(works_over_lan=False)
     add("read", "print one reading")
     watch = add("watch", "print a reading again and again, reconnecting if need be")
     watch.add_argument("--interval", type=_seconds, default=60.0, metavar="S", help="seconds (default: 60)")
@@ -90,6 +109,7 @@ def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> a
     file = record.add_mutually_exclusive_group(required=True)
     file.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; it must not exist yet")
     file.add_argument("--check", type=Path, metavar="FILE", help="say whether this record may be shown; needs no port")
+    record.set_defaults(works_over_lan=False)
     record.add_argument(
         "--minutes",
         type=_minutes,
@@ -113,8 +133,12 @@ def _parser(commands: Mapping[str, Callable[[argparse.Namespace], object]]) -> a
 def _common(*, needs_port: bool = True, id_form: Callable[[str], str] | None = None) -> argparse.ArgumentParser:
     """Return what all commands understand; an ID has to have its form, unless another is given."""
     common = argparse.ArgumentParser(add_help=False)
-    common.set_defaults(takes_any_credentials=False)
-    common.add_argument("--port", required=needs_port, help="device path or serial URL")
+    common.set_defaults(takes_any_credentials=False, works_over_lan=True)
+    common.add_argument(
+        "--port",
+        required=needs_port,
+        help="device path or serial URL, or echonet://SERIAL of a meter in the home network",
+    )
     common.add_argument(
         "--id",
         dest="route_b_id",

@@ -14,14 +14,18 @@ from .. import (
     JoinRefusedError,
     MeterProfile,
     MeterRefusedError,
+    NodeNotFoundError,
     Notification,
     Pan,
     SessionLostError,
     SmartMeter,
     connect,
     find,
+    is_node,
     leaving,
+    url_of,
 )
+from ..lan import FoundNode, connect_node, find_nodes
 from .columns import columns
 from .doctor import doctor
 from .history import history
@@ -45,21 +49,12 @@ async def read(options: argparse.Namespace) -> None:
 
 async def watch(options: argparse.Namespace) -> None:
     """Print readings and notifications until that is given up."""
-    family = None
+    options.family = options.node = None
     print_head(options)
     while True:
         told: asyncio.Queue[Notification | SessionLostError] = asyncio.Queue()
         try:
-            meter = await connect(
-                options.port,
-                options.credentials,
-                family=family,
-                pan=options.pan,
-                on_progress=show_progress(options.console),
-                on_notification=told.put_nowait,
-                on_lost=told.put_nowait,
-            )
-            family, options.pan = meter.module.family, meter.pan
+            meter = await _connect_again(options, told)
             async with leaving(meter):
                 await _watch_meter(options, meter, told)
         except JoinRefusedError:
@@ -67,6 +62,34 @@ async def watch(options: argparse.Namespace) -> None:
         except BRouteError as err:
             options.console.note(f"{err}; trying again in {RECONNECT_PAUSE:g} s")
             await asyncio.sleep(RECONNECT_PAUSE)
+
+
+async def _connect_again(
+    options: argparse.Namespace, told: asyncio.Queue[Notification | SessionLostError]
+) -> SmartMeter:
+    """Connect, and keep what spares the next time a search."""
+    show = show_progress(options.console)
+    if is_node(options.port):
+        node = await connect_node(
+            options.port,
+            node=options.node,
+            on_progress=show,
+            on_notification=told.put_nowait,
+            on_lost=told.put_nowait,
+        )
+        options.node = node.node
+        return node
+    meter = await connect(
+        options.port,
+        options.credentials,
+        family=options.family,
+        pan=options.pan,
+        on_progress=show,
+        on_notification=told.put_nowait,
+        on_lost=told.put_nowait,
+    )
+    options.family, options.pan = meter.module.family, meter.pan
+    return meter
 
 
 async def _watch_meter(
@@ -153,7 +176,10 @@ async def set_property(options: argparse.Namespace) -> None:
 
 
 async def scan(options: argparse.Namespace) -> None:
-    """Print where the meter is on the air, and what makes the next scan unnecessary."""
+    """Print where the meter is, and how the other commands find it."""
+    if options.lan:
+        await _scan_lan(options)
+        return
     beacon, module = await find(options.port, options.credentials, on_progress=show_progress(options.console))
     pan = beacon.pan
     if options.json:
@@ -181,11 +207,31 @@ async def scan(options: argparse.Namespace) -> None:
         options.console.print(line)
 
 
+async def _scan_lan(options: argparse.Namespace) -> None:
+    """Print the meters in the home network, each as soon as it has answered."""
+    options.console.step("looking for meters in the home network", 2.0)
+    if not await find_nodes(on_found=lambda found: _print_found(options, found)):
+        raise NodeNotFoundError("no meter answers in the home network")
+
+
+def _print_found(options: argparse.Namespace, found: FoundNode) -> None:
+    node, url = found.node, url_of(found.node.identity)
+    if options.json:
+        row = {"meter": node.identity, "manufacturer": found.profile.manufacturer, "address": node.address, "port": url}
+        options.console.print_json(row)
+        return
+    rows = (("Meter", node.identity), ("Maker", found.profile.manufacturer or "not told"), ("Address", node.address))
+    for line in (*columns(rows, "<<"), "", "With this, the other commands read it:", f"--port {url}", ""):
+        options.console.print(line)
+
+
 def _pan(pan: Pan) -> str:
     return f"{pan.channel:02X}:{pan.pan_id:04X}:{pan.mac}"
 
 
 async def _connect(options: argparse.Namespace) -> SmartMeter:
+    if is_node(options.port):
+        return await connect_node(options.port, on_progress=show_progress(options.console))
     return await connect(options.port, options.credentials, pan=options.pan, on_progress=show_progress(options.console))
 
 

@@ -10,6 +10,7 @@ TEXTS = {
     Stage.JOIN: "connecting to the meter",
     Stage.WAIT: "the meter does not answer yet: waiting for up to twelve minutes",
     Stage.READ: "reading the meter",
+    Stage.SEARCH: "looking for the meter in the home network",
 }
 
 

@@ -1,0 +1,135 @@
+"""The command line with a meter in the home network."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+import json
+import os
+import signal
+from typing import Any
+
+import pytest
+
+from custom_components.broute.aiobroute import __main__ as command_line
+from custom_components.broute.aiobroute.lan import search
+from tests.simulator import scenarios
+from tests.simulator.lan import LanNode, own_place
+
+from .test_lan import SERIAL, of
+from .virtual_time import clock, every_other_time, runner
+
+pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("shared_port")]
+
+
+@pytest.fixture(autouse=True)
+def at(monkeypatch: pytest.MonkeyPatch) -> dict[float, Callable[[], object]]:
+    """Return what happens at which virtual time while a command runs; there are neither ID nor password."""
+    happenings: dict[float, Callable[[], object]] = {}
+    monkeypatch.setattr(asyncio, "run", runner(happenings, every_other_time()))
+    for name in ("BROUTE_ID", "BROUTE_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    # Nothing leaves this machine.
+    monkeypatch.setattr(search, "interfaces", lambda: ["lo"])
+    return happenings
+
+
+@pytest.fixture
+def node(at: dict[float, Callable[[], object]]) -> Iterator[LanNode]:
+    """Return a meter that is in the network as soon as the loop runs."""
+    made = LanNode(of(scenarios.SOLAR), clock=clock)
+    at[0.0] = made.on
+    yield made
+    made.off()
+
+
+def run(node: LanNode, *arguments: str) -> int:
+    return command_line.main([arguments[0], "--port", f"echonet://{node.place.address}", *arguments[1:]])
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_read(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(node, "read") == 0
+    out = capsys.readouterr().out
+    assert "Power" in out
+    assert "Signal" not in out
+
+
+def test_by_its_serial_number(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
+    assert node.meter.settings.serial == SERIAL
+    assert command_line.main(["read", "--port", f"echonet://{SERIAL.lower()}", "--json"]) == 0
+    (reading,) = rows(capsys)
+    assert reading["power"] is not None
+
+
+def test_scan(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["scan", "--lan"]) == 0
+    captured = capsys.readouterr()
+    assert f"Meter    {SERIAL}\nMaker    Toshiba\nAddress  {node.place.address}\n" in captured.out
+    assert f"--port echonet://{SERIAL}\n" in captured.out
+    assert "looking for meters in the home network" in captured.err
+
+
+def test_scan_for_a_program(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["scan", "--lan", "--json"]) == 0
+    row = {
+        "meter": SERIAL,
+        "manufacturer": "Toshiba",
+        "address": node.place.address,
+        "port": f"echonet://{SERIAL}",
+    }
+    assert row in rows(capsys)
+
+
+def test_watch(node: LanNode, at: dict[float, Callable[[], object]], capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes on when the meter has got another address."""
+
+    def move() -> None:
+        node.record.clear()
+        node.on(own_place())
+
+    at[25.0] = move
+    at[90.0] = lambda: signal.raise_signal(signal.SIGTERM)
+    assert command_line.main(["watch", "--port", f"echonet://{SERIAL}", "--interval", "10", "--json"]) == 0
+    readings = [row for row in rows(capsys) if "power" in row]
+    assert len(readings) >= 5
+    assert len(node.record.datagrams_from_client) >= 3
+
+
+def test_history(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(node, "history", "--json") == 0
+    assert len(rows(capsys)) > 20
+
+
+def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["read", "--port", "echonet://NOBODY"]) == 1
+    assert "this meter does not answer in the home network" in capsys.readouterr().err
+
+
+def test_no_meter_is_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(search, "interfaces", list)
+    assert command_line.main(["scan", "--lan"]) == 1
+    assert "no meter answers in the home network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["scan"], "required: --port"),
+        (["scan", "--lan", "--port", "/dev/ttyUSB0"], "leave --port out"),
+        (["scan", "--port", "echonet://S18012345678"], "`scan --lan`"),
+        (["doctor", "--port", "echonet://S18012345678"], "needs a Wi-SUN dongle"),
+        (["record", "-o", os.devnull, "--port", "echonet://S18012345678"], "needs a Wi-SUN dongle"),
+        (["read", "--port", "echonet://S18012345678", "--pan", "31:8A3C:001C640003D2A1B7"], "--pan"),
+    ],
+)
+def test_what_does_not_go_together(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command_line.main(arguments)
+    assert words in capsys.readouterr().err
+
+
+def test_an_address_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["read", "--port", "echonet://192.168.1"]) == 1
+    assert "is no address of a meter" in capsys.readouterr().err
