@@ -121,6 +121,34 @@ def test_the_shares_of_fixed_charges_can_be_left_out(tmp_path: Path) -> None:
     live(story)
 
 
+def test_a_month_that_nobody_remembers_keeps_its_costs(tmp_path: Path) -> None:
+    """Its file is damaged, and its meter is gone: the recorder knows its hours, and costs follow from those."""
+
+    async def story() -> None:
+        async with house(tmp_path, SHORT, interval=300) as (home, sim):
+            await home.start()
+            await fill_in(home.hass, home.entry, ONE_PRICE)
+            await asyncio.sleep(25 * MINUTE)
+            before = await shown_from(home, START - 30 * DAY)
+            assert sum(before.values()) > 1000
+            old, exchanged = home.entry.unique_id, clock()
+            sim.exchange_meter(MeterSettings(history_days=14, serial="S26", installed=exchanged), mac=NEW_MAC)
+            await asyncio.sleep(15 * MINUTE)
+            assert await home.confirm_exchange()
+            await asyncio.sleep(65 * MINUTE)
+            await home.stop()
+            files = [file for file in home.stored() if f"{old}." in file.name]
+            assert files
+            for file in files:
+                file.write_bytes(file.read_bytes()[:500])
+            await home.start()
+            await asyncio.sleep(130 * MINUTE)
+            after = await shown_from(home, min(before))
+            assert [hour for hour, yen in before.items() if abs(after[hour] - yen) > Decimal("0.0005")] == []
+
+    live(story)
+
+
 @pytest.mark.slow
 def test_steps_count_on_when_the_meter_is_exchanged(tmp_path: Path) -> None:
     """The bill is that of both meters: neither its steps nor its fixed charges begin anew."""

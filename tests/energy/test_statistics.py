@@ -419,13 +419,24 @@ def test_the_half_hours(each: list[int], missing: set[int], first: int) -> None:
     kept = {at: count for at, count in counts.items() if (at - BEGIN) // HALF not in missing}
     begin, end = BEGIN + HALF, BEGIN + (len(each) - 1) * HALF
     found = energies(ledger_of(kept), ENERGY_IN, begin, end)
-    due = {
-        at: rise * STEP
-        for at, rise in zip(counts, each, strict=False)
-        if at in kept and at + HALF in kept and begin <= at < end
-    }
-    assert found == due
+    rise = {at: (counts[at + HALF] - count) * STEP for at, count in counts.items() if at + HALF in counts}
+    due = {at: energy for at, energy in rise.items() if at in kept and at + HALF in kept}
+    for at in kept:
+        if at % HOUR == 0 and at + HALF not in kept and at + HOUR in kept:
+            energy = rise[at] + rise[at + HALF]
+            due |= {at: energy - energy // 2, at + HALF: energy // 2}
+    assert found == {at: energy for at, energy in due.items() if begin <= at < end}
     assert list(found) == sorted(found)
+
+
+def test_the_halves_of_an_hour_are_added_up_to_it() -> None:
+    ledger = ledger_of({BEGIN: 100, BEGIN + HOUR: 103, BEGIN + HOUR + HALF: 104, BEGIN + 2 * HOUR + HALF: 106})
+    found = energies(ledger, ENERGY_IN, BEGIN - HOUR, BEGIN + 3 * HOUR)
+    assert found[BEGIN] + found[BEGIN + HALF] == 3 * STEP
+    assert abs(found[BEGIN] - found[BEGIN + HALF]) <= 1
+    assert found[BEGIN + HOUR] == STEP
+    assert found.keys() == {BEGIN, BEGIN + HALF, BEGIN + HOUR}, "from half past to half past is no hour"
+    assert energies(ledger, ENERGY_IN, BEGIN + HALF, BEGIN + HOUR).keys() == {BEGIN + HALF}
 
 
 @pytest.mark.parametrize("off", [-HALF, 0, HALF])

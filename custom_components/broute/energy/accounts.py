@@ -498,9 +498,9 @@ class Accounts:
         months = {month.name: month for month in ledger.months.values()}
         for name in sorted(changed):
             month = months[name]
-            # The last half-hour of a month ends with the first counter of the next.
+            # The last hour of a month ends with the first counter of the next.
             end = month.begin + month.days * int(DAY.total_seconds())
-            for begin in (month.begin - HALF_HOUR_SECONDS, *range(month.begin, end, PIECE)):
+            for begin in (month.begin - 2 * HALF_HOUR_SECONDS, *range(month.begin, end, PIECE)):
                 until = month.begin if begin < month.begin else begin + PIECE
                 for key, known in self._known.items():
                     if known.take(begin, until, energies(ledger, key, begin, until)):

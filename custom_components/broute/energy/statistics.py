@@ -334,17 +334,28 @@ def _derive(key: str, ledger: Ledger, begin: int, before: Carry) -> tuple[Chunk,
 
 
 def energies(ledger: Ledger, key: str, begin: int, end: int) -> dict[int, int]:
-    """Return what flowed in each half-hour that begins within some time, as far as it is known."""
+    """Return what flowed in each half-hour that begins within some time, as far as it is known.
+
+    Where only that of an hour is known, it is divided evenly: a month that was lost, and that no meter remembers, is
+    known as the recorder has it, by hours.
+    """
     found: dict[int, int] = {}
     for chunk in range(chunk_of(begin), end, CHUNK):
         months = _months(ledger, chunk)
         for number in range(len(ledger.tenures)):
             points = plausible(list(_points(key, ledger, months, number, chunk - 1, chunk + CHUNK)), None)
             for before, after in pairwise(point for point in points if point.at % HALF_HOUR_SECONDS == 0):
-                energy = after.rise_from(before) if after.at - before.at == HALF_HOUR_SECONDS else None
-                if energy is not None and begin <= before.at < end:
+                time = after.at - before.at
+                is_of_an_hour = time == HOUR and before.at % HOUR == 0
+                if time != HALF_HOUR_SECONDS and not is_of_an_hour:
+                    continue
+                if (energy := after.rise_from(before)) is None:
+                    continue
+                if is_of_an_hour:
+                    found[before.at], found[before.at + HALF_HOUR_SECONDS] = energy - energy // 2, energy // 2
+                else:
                     found[before.at] = energy
-    return dict(sorted(found.items()))
+    return {at: energy for at, energy in sorted(found.items()) if begin <= at < end}
 
 
 def _since(ledger: Ledger, number: int) -> int:
