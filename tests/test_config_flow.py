@@ -63,13 +63,12 @@ async def start(hass: HomeAssistant) -> ConfigFlowResult:
 
 async def connect(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, str]) -> ConfigFlowResult:
     """Fill in a form and wait for the connection."""
+    browser = Browser(hass)
+    close = browser.open()
     flow = await hass.config_entries.flow.async_configure(flow["flow_id"], typed)
-    if flow["type"] is FlowResultType.SHOW_PROGRESS:
-        await hass.config_entries.flow.async_configure(flow["flow_id"])  # As whoever listens from now on.
-        await hass.async_block_till_done()
-        flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
-        await hass.async_block_till_done()
-    return flow
+    await hass.async_block_till_done()
+    close()
+    return browser.last or flow
 
 
 async def submit(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, str]) -> ConfigFlowResult:
@@ -356,15 +355,30 @@ class Browser:
     shown: list[tuple[str, dict[str, str] | None]] = field(default_factory=list)
     ring: list[float] = field(default_factory=list)
     last: ConfigFlowResult | None = None
+    delay: float = 0.0
+    """Seconds until it asks."""
+    missed: int = 0
+    """How often it asked for a flow that was over."""
 
-    def open(self) -> None:
-        self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, self._reload)
-        self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE, self._lease)
+    def open(self) -> Callable[[], None]:
+        """Listen, until that is called which is returned."""
+        remove = [
+            self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, self._reload),
+            self.hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE, self._lease),
+        ]
+
+        def close() -> None:
+            for each in remove:
+                each()
+
+        return close
 
     async def _reload(self, event: Event) -> None:
+        await asyncio.sleep(self.delay)
         try:
             self.last = flow = await self.hass.config_entries.flow.async_configure(event.data["flow_id"])
         except UnknownFlow:
+            self.missed += 1
             return
         self.show(flow)
 
@@ -745,6 +759,24 @@ async def test_a_meter_that_is_removed_while_nobody_sees_the_end(
         await hass.config_entries.async_remove(entry.entry_id)
         await elapse(hass, 400)
     assert "Error" not in caplog.text
+
+
+@pytest.mark.parametrize("delay", [0.0, 1.2, 1.9, 3.0, 4.0])
+async def test_a_slow_browser_asks_for_nothing_that_is_over(hass: HomeAssistant, delay: float) -> None:
+    """The frontend would show an error in the place of the success."""
+    browser = Browser(hass, delay=delay)
+    with dongle() as sim:
+        entry = entry_of(sim)
+        await set_up(hass, entry)
+        flow = await entry.start_reconfigure_flow(hass)
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await asyncio.sleep(0.4)
+        close = browser.open()
+        await elapse(hass, 60)
+        close()
+        assert browser.last is not None
+        assert browser.last["reason"] == "reconfigure_successful"
+        assert browser.missed == 0
 
 
 async def test_an_end_that_the_browser_has_missed_is_told_again(hass: HomeAssistant) -> None:

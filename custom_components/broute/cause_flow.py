@@ -117,7 +117,7 @@ class CauseFlow(RepairsFlow):
     @callback
     def _checking(self, check: Check) -> None:
         self._check = check
-        self.async_notify_flow_changed()
+        self._end.tell()
         self.async_update_progress(list(Check).index(check) / len(Check))
 
 

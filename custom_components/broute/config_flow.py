@@ -412,7 +412,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     def _tell(self) -> None:
         """Send the text if it has changed, and the progress again: the frontend resets the ring with each text."""
         if self._connecting.text != self._shown:
-            self.async_notify_flow_changed()
+            self._end.tell()
         self.async_update_progress(self._connecting.part)
 
     def _time(self) -> float:

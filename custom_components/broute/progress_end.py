@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 CALM: Final = 0.5
 """Seconds that the frontend needs to show what it has asked for; what changes meanwhile it does not notice."""
 
-TRIES: Final = 6
-"""Such times in which a frontend can begin to listen; a program that asks by itself never does."""
+PATIENCE: Final = 2.0
+"""Seconds in which a frontend that listens asks for what has changed."""
+
+TRIES: Final = 2
+"""It may have begun to listen only after the first; a program that asks by itself never does."""
 
 PAUSE: Final = 10.0
 """Seconds after which a frontend is told once more that has not asked for what comes next."""
@@ -28,35 +31,55 @@ MOST: Final = 60
 class ProgressEnd:
     """Ends the progress of a flow when the frontend listens, and tells it again if that was missed nevertheless.
 
-    It begins to listen a while after it shows a progress, and is deaf while it loads another text of it.
+    It begins to listen a while after it shows a progress, and is deaf while it loads another text of it. Whatever it is
+    told makes it ask once; an end between the two would make it ask for a flow that is over.
     """
 
     def __init__(self, flow: FlowHandler[Any, Any, Any]) -> None:
         self._flow = flow
-        self._asked = 0
-        self._asked_at = 0.0
+        self._is_begun = False
+        self._is_heard = False
+        """Whether somebody asks again and again: who listens, or who does not need to."""
+        self._unasked = 0
+        """How often it was told something that it has not asked for yet."""
+        self._all_asked = asyncio.Event()
         self._left = 0
         self._cancel: CALLBACK_TYPE | None = None
 
     @callback
+    def tell(self) -> None:
+        """Tell that the text has changed."""
+        self._unasked += 1
+        self._all_asked.clear()
+        self._flow.async_notify_flow_changed()
+
+    @callback
     def asked(self) -> None:
         """Take note that the progress is shown: first by who began it, then by who listens."""
-        self._asked += 1
-        self._asked_at = self._flow.hass.loop.time()
+        self._is_heard, self._is_begun = self._is_begun, True
+        if self._is_heard:
+            self._unasked = max(self._unasked - 1, 0)
+        if not self._unasked:
+            self._all_asked.set()
 
     async def wait(self) -> None:
-        """Return when the frontend listens."""
+        """Return when the frontend listens, and has nothing left to ask."""
         for _ in range(TRIES):
-            if self._asked > 1:
+            if not self._is_heard and not self._unasked:
+                self.tell()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._all_asked.wait()
+            except TimeoutError:
+                self._unasked = 0
+            if self._is_heard:
                 break
-            self._flow.async_notify_flow_changed()
-            await asyncio.sleep(CALM)
-        await asyncio.sleep(max(self._asked_at + CALM - self._flow.hass.loop.time(), 0))
-        self._asked = 0
+        await asyncio.sleep(CALM)
+        self._is_begun = self._is_heard = False
 
     @callback
     def begin(self) -> None:
-        """Begin to tell; the platform itself tells it the first time."""
+        """Begin to tell the end; the platform itself tells it the first time."""
         self.taken()
         self._left = MOST
         self._wait()
@@ -70,10 +93,10 @@ class ProgressEnd:
 
     @callback
     def _wait(self) -> None:
-        self._cancel = async_call_later(self._flow.hass, PAUSE, HassJob(self._tell, cancel_on_shutdown=True))
+        self._cancel = async_call_later(self._flow.hass, PAUSE, HassJob(self._tell_end, cancel_on_shutdown=True))
 
     @callback
-    def _tell(self, _: datetime) -> None:
+    def _tell_end(self, _: datetime) -> None:
         self._cancel = None
         self._flow.async_notify_flow_changed()
         self._left -= 1
