@@ -85,10 +85,13 @@ def add_plans(hass: HomeAssistant, entry: ConfigEntry, change: date) -> None:
         )
 
 
-async def compare_costs(house: House, market: Market, change: date, wrong: list[str]) -> int:
-    """Compare all bars of costs and of what was brought in; return how many of costs, and tell what is wrong."""
+async def compare_costs(house: House, market: Market, change: date, wrong: list[str], *, is_lossy: bool) -> int:
+    """Compare all bars of costs and of what was brought in; return how many of costs, and tell what is wrong.
+
+    If months were lost and taken back from the recorder, of their hours nobody knows the halves any more.
+    """
     registry = er.async_get(house.home.hass)
-    kinds = {"cost": costs_of(house.services, market, change)}
+    kinds = {"cost": costs_of(house.services, market, change, is_lossy=is_lossy)}
     if "energy_out" in house.directions:
         kinds["compensation"] = brought_in(house.services)
     for kind, wanted in kinds.items():
@@ -114,7 +117,9 @@ def brought_in(services: Sequence[Service]) -> dict[datetime, set[Decimal]]:
     }
 
 
-def costs_of(services: Sequence[Service], market: Market, change: date) -> dict[datetime, set[Decimal]]:
+def costs_of(
+    services: Sequence[Service], market: Market, change: date, *, is_lossy: bool = False
+) -> dict[datetime, set[Decimal]]:
     """Return yen by hour, or several if a price may have been seen or not.
 
     By steps, it is known up to the first hour of a billing period that is not: they need all before.
@@ -131,7 +136,11 @@ def costs_of(services: Sequence[Service], market: Market, change: date) -> dict[
             is_all_known = is_all_known and hour in known
             if hour >= _midnight(change):
                 if hour in known:
-                    found[hour] = {BASIC_OF_MARKET / number + yen for yen in _by_market(known[hour], market, hour)}
+                    found[hour] = {
+                        BASIC_OF_MARKET / number + yen
+                        for is_even in {False, is_lossy}
+                        for yen in _by_market(known[hour], market, hour, is_even=is_even)
+                    }
             elif is_all_known:
                 energy = known[hour].counted("energy_in", hour, hour + HOUR)
                 steps = NIGHT if hour.astimezone(JST).hour in (23, *range(7)) else OTHERS
@@ -140,11 +149,13 @@ def costs_of(services: Sequence[Service], market: Market, change: date) -> dict[
     return found
 
 
-def _by_market(service: Service, market: Market, hour: datetime) -> set[Decimal]:
-    """Return yen for the kWh of an hour; a half-hour without a price has no cost."""
+def _by_market(service: Service, market: Market, hour: datetime, *, is_even: bool) -> set[Decimal]:
+    """Return yen for the kWh of an hour, or as if its halves were even; a half-hour without a price has no cost."""
     found = {Decimal(0)}
     for start in (hour, hour + HALF_HOUR):
         energy = service.counted("energy_in", start, start + HALF_HOUR)
+        if is_even:
+            energy = service.counted("energy_in", hour, hour + HOUR) / 2
         each = set()
         for price in market.could_be(start):
             full = None if price is None else price * 100 / (100 - LOSS) * FACTOR + SURCHARGE + LEVY

@@ -143,7 +143,8 @@ def energy_soak(
         telling = asyncio.create_task(market.run())
         await _live(house, result, START + days * DAY, tell)
         telling.cancel()
-        result.costs = await compare_costs(house, market, change, result.wrong)
+        is_lossy = "ledger damaged" in result.outages
+        result.costs = await compare_costs(house, market, change, result.wrong, is_lossy=is_lossy)
 
     return energy_story(meter, live, chance=chance, module=module, days=days, make=make, market=market)
 
