@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, override
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.const import CONF_DEVICE, STATE_UNAVAILABLE
+from homeassistant.data_entry_flow import EVENT_DATA_ENTRY_FLOW_PROGRESSED
 from homeassistant.helpers import issue_registry as ir
 import pytest
 import serialx
@@ -19,7 +20,7 @@ from ..simulator.transport import SimTransport
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from homeassistant.core import HomeAssistant
+    from homeassistant.core import Event, HomeAssistant
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
     from ..simulator.transport import SimulatedPort
@@ -112,10 +113,17 @@ TOLD = {
 
 
 async def connect(hass: HomeAssistant, flow_id: str, url: str) -> dict[str, str]:
-    """Fill in the form; return its errors, which are none if the meter was joined."""
-    flow = await hass.config_entries.flow.async_configure(flow_id, {CONF_DEVICE: url, **CREDENTIALS})
+    """Fill in the form, ask for each progress as the frontend does, and return the errors."""
+    flows = hass.config_entries.flow
+    flow = await flows.async_configure(flow_id, {CONF_DEVICE: url, **CREDENTIALS})
+
+    async def ask(_: Event) -> None:
+        nonlocal flow
+        flow = await flows.async_configure(flow_id)
+
+    close = hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, ask)
     await hass.async_block_till_done()
-    flow = await hass.config_entries.flow.async_configure(flow["flow_id"])
+    close()
     return dict(flow["errors"] or {})
 
 
