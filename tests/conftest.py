@@ -70,17 +70,11 @@ def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def shared_port(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Use the UDP port of ECHONET Lite beside whoever else does, as all tests of this machine do but one."""
-    is_for_oneself = "port_for_oneself" in request.fixturenames
+def echonet_port() -> Iterator[None]:
+    """Have the UDP port of ECHONET Lite for oneself: each test of this machine would hear the others' nodes."""
     with (Path(tempfile.gettempdir()) / "tests-of-udp-3610").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX if is_for_oneself else fcntl.LOCK_SH)
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@pytest.fixture
-def port_for_oneself() -> None:
-    """Let nobody else use that port meanwhile; it is `shared_port` that sees to it."""
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ BELOW = {
     "lan": {
         *("echonet", "errors", "listeners", "meter", "node", "profile", "resumption", "session", "transactions"),
     },
-    "node": {"errors"},
+    "node": {"address", "errors"},
     "records": {"echonet", "errors"},
     "records.checker": set(),
     "doctor": {

@@ -695,6 +695,14 @@ async def test_reconfigure_to_another_port(hass: HomeAssistant) -> None:
         assert not [command for command in new.record.commands if command.startswith("SKSCAN")]
 
 
+async def reconfiguring(hass: HomeAssistant, sim: SimulatedPort) -> tuple[MockConfigEntry, ConfigFlowResult]:
+    """Return a meter that is set up, and a change of it that has just been submitted."""
+    entry = entry_of(sim)
+    await set_up(hass, entry)
+    flow = await entry.start_reconfigure_flow(hass)
+    return entry, await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+
+
 async def test_reconfigure_on_the_port_that_the_entry_uses(hass: HomeAssistant) -> None:
     with dongle() as sim:
         entry = entry_of(sim)
@@ -719,10 +727,7 @@ async def test_a_failed_reconfigure_leaves_the_meter_as_it_was(hass: HomeAssista
 
 async def test_a_cancelled_reconfigure_leaves_the_meter_as_it_was(hass: HomeAssistant) -> None:
     with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        flow = await entry.start_reconfigure_flow(hass)
-        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        entry, flow = await reconfiguring(hass, sim)
         await asyncio.sleep(2)
         assert state_of(entry) is ConfigEntryState.NOT_LOADED
         hass.config_entries.flow.async_abort(flow["flow_id"])
@@ -733,10 +738,7 @@ async def test_a_cancelled_reconfigure_leaves_the_meter_as_it_was(hass: HomeAssi
 @pytest.mark.parametrize("is_closed", [True, False], ids=["aborted", "closed"])
 async def test_a_reconfigure_of_which_nobody_sees_the_end(hass: HomeAssistant, *, is_closed: bool) -> None:
     with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        flow = await entry.start_reconfigure_flow(hass)
-        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        entry, flow = await reconfiguring(hass, sim)
         await asyncio.sleep(20)
         assert state_of(entry) is ConfigEntryState.NOT_LOADED
         if is_closed:
@@ -751,10 +753,7 @@ async def test_a_meter_that_is_removed_while_nobody_sees_the_end(
     hass: HomeAssistant, caplog: pytest.LogCaptureFixture
 ) -> None:
     with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        flow = await entry.start_reconfigure_flow(hass)
-        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        entry, _ = await reconfiguring(hass, sim)
         await asyncio.sleep(20)
         await hass.config_entries.async_remove(entry.entry_id)
         await elapse(hass, 400)
@@ -766,10 +765,7 @@ async def test_a_slow_browser_asks_for_nothing_that_is_over(hass: HomeAssistant,
     """The frontend would show an error in the place of the success."""
     browser = Browser(hass, delay=delay)
     with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        flow = await entry.start_reconfigure_flow(hass)
-        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await reconfiguring(hass, sim)
         await asyncio.sleep(0.4)
         close = browser.open()
         await elapse(hass, 60)
@@ -779,13 +775,20 @@ async def test_a_slow_browser_asks_for_nothing_that_is_over(hass: HomeAssistant,
         assert browser.missed == 0
 
 
+async def test_an_end_that_nobody_will_ever_take_is_not_told_for_ever(hass: HomeAssistant) -> None:
+    told: list[Event] = []
+    with dongle() as sim:
+        await reconfiguring(hass, sim)
+        await elapse(hass, 700)
+        hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
+        await elapse(hass, 100)
+        assert not told
+
+
 async def test_an_end_that_the_browser_has_missed_is_told_again(hass: HomeAssistant) -> None:
     told: list[Event] = []
     with dongle() as sim:
-        entry = entry_of(sim)
-        await set_up(hass, entry)
-        flow = await entry.start_reconfigure_flow(hass)
-        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        _, flow = await reconfiguring(hass, sim)
         await asyncio.sleep(30)
         hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
         await asyncio.sleep(51)

@@ -35,7 +35,7 @@ async def main():
 asyncio.run(main())
 """
 
-pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("shared_port")]
+pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("echonet_port")]
 
 
 async def read(host: str, number: int) -> dict[str, Any]:

@@ -32,12 +32,12 @@ from custom_components.broute.aiobroute import (
 from custom_components.broute.aiobroute.echonet import properties as p
 from custom_components.broute.aiobroute.lan import NodeMeter, connect_node, find_nodes
 from custom_components.broute.aiobroute.lan.path import NodePath
-from custom_components.broute.aiobroute.lan.search import _has_meter
+from custom_components.broute.aiobroute.lan.search import has_meter
 from custom_components.broute.aiobroute.lan.sockets import SocketAddress, address_of, interfaces
 from custom_components.broute.aiobroute.node import Target, parse
 from tests.simulator import scenarios
 from tests.simulator.faults import Fault
-from tests.simulator.lan import LanNode, Place, lan_node, own_place
+from tests.simulator.lan import LanNode, lan_node, own_place
 from tests.simulator.meter import MeterSettings
 from tests.simulator.scenarios import Scenario
 
@@ -46,7 +46,7 @@ from .virtual_time import clock, every_other_time, run
 SERIAL = f"S18{os.getpid():09}"
 """Of this process: others of the machine are heard, too."""
 
-pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("shared_port")]
+pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("echonet_port")]
 
 LOOP = ["lo"]
 
@@ -54,6 +54,11 @@ LOOP = ["lo"]
 def of(scenario: Scenario, serial: str = SERIAL, **changes: Any) -> Scenario:
     """Return a scenario whose meter is none of another process."""
     return replace(scenario, meter=replace(scenario.meter, serial=serial, **changes))
+
+
+def readings_of(node: LanNode) -> int:
+    """Return how many requests were for the power."""
+    return sum(data[10:11] == b"\x62" and b"\xe7\x00" in data[12:] for data in node.record.datagrams_from_client)
 
 
 @asynccontextmanager
@@ -138,7 +143,7 @@ def test_a_poll_is_one_datagram() -> None:
             node.record.clear()
             for _ in range(3):
                 await meter.read()
-            assert len(node.record.datagrams_from_client) == 3
+            assert readings_of(node) == 3
 
     run(main(), every_other_time())
 
@@ -153,7 +158,7 @@ def test_a_known_meter_is_read_with_its_first_answer() -> None:
                 reading = await again.read()
             assert reading.energy_in is not None
             assert asyncio.get_running_loop().time() - begun < 0.06
-            assert len(node.record.datagrams_from_client) == 1
+            assert readings_of(node) == 1
 
     run(main(), every_other_time())
 
@@ -290,6 +295,23 @@ def test_a_meter_that_answers_from_another_port() -> None:
     run(main(), every_other_time())
 
 
+def test_it_takes_nothing_from_other_meters() -> None:
+    """A socket that is open for all that comes to our address is second to those of single meters."""
+
+    async def main() -> None:
+        with lan_node(of(scenarios.SOLAR, f"T{SERIAL[1:]}"), clock=clock, port=40_000) as odd:
+            async with connected() as (meter, node):
+                await meter.read()
+                async with await connect_node(f"echonet://{odd.place.address}") as other:
+                    begun = asyncio.get_running_loop().time()
+                    for _ in range(5):
+                        assert (await meter.read()).power == node.meter.power(clock())
+                        assert (await other.read()).power == odd.meter.power(clock())
+                    assert asyncio.get_running_loop().time() - begun < 1, "none was asked twice"
+
+    run(main(), every_other_time())
+
+
 def test_the_history() -> None:
     async def main() -> None:
         async with connected() as (meter, node):
@@ -305,6 +327,7 @@ def test_the_history() -> None:
 
 def test_no_log_tells_the_serial_number(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    assert SERIAL not in repr(Node(address="192.168.1.20", identity=SERIAL))
 
     async def main() -> None:
         with lan_node(of(scenarios.SOLAR), clock=clock):
@@ -372,6 +395,8 @@ def test_what_other_nodes_say_is_no_meter() -> None:
                 other.tell_all(data)
             found = await search
             assert other.socket.getsockname()[0] not in {each.node.address for each in found}
+            asked = [data for data in other.heard() if data[10:11] == b"\x62"]
+            assert not asked, "who has no meter is not asked who it is"
 
     run(main(), every_other_time())
 
@@ -436,10 +461,10 @@ def test_damaged_answers_while_it_connects() -> None:
 
 def test_a_meter_without_any_name_is_who_is_at_its_address() -> None:
     async def main() -> None:
-        scenario = replace(scenarios.SOLAR, meter=MeterSettings(serial="0" * 12, maker="000000", values={0x8D: ""}))
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(serial="\0" * 12, maker="000000", values={0x8D: ""}))
         with lan_node(scenario, clock=clock) as node:
             async with await connect_node(f"echonet://{node.place.address}") as meter:
-                assert meter.node.identity
+                assert parse(url_of(meter.node.identity)) == Target(address=node.place.address)
 
     run(main(), every_other_time())
 
@@ -451,9 +476,11 @@ def test_a_search_that_is_given_up_leaves_nothing() -> None:
             await asyncio.sleep(0.1)
             other.tell_all(listed("028801"))
             await asyncio.sleep(0.1)
+            given_up = asyncio.get_running_loop().time()
             search.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await search
+            assert asyncio.get_running_loop().time() - given_up < 0.1, "nor is who was asked waited for"
 
     run(main(), every_other_time())
 
@@ -490,7 +517,6 @@ def test_other_programs_keep_their_datagrams() -> None:
     run(main(), every_other_time())
 
 
-@pytest.mark.usefixtures("port_for_oneself")
 def test_a_program_that_has_the_port_for_itself() -> None:
     async def main() -> None:
         with Anybody("127.0.0.1", shares=False):
@@ -519,15 +545,10 @@ def test_an_address_to_which_there_is_no_way() -> None:
     run(main(), every_other_time())
 
 
-def test_ipv6() -> None:
-    """Announcements are another matter: the machine's own loop has no groups of IPv6."""
+def test_ipv6_without_groups() -> None:
+    """The machine's own loop has none; test_lan_ipv6.py has both ends and the group."""
 
     async def main() -> None:
-        place = Place("::1", "lo")
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(("::1", 0))
-        assert place.group[0] == "ff02::1"
         path = await NodePath.open("::1")
         await path.close()
         with pytest.raises(SessionLostError):
@@ -564,7 +585,7 @@ def test_who_sent_a_datagram(source: SocketAddress, address: str) -> None:
 
 @given(st.binary(max_size=60) | st.binary(max_size=40).map(lambda data: listed("028801")[:-3] + data))
 def test_no_datagram_ends_a_search(data: bytes) -> None:
-    assert _has_meter(data) in {True, False}
+    assert has_meter(data) in {True, False}
 
 
 @given(st.text(max_size=40).map(lambda text: f"echonet://{text}"))

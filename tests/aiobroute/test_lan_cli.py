@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from custom_components.broute.aiobroute import __main__ as command_line
-from custom_components.broute.aiobroute.lan import search
 from tests.simulator import scenarios
 from tests.simulator.lan import LanNode, own_place
 
-from .test_lan import SERIAL, of
+from .test_lan import SERIAL, of, readings_of
 from .virtual_time import clock, every_other_time, runner
 
-pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("shared_port")]
+pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("echonet_port")]
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +26,6 @@ def at(monkeypatch: pytest.MonkeyPatch) -> dict[float, Callable[[], object]]:
     monkeypatch.setattr(asyncio, "run", runner(happenings, every_other_time()))
     for name in ("BROUTE_ID", "BROUTE_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
-    # Nothing leaves this machine.
-    monkeypatch.setattr(search, "interfaces", lambda: ["lo"])
     return happenings
 
 
@@ -41,8 +38,13 @@ def node(at: dict[float, Callable[[], object]]) -> Iterator[LanNode]:
     made.off()
 
 
+def call(command: str, *arguments: str) -> int:
+    """Run a command that looks for a meter; nothing leaves this machine."""
+    return command_line.main([command, "--interface", "lo", *arguments])
+
+
 def run(node: LanNode, *arguments: str) -> int:
-    return command_line.main([arguments[0], "--port", f"echonet://{node.place.address}", *arguments[1:]])
+    return call(arguments[0], "--port", f"echonet://{node.place.address}", *arguments[1:])
 
 
 def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -58,13 +60,13 @@ def test_read(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_by_its_serial_number(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
     assert node.meter.settings.serial == SERIAL
-    assert command_line.main(["read", "--port", f"echonet://{SERIAL.lower()}", "--json"]) == 0
+    assert call("read", "--port", f"echonet://{SERIAL.lower()}", "--json") == 0
     (reading,) = rows(capsys)
     assert reading["power"] is not None
 
 
 def test_scan(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["scan", "--lan"]) == 0
+    assert call("scan", "--lan") == 0
     captured = capsys.readouterr()
     assert f"Meter    {SERIAL}\nMaker    Toshiba\nAddress  {node.place.address}\n" in captured.out
     assert f"--port echonet://{SERIAL}\n" in captured.out
@@ -72,7 +74,7 @@ def test_scan(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_scan_for_a_program(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["scan", "--lan", "--json"]) == 0
+    assert call("scan", "--lan", "--json") == 0
     row = {
         "meter": SERIAL,
         "manufacturer": "Toshiba",
@@ -91,10 +93,10 @@ def test_watch(node: LanNode, at: dict[float, Callable[[], object]], capsys: pyt
 
     at[25.0] = move
     at[90.0] = lambda: signal.raise_signal(signal.SIGTERM)
-    assert command_line.main(["watch", "--port", f"echonet://{SERIAL}", "--interval", "10", "--json"]) == 0
+    assert call("watch", "--port", f"echonet://{SERIAL}", "--interval", "10", "--json") == 0
     readings = [row for row in rows(capsys) if "power" in row]
     assert len(readings) >= 5
-    assert len(node.record.datagrams_from_client) >= 3
+    assert readings_of(node) >= 3
 
 
 def test_history(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,13 +105,12 @@ def test_history(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["read", "--port", "echonet://NOBODY"]) == 1
+    assert call("read", "--port", "echonet://NOBODY") == 1
     assert "this meter does not answer in the home network" in capsys.readouterr().err
 
 
-def test_no_meter_is_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(search, "interfaces", list)
-    assert command_line.main(["scan", "--lan"]) == 1
+def test_no_meter_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["scan", "--lan", "--interface", "nosuch0"]) == 1
     assert "no meter answers in the home network" in capsys.readouterr().err
 
 
@@ -117,6 +118,7 @@ def test_no_meter_is_there(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     ("arguments", "words"),
     [
         (["scan"], "required: --port"),
+        (["read", "--port", "/dev/ttyUSB0", "--interface", "lo"], "--interface is for meters in the home network"),
         (["scan", "--lan", "--port", "/dev/ttyUSB0"], "leave --port out"),
         (["scan", "--port", "echonet://S18012345678"], "`scan --lan`"),
         (["doctor", "--port", "echonet://S18012345678"], "needs a Wi-SUN dongle"),
@@ -131,5 +133,7 @@ def test_what_does_not_go_together(arguments: list[str], words: str, capsys: pyt
 
 
 def test_an_address_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command_line.main(["read", "--port", "echonet://192.168.1"]) == 1
-    assert "is no address of a meter" in capsys.readouterr().err
+    assert command_line.main(["read", "--port", "echonet://somebody:secret@192.168.1"]) == 1
+    error = capsys.readouterr().err
+    assert "is no address of a meter" in error
+    assert "secret" not in error

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .airtime import BEACON_REQUEST, HOUR, Airtime, on_air
 from .echonet import Esv, Telegram
-from .faults import ECHONET_PORT, EFFECTS, PANA_PORT, Datagram, Fault
+from .faults import ECHONET_PORT, EFFECTS, PANA_PORT, Datagram, Fault, next_fault
 from .notices import Notices
 from .pana import authentication
 from .radio import Beacon, Happening, Renewal, Sending, Transmission
@@ -347,7 +347,7 @@ class Air:
 
     def _send_back(self, answer: Datagram) -> None:
         """Let an answer come to the module, with what happens to it on its way."""
-        fault = self._next_fault()
+        fault = next_fault(self.faults, self.settings, self._chance)
         if fault is Fault.LATE:
             self._late.append(answer)
             if not self._timeline.is_instant:
@@ -356,13 +356,6 @@ class Air:
         delay = self._between(self.settings.reply_time) + len(answer.data) / 100
         for part in [answer] if fault is None else EFFECTS[fault](answer):
             self._later(delay, partial(self._hand_over, part))
-
-    def _next_fault(self) -> Fault | None:
-        if self.faults:
-            return self.faults.popleft()
-        if self.settings.faults and self._chance.random() < self.settings.fault_rate:
-            return self._chance.choice(self.settings.faults)
-        return None
 
     def _flush_late(self) -> None:
         for datagram in self._late:

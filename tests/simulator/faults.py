@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from .echonet import Esv, Frame
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Mapping
+    from random import Random
+
+    from .radio import RadioSettings
 
 ECHONET_PORT = 0x0E1A
 PANA_PORT = 0x02CC
@@ -78,6 +82,15 @@ def _changed(change: Callable[[Frame], Frame]) -> Callable[[Datagram], list[Data
 
 def _lie(true: Datagram) -> Datagram:
     return replace(true, data=_untrue(Frame.decode(true.data)).encode())
+
+
+def next_fault(due: deque[Fault], settings: RadioSettings, chance: Random) -> Fault | None:
+    """Return what happens to the next answer: what is due, or what chance has of the settings."""
+    if due:
+        return due.popleft()
+    if settings.faults and chance.random() < settings.fault_rate:
+        return chance.choice(settings.faults)
+    return None
 
 
 EFFECTS: Mapping[Fault, Callable[[Datagram], list[Datagram]]] = {

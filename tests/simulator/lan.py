@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .dongle import real_time
 from .echonet import Esv
-from .faults import ECHONET_PORT, EFFECTS, Datagram, Fault
+from .faults import ECHONET_PORT, EFFECTS, Datagram, Fault, next_fault
 from .meter import Meter, MeterSettings
 from .notices import Notices
 from .record import Record
@@ -199,20 +199,13 @@ class LanNode:
             return
         answer = Datagram(mac="", data=telegram.payload, lqi=0, to_all=telegram.to_all)
         delay = self._chance.uniform(*self._reply_time)
-        fault = self._next_fault()
+        fault = next_fault(self.faults, self.settings, self._chance)
         if fault is Fault.LATE:
             delay = LATE
         sent = [answer] if fault is None or fault is Fault.LATE else EFFECTS[fault](answer)
         for place, each in enumerate(sent):
             if each.is_secured:
                 asyncio.get_running_loop().call_later(delay + place / 1000, self._send, each, source)
-
-    def _next_fault(self) -> Fault | None:
-        if self.faults:
-            return self.faults.popleft()
-        if self.settings.faults and self._chance.random() < self.settings.fault_rate:
-            return self._chance.choice(self.settings.faults)
-        return None
 
     def push(self, telegram: Telegram) -> None:
         """Tell something unasked: on a network always to all."""

@@ -1,9 +1,10 @@
 """Meters that are nodes of the home network: where they are, and how a person names one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 import re
 
+from .address import shown
 from .errors import NodeAddressError
 
 SCHEME = "echonet://"
@@ -21,7 +22,7 @@ class Node:
 
     address: str
     """Numeric, with the name of the interface where it is valid there only; it may change."""
-    identity: str
+    identity: str = field(repr=False)
     """The meter's serial number, or what its node calls itself."""
     is_strict: bool = True
     """Whether it answers from the ECHONET Lite port."""
@@ -65,7 +66,7 @@ def parse(url: str) -> Target:
         return Target(address=_numeric(text, url))
     # What looks like an address that went wrong is no serial number.
     if not IDENTITY.fullmatch(text) or re.fullmatch(r"[\d.]+\.[\d.]*", text):
-        raise NodeAddressError("is no address of a meter, and nothing that a meter calls itself", url)
+        raise NodeAddressError("is no address of a meter, and nothing that a meter calls itself", shown(url))
     return Target(identity=text.upper())
 
 
@@ -74,13 +75,13 @@ def _numeric(text: str, url: str) -> str:
     try:
         address: IPv4Address | IPv6Address = ip_address(host)
     except ValueError:
-        raise NodeAddressError("is no numeric address", url) from None
+        raise NodeAddressError("is no numeric address", shown(url)) from None
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.is_multicast or address.is_unspecified or str(address) == "255.255.255.255":
-        raise NodeAddressError("is not the address of one node", url)
+        raise NodeAddressError("is not the address of one node", shown(url))
     if not (isinstance(address, IPv6Address) and address.is_link_local):
         return str(address)
     if not percent or not ZONE.fullmatch(zone):
-        raise NodeAddressError("needs the network interface behind it, such as %eth0", url)
+        raise NodeAddressError("needs the network interface behind it, such as %eth0", shown(url))
     return f"{address}%{zone}"

@@ -347,9 +347,8 @@ def energies(ledger: Ledger, key: str, begin: int, end: int) -> dict[int, int]:
             for before, after in pairwise(point for point in points if point.at % HALF_HOUR_SECONDS == 0):
                 time = after.at - before.at
                 is_of_an_hour = time == HOUR and before.at % HOUR == 0
-                if time != HALF_HOUR_SECONDS and not is_of_an_hour:
-                    continue
-                if (energy := after.rise_from(before)) is None:
+                energy = after.rise_from(before) if time == HALF_HOUR_SECONDS or is_of_an_hour else None
+                if energy is None:
                     continue
                 if is_of_an_hour:
                     found[before.at], found[before.at + HALF_HOUR_SECONDS] = energy - energy // 2, energy // 2

@@ -42,6 +42,8 @@ def parse(
         _check_lan(top, options, is_search=is_search)
         options.credentials = None
         return options
+    if options.interface is not None:
+        top.error("--interface is for meters in the home network: --port echonet://SERIAL, or scan --lan")
     if is_check:
         options.credentials = Credentials(options.route_b_id or "", os.environ.get("BROUTE_PASSWORD", ""))
         return options
@@ -138,6 +140,12 @@ def _common(*, needs_port: bool = True, id_form: Callable[[str], str] | None = N
         "--port",
         required=needs_port,
         help="device path or serial URL, or echonet://SERIAL of a meter in the home network",
+    )
+    common.add_argument(
+        "--interface",
+        action="append",
+        metavar="NAME",
+        help="network interface on which a meter of the home network is looked for, once or more (default: all)",
     )
     common.add_argument(
         "--id",

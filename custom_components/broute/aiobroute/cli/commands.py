@@ -73,6 +73,7 @@ async def _connect_again(
         node = await connect_node(
             options.port,
             node=options.node,
+            interfaces=options.interface,
             on_progress=show,
             on_notification=told.put_nowait,
             on_lost=told.put_nowait,
@@ -210,7 +211,7 @@ async def scan(options: argparse.Namespace) -> None:
 async def _scan_lan(options: argparse.Namespace) -> None:
     """Print the meters in the home network, each as soon as it has answered."""
     options.console.step("looking for meters in the home network", 2.0)
-    if not await find_nodes(on_found=lambda found: _print_found(options, found)):
+    if not await find_nodes(options.interface, on_found=lambda found: _print_found(options, found)):
         raise NodeNotFoundError("no meter answers in the home network")
 
 
@@ -231,7 +232,8 @@ def _pan(pan: Pan) -> str:
 
 async def _connect(options: argparse.Namespace) -> SmartMeter:
     if is_node(options.port):
-        return await connect_node(options.port, on_progress=show_progress(options.console))
+        show = show_progress(options.console)
+        return await connect_node(options.port, interfaces=options.interface, on_progress=show)
     return await connect(options.port, options.credentials, pan=options.pan, on_progress=show_progress(options.console))
 
 

@@ -59,10 +59,10 @@ async def _identify(path: NodePath, address: str, told: Values, *, is_strict: bo
         of_node = await ask(path, [IDENTIFICATION_NUMBER.code], NODE_PROFILE)
         identity = None if of_node is None else _identity(of_node.read(IDENTIFICATION_NUMBER))
     # Without either, it is who is at that address.
-    return Node(address=address, identity=identity or address.upper(), is_strict=is_strict)
+    return Node(address=address, identity=identity or address, is_strict=is_strict)
 
 
 def _identity(name: str | None) -> str | None:
     """Return a name as it can be in a URL; `None` if it tells nobody from others."""
     name = re.sub("[^0-9A-Z.-]", "-", (name or "").upper())
-    return name if IDENTITY.fullmatch(name) and set(name) - set("0-.F") else None
+    return name if IDENTITY.fullmatch(name) and set(name.removeprefix("FE")) - set("0-.F") else None

@@ -132,7 +132,7 @@ class _Search:
     def _received(self, data: bytes, source: SocketAddress) -> None:
         """Take a list of a node's objects, and ask the meter who it is."""
         address = address_of(source)
-        if address in self._seen or len(self._seen) >= MOST or not _has_meter(data):
+        if address in self._seen or len(self._seen) >= MOST or not has_meter(data):
             return
         self._seen.add(address)
         task = asyncio.get_running_loop().create_task(self._identify(address, is_strict=source[1] == PORT))
@@ -161,7 +161,7 @@ class _Search:
             await endpoint.close()
 
 
-def _has_meter(data: bytes) -> bool:
+def has_meter(data: bytes) -> bool:
     """Return whether a datagram is a node's list of objects with a meter in it."""
     try:
         frame = Frame.decode(data)
