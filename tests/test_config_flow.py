@@ -80,8 +80,8 @@ async def submit(hass: HomeAssistant, flow: ConfigFlowResult, typed: dict[str, s
     return flow
 
 
-FINISH = {"finish", "finish_export"}
-"""The last form; a meter that counts what is fed in has one of its own."""
+FINISH = {"finish", "finish_export", "finish_network"}
+"""The last form; a meter that counts what is fed in, or needs no dongle, has one of its own."""
 
 
 def typed(sim: SimulatedPort, **changes: str) -> dict[str, str]:
@@ -359,6 +359,7 @@ class Browser:
     """Seconds until it asks."""
     missed: int = 0
     """How often it asked for a flow that was over."""
+    is_loading: bool = False
 
     def open(self) -> Callable[[], None]:
         """Listen, until that is called which is returned."""
@@ -374,12 +375,17 @@ class Browser:
         return close
 
     async def _reload(self, event: Event) -> None:
+        if self.is_loading:
+            return  # It is deaf meanwhile, also for what its own request has changed.
         await asyncio.sleep(self.delay)
+        self.is_loading = True
         try:
             self.last = flow = await self.hass.config_entries.flow.async_configure(event.data["flow_id"])
         except UnknownFlow:
             self.missed += 1
             return
+        finally:
+            self.is_loading = False
         self.show(flow)
 
     def show(self, flow: ConfigFlowResult) -> None:
@@ -772,6 +778,21 @@ async def test_a_slow_browser_asks_for_nothing_that_is_over(hass: HomeAssistant,
         close()
         assert browser.last is not None
         assert browser.last["reason"] == "reconfigure_successful"
+        assert browser.missed == 0
+
+
+async def test_a_browser_that_was_very_slow_once_is_waited_for(hass: HomeAssistant) -> None:
+    browser = Browser(hass, delay=9)
+    with dongle() as sim:
+        entry = entry_of(sim, pan={**PAN, "channel": 0x33})  # So that it has to be looked for.
+        entry.add_to_hass(hass)
+        flow = await entry.start_reconfigure_flow(hass)
+        close = browser.open()
+        await hass.config_entries.flow.async_configure(flow["flow_id"], typed(sim))
+        await elapse(hass, 240)
+        close()
+        assert browser.last is not None
+        assert browser.last.get("reason") == "reconfigure_successful", browser.last
         assert browser.missed == 0
 
 

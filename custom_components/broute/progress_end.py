@@ -16,7 +16,10 @@ CALM: Final = 0.5
 """Seconds that the frontend needs to show what it has asked for; what changes meanwhile it does not notice."""
 
 PATIENCE: Final = 2.0
-"""Seconds in which a frontend that listens asks for what has changed."""
+"""Seconds in which a frontend that listens asks for what has changed; one that was slower once gets more."""
+
+SLOWER: Final = 4.0
+"""Times as long as it took once, it may take the next time."""
 
 TRIES: Final = 2
 """It may have begun to listen only after the first; a program that asks by itself never does."""
@@ -42,15 +45,21 @@ class ProgressEnd:
         """Whether somebody asks again and again: who listens, or who does not need to."""
         self._unasked = 0
         """How often it was told something that it has not asked for yet."""
-        self._all_asked = asyncio.Event()
+        self._asked = asyncio.Event()
+        self._told_at: float | None = None
+        """When it was told what it has certainly noticed, and has not asked for yet."""
+        self._asked_at = float("-inf")
+        self._slowest = 0.0
+        """Seconds that it has taken to ask."""
         self._left = 0
         self._cancel: CALLBACK_TYPE | None = None
 
     @callback
     def tell(self) -> None:
         """Tell that the text has changed."""
+        if not self._unasked and self._now - self._asked_at > CALM:
+            self._told_at = self._now
         self._unasked += 1
-        self._all_asked.clear()
         self._flow.async_notify_flow_changed()
 
     @callback
@@ -58,24 +67,37 @@ class ProgressEnd:
         """Take note that the progress is shown: first by who began it, then by who listens."""
         self._is_heard, self._is_begun = self._is_begun, True
         if self._is_heard:
+            if self._told_at is not None:
+                self._slowest = max(self._slowest, self._now - self._told_at)
+                self._told_at = None
+            self._asked_at = self._now
             self._unasked = max(self._unasked - 1, 0)
-        if not self._unasked:
-            self._all_asked.set()
+        self._asked.set()
 
     async def wait(self) -> None:
         """Return when the frontend listens, and has nothing left to ask."""
         for _ in range(TRIES):
             if not self._is_heard and not self._unasked:
                 self.tell()
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._all_asked.wait()
-            except TimeoutError:
-                self._unasked = 0
+            await self._until_asked()
             if self._is_heard:
                 break
         await asyncio.sleep(CALM)
         self._is_begun = self._is_heard = False
+
+    async def _until_asked(self) -> None:
+        """Return when it was asked for all that was told, or nobody has asked for too long."""
+        while self._unasked:
+            self._asked.clear()
+            try:
+                async with asyncio.timeout(max(PATIENCE, SLOWER * self._slowest)):
+                    await self._asked.wait()
+            except TimeoutError:
+                self._unasked = 0
+
+    @property
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     @callback
     def begin(self) -> None:
