@@ -6,8 +6,10 @@ import fcntl
 import logging
 from pathlib import Path
 import tempfile
+from unittest.mock import patch
 
 from hypothesis import settings
+import ifaddr
 import pytest
 import pytest_socket
 import time_machine
@@ -18,6 +20,8 @@ import custom_components  # noqa: F401
 from .aiobroute.virtual_time import START, VirtualTimeLoop, clock
 from .simulator import transport
 from .stepped_time import SteppedLoop
+
+ADAPTERS = "homeassistant.components.network.util.ifaddr.get_adapters"
 
 settings.register_profile("any speed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
 settings.load_profile("any speed")
@@ -74,6 +78,28 @@ def echonet_port() -> Iterator[None]:
     """Have the UDP port of ECHONET Lite for oneself: each test of this machine would hear the others' nodes."""
     with (Path(tempfile.gettempdir()) / "tests-of-udp-3610").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _adapter(name: str) -> ifaddr.Adapter:
+    """Return a network interface with the address that the test harness has Home Assistant take for its own."""
+    return ifaddr.Adapter(name, name, [ifaddr.IP("10.10.10.10", 24, name)], index=1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def mock_network() -> Iterator[None]:
+    """Let Home Assistant have an interface that there is not, in place of the test harness's, which there may be.
+
+    Nothing is sent to whatever network this machine is in.
+    """
+    with patch(ADAPTERS, return_value=[_adapter("none0")]):
+        yield
+
+
+@pytest.fixture
+def home_network(echonet_port: None) -> Iterator[None]:  # noqa: ARG001  # it comes first
+    """Let Home Assistant have this machine's own loop for its network."""
+    with patch(ADAPTERS, return_value=[_adapter("lo")]):
         yield
 
 

@@ -71,6 +71,7 @@ MENUS = [
         "integrations.config_entry.reconfigure",
         "integrations.config_entry.state.setup_retry",
         "integrations.config_flow.submit",
+        "network.caption",
         "repairs.caption",
         "tools.tabs.statistics.title",
     )

@@ -152,19 +152,21 @@ def test_every_repair_about_a_connection_can_find_the_cause(issue: str) -> None:
 
 def test_every_step_has_its_texts_and_no_other() -> None:
     forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm"}
-    forms |= {"finish", "finish_export"}
-    assert below("config.step") == {"start", *forms}
+    forms |= {"finish", "finish_export", "finish_network", "network"}
+    menus = {"start": {"takeover", "new", "network"}, "way": {"dongle", "network"}, "moved": {"same", "exchanged"}}
+    assert below("config.step") == {*menus, *forms}
     of_repairs = {"trouble", "examine", "findings"}
-    of_forms = {"connect", "start", "user", "takeover", "finish", *below("options.step")}
+    of_forms = {"connect", *menus, *forms, *below("options.step")}
     assert set(keywords("step_id")) <= of_forms | of_repairs
-    assert below("config.step.start") == {"title", "description", "menu_options"}
-    assert below("config.step.start.menu_options") == {"takeover", "new"}
-    # No form connects to a meter in the home network yet.
-    assert below("config.progress") == {stage.name.lower() for stage in Stage if stage is not Stage.SEARCH}
+    for menu, options in menus.items():
+        assert below(f"config.step.{menu}") == {"title", "description", "menu_options"}
+        assert below(f"config.step.{menu}.menu_options") == options
+    assert below("config.progress") == {stage.name.lower() for stage in Stage}
     for step in forms:
         assert below(f"config.step.{step}") - {"submit"} == {"title", "description", "data", "data_description"}
         assert below(f"config.step.{step}.data") == below(f"config.step.{step}.data_description")
-    assert below("options.step") == {"menu", "init", "continue_history", "preview", "undo_history", "keep_unknown"}
+    of_options = {"menu", "init", "settings_network", "continue_history", "preview", "undo_history", "keep_unknown"}
+    assert below("options.step") == of_options
     assert below("options.step.menu") == {"title", "menu_options"}
     assert below("options.step.menu.menu_options") == {
         *("settings", "continue_history", "undo_history", "keep_unknown"),
@@ -176,9 +178,10 @@ def test_every_step_has_its_texts_and_no_other() -> None:
         assert below(f"options.step.{step}.data") == below(f"options.step.{step}.data_description") == fields
     of_histories = {"history_not_chosen", "history_chosen_twice", "history_not_before"}
     assert below("options.error") == {*of_histories, *(f"record_{what}" for what in ("gone", "together", "unwritable"))}
-    assert below("options.step.init") == {"title", "description", "data", "data_description"}
-    assert below("options.step.init.data") == below("options.step.init.data_description")
-    assert below("options.step.init.data") == {str(key) for key in schema(60, 10, has_costs=True).schema}
+    for step in ("init", "settings_network"):
+        assert below(f"options.step.{step}") == {"title", "description", "data", "data_description"}
+        assert below(f"options.step.{step}.data") == below(f"options.step.{step}.data_description")
+        assert below(f"options.step.{step}.data") == {str(key) for key in schema(60, 10, has_costs=True).schema}
 
 
 PLAN_FORMS = {
@@ -216,7 +219,8 @@ def test_every_form_of_a_plan_has_its_texts_and_no_other() -> None:
 def test_every_reason_has_its_text_and_no_other() -> None:
     fixes = (below(f"issues.{issue}.fix_flow.abort") for issue in (*ISSUES, *OF_A_PORT))
     reasons = below("config.abort").union(below("options.abort"), *fixes)
-    assert reasons == {"already_configured", "history_off", "history_excluded", *keywords("reason")}
+    of_platform = {"reconfigure_successful"}
+    assert reasons | of_platform == {"already_configured", "history_off", "history_excluded", *keywords("reason")}
 
 
 OF_A_RECORD = {
@@ -242,7 +246,18 @@ def test_every_entity_has_its_texts_and_no_other() -> None:
     assert below("entity.sensor") == {description.translation_key for description in DESCRIPTIONS}
     files = {"csv_day", "csv_written", *HEADS}
     doctor = {*(f"check_{check.value}" for check in Check), *(f"found_{key}" for key in (*TROUBLES, *WORKING))}
-    names = {"meter", "model", "plan", "night", "day", "price_of_dashboard", "feeding_in", "continued", "continued_but"}
+    names = {
+        "dongle_instead",
+        "meter",
+        "model",
+        "plan",
+        "night",
+        "day",
+        "price_of_dashboard",
+        "feeding_in",
+        "continued",
+        "continued_but",
+    }
     assert below("common") == names | files | doctor | set(OF_A_RECORD)
     assert {description.key for description in DESCRIPTIONS} == {d.translation_key for d in DESCRIPTIONS}
 

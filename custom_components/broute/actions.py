@@ -16,7 +16,7 @@ from homeassistant.util import dt as dt_util
 import probatio
 
 from .aiobroute import HISTORY_DAYS, JST, BRouteError
-from .const import DOMAIN
+from .const import CONF_NODE, DOMAIN
 from .energy.length import Length
 from .energy.source import HistoryUnavailableError
 from .export import Layout, async_export
@@ -115,6 +115,8 @@ def async_setup_actions(hass: HomeAssistant) -> None:
 
     async def record_connection(call: ServiceCall) -> None:
         entry, minutes = _recorded(hass, call), call.data[ATTR_MINUTES]
+        if CONF_NODE in entry.data:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="record_no_dongle")
         if not 0 <= minutes <= LONGEST:
             raise ServiceValidationError(
                 translation_domain=DOMAIN,

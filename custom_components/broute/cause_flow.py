@@ -142,6 +142,12 @@ class JoinRefusedFlow(CauseFlow):
         return self.async_abort(reason="opened", next_flow=(FlowType.CONFIG_FLOW, flow["flow_id"]))
 
 
+class NoNodeFlow(JoinRefusedFlow):
+    """Opens the form in which another meter of the home network, or a dongle, can be chosen."""
+
+    options: ClassVar = ["form", "ignore"]
+
+
 def _text(findings: Iterable[Finding], words: Mapping[str, str]) -> str:
     """Return the findings in words, a line each."""
     return "\n\n".join(

@@ -7,14 +7,20 @@ from datetime import timedelta
 from itertools import count
 import logging
 from typing import TYPE_CHECKING, Any, override
+import unicodedata
 
 from homeassistant.components import usb
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_RECONFIGURE, SOURCE_USB, ConfigFlow
+from homeassistant.config_entries import (
+    SOURCE_INTEGRATION_DISCOVERY,
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    SOURCE_USB,
+    ConfigFlow,
+)
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 from homeassistant.core import callback
-from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers import discovery_flow
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
-from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.selector import (
     BooleanSelector,
     SelectOptionDict,
@@ -30,20 +36,23 @@ import probatio
 from .aiobroute import (
     ENERGY_UNIT,
     BRouteError,
-    Credentials,
     ModuleEvent,
-    Pan,
+    NodeAddressError,
     PortError,
     Progress,
     Stage,
-    connect,
-    loaded_later,
+    identity_of,
+    is_node,
+    nobody,
+    parse_node,
     proposed,
+    url_of,
 )
 from .const import (
     CONF_COSTS,
     CONF_ENERGY,
     CONF_MODULE,
+    CONF_NODE,
     CONF_PAN,
     CONF_PROFILE,
     CONF_ROUTE_B_ID,
@@ -52,10 +61,13 @@ from .const import (
 )
 from .coordinator import error_key
 from .dongle.credentials import alike, checked
-from .dongle.ports import async_stick_on, name_of
+from .dongle.ports import CONF_STICK, async_stick_on, name_of
 from .dongle.progress import Connecting
 from .dongle.sharing import async_lease
 from .energy.dashboard import COMPENSATION, COST, async_has_grid, has_dashboard
+from .exchange import async_exchange
+from .nodes import NodeSearch, profile_of, reader_of
+from .opening import async_open, identity_in, place_of
 from .options_flow import MeterOptionsFlow
 from .plan_flow import PlanFlow
 from .progress_end import ProgressEnd
@@ -70,8 +82,10 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, ConfigSubentryFlow
     from homeassistant.core import CALLBACK_TYPE
     from homeassistant.helpers.service_info.usb import UsbServiceInfo
+    from homeassistant.helpers.typing import DiscoveryInfoType
 
     from .aiobroute import MeterProfile, Reading
+    from .aiobroute.lan import FoundNode
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -82,17 +96,34 @@ CREDENTIALS_SCHEMA = probatio.Schema(
         probatio.Required(probatio.Secret(CONF_PASSWORD)): PASSWORD_FIELD,
     }
 )
+OPTIONAL_SCHEMA = probatio.Schema(
+    {
+        # Who types a meter of the home network as the port has none; of a dongle's meter both are asked for again.
+        probatio.Optional(probatio.Secret(CONF_ROUTE_B_ID)): TextSelector(TextSelectorConfig(autocomplete="off")),
+        probatio.Optional(probatio.Secret(CONF_PASSWORD)): PASSWORD_FIELD,
+    }
+)
 PORT_SCHEMA = probatio.Schema({probatio.Required(CONF_DEVICE): SerialPortSelector()})
-SCHEMA = PORT_SCHEMA.extend(CREDENTIALS_SCHEMA.schema)
+SCHEMA = PORT_SCHEMA.extend(OPTIONAL_SCHEMA.schema)
 TAKEOVER_SCHEMA = PORT_SCHEMA.extend({probatio.Required(probatio.Secret(CONF_PASSWORD)): PASSWORD_FIELD})
 
 FIELDS = {
     "no_module": CONF_DEVICE,
     "no_meter": CONF_ROUTE_B_ID,
     "join_refused": CONF_PASSWORD,
+    "no_node": CONF_DEVICE,
+    "node_address": CONF_DEVICE,
 }
 """The field that is likely wrong; other errors concern the whole form."""
 
+WAY = (CONF_DEVICE, CONF_MODULE, CONF_NODE, CONF_PAN, CONF_PASSWORD, CONF_ROUTE_B_ID, CONF_STICK)
+"""What an entry has of the way to its meter; all of it changes if the meter is read in another way."""
+
+HEARD_WITHIN = 0.15
+"""Seconds in which a meter of the home network usually answers; so long the first form waits for one."""
+
+DONGLE = "dongle"
+"""Chosen in the list of meters by who has none of them."""
 
 UNKNOWN = "—"
 """Shown for what a meter does not tell."""
@@ -124,6 +155,10 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._stopped: ConfigEntry | None = None
         self._end_waiting: CALLBACK_TYPE | None = None
         self._end = ProgressEnd(self)
+        self._search: NodeSearch | None = None
+        self._offered: SelectOptionDict | None = None
+        self._is_it: list[str] = []
+        """What a meter may be that is read in another way now, if it does not tell."""
 
     @staticmethod
     @callback
@@ -139,9 +174,9 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        if not self._form and async_built_in(self.hass):
-            return await self.async_step_start()
-        return await self._async_ask("user", SCHEMA, user_input)
+        if self._form:
+            return await self._async_ask("user", SCHEMA, user_input)
+        return await self.async_step_start()
 
     @override
     async def async_step_usb(self, discovery_info: UsbServiceInfo) -> ConfigFlowResult:
@@ -162,13 +197,62 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """Take the credentials for a stick that was found."""
         return await self._async_ask("usb_confirm", SCHEMA, user_input)
 
+    @override
+    async def async_step_integration_discovery(self, discovery_info: DiscoveryInfoType) -> ConfigFlowResult:
+        """Offer a meter that answered only when the form for a dongle was shown already."""
+        node = discovery_info[CONF_NODE]
+        await self.async_set_unique_id(node["identity"])
+        self._abort_if_unique_id_configured()
+        self._offered = discovery_info["option"]
+        self._data = {CONF_NODE: node}
+        self._typed = {CONF_DEVICE: self._offered["value"]}
+        self.context["title_placeholders"] = {"name": self._offered["label"]}
+        return await self.async_step_network()
+
     async def async_step_start(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for a new meter or one of the built-in integration."""
-        return self.async_show_menu(step_id="start", menu_options=["takeover", "new"])
+        """Ask which kind of meter it is, if there is more than one."""
+        is_heard = await self._async_hears_node()
+        options = ["takeover"] if async_built_in(self.hass) else []
+        if not is_heard or options or await usb.async_scan_serial_ports(self.hass):
+            options.append("new")
+        if is_heard:
+            options.append("network")
+        if len(options) > 1:
+            return self.async_show_menu(step_id="start", menu_options=options)
+        return await (self.async_step_network() if is_heard else self.async_step_new())
 
     async def async_step_new(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for a meter that Home Assistant does not know yet."""
+        """Ask for a meter behind a dongle that Home Assistant does not know yet."""
         return await self._async_ask("user", SCHEMA, None)
+
+    async def async_step_network(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which meter of the home network it is; there are no credentials."""
+        self._form = "network"
+        self._end.taken()
+        if user_input is not None:
+            if user_input[CONF_DEVICE] == DONGLE:
+                self._typed, self._errors = {}, {}
+                return await self._async_other_way()
+            self._typed = user_input
+            self._data = {key: value for key, value in self._data.items() if key == CONF_NODE}
+            try:
+                self._data[CONF_DEVICE] = _url_in(user_input[CONF_DEVICE])
+            except NodeAddressError:
+                self._errors = {CONF_DEVICE: "node_address"}
+            else:
+                self._errors = {}
+                return await self.async_step_connect()
+        heard = await self._async_nodes()
+        by_dongle = SelectOptionDict(value=DONGLE, label=(await async_words(self.hass))["dongle_instead"])
+        config = SelectSelectorConfig(options=[*heard, by_dongle], custom_value=True)
+        schema = probatio.Schema({probatio.Required(CONF_DEVICE): SelectSelector(config)})
+        suggested = {CONF_DEVICE: heard[0]["value"]} if heard else {}
+        return self.async_show_form(
+            step_id="network",
+            data_schema=self.add_suggested_values_to_schema(schema, suggested | self._typed),
+            errors={field if field in schema.schema else "base": key for field, key in self._errors.items()},
+            description_placeholders=self._placeholders,
+        )
 
     async def async_step_takeover(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for one of the meters of the built-in integration, if it has several."""
@@ -187,8 +271,55 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self._async_ask("takeover_confirm", TAKEOVER_SCHEMA, user_input)
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Change port or credentials of a meter."""
-        return await self._async_ask("reconfigure", SCHEMA, user_input)
+        """Change port or credentials of a meter, or the way to it."""
+        if self._form:
+            return await self._async_ask("reconfigure", SCHEMA, user_input)
+        if CONF_NODE in self._known:
+            self._typed = {CONF_DEVICE: self._known[CONF_DEVICE]}
+            return await self.async_step_network()
+        if await self._async_hears_node():
+            return await self.async_step_way()
+        return await self.async_step_dongle()
+
+    async def async_step_way(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask how a meter is to be read."""
+        return self.async_show_menu(step_id="way", menu_options=["dongle", "network"])
+
+    async def async_step_dongle(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the port of the dongle, and the credentials, of a meter that is known."""
+        return await self._async_ask("reconfigure", SCHEMA, None)
+
+    async def _async_other_way(self) -> ConfigFlowResult:
+        """Ask for a dongle after all."""
+        return await (self.async_step_dongle() if self.source == SOURCE_RECONFIGURE else self.async_step_new())
+
+    async def _async_hears_node(self) -> bool:
+        """Return whether a meter of the home network answers at once; one that is late is offered by itself."""
+        own = self.context.get("entry_id")
+        self._search = await NodeSearch.async_begin(self.hass, own)
+        if await self._search.async_heard_within(HEARD_WITHIN):
+            return True
+        if own is None:
+            self._search.on_found = self._offer
+        return False
+
+    @callback
+    def _offer(self, found: FoundNode) -> None:
+        discovery_flow.async_create_flow(
+            self.hass,
+            DOMAIN,
+            context={"source": SOURCE_INTEGRATION_DISCOVERY},
+            data={CONF_NODE: asdict(found.node), "option": _option(found)},
+        )
+
+    async def _async_nodes(self) -> list[SelectOptionDict]:
+        """Return the meters of the home network that answer; as long as there are none, they are asked again."""
+        if self._offered is not None:
+            return [self._offered]
+        if self._search is None or (self._search.task.done() and not self._search.found):
+            self._search = await NodeSearch.async_begin(self.hass, self.context.get("entry_id"))
+        await self._search.task
+        return [_option(found) for found in self._search.found]
 
     async def async_step_reauth(self, _: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask for the credentials that the meter has refused."""
@@ -204,9 +335,15 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """Show a form until what is typed could be right, then connect with it."""
         self._form = form
         self._end.taken()
+        if user_input is not None and schema is SCHEMA and is_node(user_input[CONF_DEVICE]):
+            # All that is behind the scheme may be missing: then the meters that answer are shown.
+            is_whole = user_input[CONF_DEVICE].partition("://")[2].strip("/ ")
+            return await self.async_step_network({CONF_DEVICE: user_input[CONF_DEVICE]} if is_whole else None)
         if user_input is not None:
             self._typed = user_input
             self._data, self._errors = checked(user_input)
+            if is_node(self._data.get(CONF_DEVICE, "")):
+                self._errors[CONF_DEVICE] = "port_address"
             if (meant := proposed(self._data.get(CONF_DEVICE, ""))) is not None:
                 self._typed = {**user_input, CONF_DEVICE: meant}
                 self._errors[CONF_DEVICE] = "port_scheme"
@@ -249,13 +386,12 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """Make or change the entry of the meter that was joined."""
         self._end.taken()
         if self.source in (SOURCE_REAUTH, SOURCE_RECONFIGURE):
-            entry = self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
-            self._stopped = None
-            async_forget(self.hass, entry)  # What was refused before was other credentials.
-            return self.async_update_reload_and_abort(entry, data_updates=self._data)
+            return await (self.async_step_moved() if self._is_it else self.async_step_same())
         # The MAC: every meter has one, it changes with the meter, and it is no credential. Many tell no serial number.
-        await self.async_set_unique_id(self._data[CONF_PAN]["mac"], raise_on_progress=False)
+        await self.async_set_unique_id(identity_in(self._data), raise_on_progress=False)
         self._abort_if_unique_id_configured()
+        if self._is_read_in_another_way:
+            return self.async_abort(reason="same_meter")
         if user_input is None:
             return await self._async_show_reading()
         for flow in self._async_in_progress():
@@ -265,6 +401,47 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if user_input.get(CONF_COSTS):
             chosen[CONF_COSTS] = [COST, COMPENSATION]
         return self.async_create_entry(title=await self._async_title(), data={**self._data, **chosen})
+
+    async def async_step_moved(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whether the meter that is read in another way now is the old one, as it does not say so itself."""
+        return self.async_show_menu(step_id="moved", menu_options=self._is_it, description_placeholders=self._summary)
+
+    async def async_step_same(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Change the entry of a meter that is still the same."""
+        entry = self._get_reauth_entry() if self.source == SOURCE_REAUTH else self._get_reconfigure_entry()
+        self._stopped = None
+        async_forget(self.hass, entry)  # What was refused before was other credentials.
+        return self.async_update_reload_and_abort(entry, data=self._changed(entry))
+
+    async def async_step_exchanged(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Let another meter take the place of the old one."""
+        entry = self._get_reconfigure_entry()
+        place: dict[str, Any] = {
+            key: self._data[key] for key in (CONF_MODULE, CONF_NODE, CONF_PAN) if key in self._data
+        }
+        if not await async_exchange(self.hass, entry, place, self._changed(entry)):
+            return self.async_abort(reason="already_configured")
+        self._stopped = None
+        async_forget(self.hass, entry)
+        self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return self.async_abort(reason="reconfigure_successful")
+
+    def _changed(self, entry: ConfigEntry) -> dict[str, Any]:
+        """Return the data of an entry after the change; nothing is left of another way to the meter."""
+        is_other_way = self._is_other_way(entry.data)
+        kept = {key: value for key, value in entry.data.items() if not (is_other_way and key in WAY)}
+        return kept | self._data
+
+    def _is_other_way(self, data: Mapping[str, Any]) -> bool:
+        return (CONF_NODE in data) != (CONF_NODE in self._data)
+
+    @property
+    def _is_read_in_another_way(self) -> bool:
+        """Return whether there is an entry that reads this meter over a dongle, or over the network, already."""
+        profile = profile_of(self._data)
+        own = identity_in(self._data) if profile is None else identity_of(profile.serial_number)
+        reader = None if own is None else reader_of(self.hass, own)
+        return reader is not None and (CONF_NODE in self._data or CONF_NODE in reader.data)
 
     async def _async_show_reading(self) -> ConfigFlowResult:
         """Show what the meter has told, and offer it a place in the Energy dashboard."""
@@ -279,10 +456,16 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             )
         # Who feeds in has to know that Home Assistant counts only what is registered.
         step_id = "finish_export" if self._exports else "finish"
+        if CONF_NODE in self._data:
+            step_id = "finish_network"
         return self.async_show_form(step_id=step_id, data_schema=schema, description_placeholders=self._summary)
 
     async def async_step_finish_export(self, user_input: dict[str, Any]) -> ConfigFlowResult:
         """Take what was chosen for a meter that counts what is fed in, too."""
+        return await self.async_step_finish(user_input)
+
+    async def async_step_finish_network(self, user_input: dict[str, Any]) -> ConfigFlowResult:
+        """Take what was chosen for a meter of the home network."""
         return await self.async_step_finish(user_input)
 
     async def _async_title(self) -> str:
@@ -341,23 +524,21 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_remove(self) -> None:
         """Leave what had the port as it was, if nothing has taken its place."""
         self._end.taken()
+        if self._search is not None:
+            self._search.on_found = nobody
         # While it connects, the port is not free yet; and an entry of ours has disabled the built-in one that had it.
         if self._task is None or self._task.done():
             self._start_again()
 
     async def _async_join(self) -> dict[str, str]:
         data = {**self._known, **self._data}
-        for name in loaded_later(data.get(CONF_MODULE)):
-            await async_import_module(self.hass, name)
         end_ticking = async_track_time_interval(self.hass, self._tick, timedelta(seconds=1), cancel_on_shutdown=True)
         try:
             async with (
                 async_lease(self.hass, data[CONF_DEVICE]),
-                await connect(
-                    data[CONF_DEVICE],
-                    Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
-                    family=data.get(CONF_MODULE),
-                    pan=Pan(**data[CONF_PAN]) if CONF_PAN in data else None,
+                await async_open(
+                    self.hass,
+                    data,
                     # A session that goes on would say nothing about what was typed.
                     must_join=True,
                     on_progress=self._progressed,
@@ -370,28 +551,44 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                 self._exports = reading.energy_out is not None
                 # Without a unit there are no counters to show; one that is refused now comes later.
                 self._counts = profile.unit is not None or ENERGY_UNIT.code in reading.refused
-                self._data |= {CONF_MODULE: meter.module.family, CONF_PAN: asdict(meter.pan)}
+                self._data |= place_of(meter)
                 if profile.is_complete:
                     self._data[CONF_PROFILE] = dict(profile.raw)
-            # It may be put in elsewhere before the platform sees it appear.
-            self._data |= await async_stick_on(self.hass, data[CONF_DEVICE])
+            if CONF_NODE in self._data:
+                # By what the meter calls itself: its address may change.
+                self._data[CONF_DEVICE] = url_of(self._data[CONF_NODE]["identity"])
+            else:
+                # It may be put in elsewhere before the platform sees it appear.
+                self._data |= await async_stick_on(self.hass, data[CONF_DEVICE])
         except BRouteError as err:
             key = error_key(err)
             self._reason = err.reason if isinstance(err, PortError) else str(err)
             return {CONF_DEVICE if key.startswith("port_") else FIELDS.get(key, "base"): key}
-        except ConfigEntryNotReady as err:  # A serial proxy whose own integration is not there yet.
-            self._reason = str(err)
-            return {CONF_DEVICE: "port_error"}
         except Exception:
             _LOGGER.exception("Unexpected error while connecting")
             return {"base": "unexpected"}
         finally:
             end_ticking()
-        if CONF_PAN in self._known and self._known[CONF_PAN]["mac"] != meter.pan.mac:
+        if self._is_other(profile):
             return {"base": "other_meter"}
         if self._built_in is not None and profile.unit is None:
             return {"base": "meter_refuses" if ENERGY_UNIT.code in reading.refused else "no_unit"}
         return {}
+
+    def _is_other(self, profile: MeterProfile) -> bool:
+        """Return whether another meter than that of the entry has answered; a person is asked where it may be."""
+        known, self._is_it = self._known, []
+        if CONF_NODE not in known and CONF_PAN not in known:
+            return False
+        if not self._is_other_way(known):
+            return identity_in(known) != identity_in(self._data)
+        before = profile_of(known)
+        old, new = (None if each is None else identity_of(each.serial_number) for each in (before, profile))
+        if old is None or new is None:
+            self._is_it = ["same", "exchanged"]
+        elif old != new:
+            self._is_it = ["exchanged"]
+        return False
 
     @callback
     def _progressed(self, progress: Progress) -> None:
@@ -423,7 +620,7 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         """Return the ports of all entries but the one that is to be changed."""
         own = self.context.get("entry_id")
         entries = self._async_current_entries(include_ignore=False)
-        return [entry.data[CONF_DEVICE] for entry in entries if entry.entry_id != own]
+        return [entry.data[CONF_DEVICE] for entry in entries if entry.entry_id != own and CONF_NODE not in entry.data]
 
     @property
     def _placeholders(self) -> dict[str, str]:
@@ -473,6 +670,26 @@ def _summary(profile: MeterProfile, reading: Reading, feeding_in: str) -> dict[s
 
 def _text(value: Decimal | int | None, unit: str) -> str:
     return UNKNOWN if value is None else f"{value:,} {unit}"
+
+
+def _option(found: FoundNode) -> SelectOptionDict:
+    """Return a meter as it is offered in a list."""
+    node, maker = found.node, found.profile.manufacturer
+    name = " ".join(filter(None, (maker, None if node.identity == node.address else node.identity)))
+    return SelectOptionDict(value=url_of(node.identity), label=f"{name} ({node.address})")
+
+
+def _url_in(typed: str) -> str:
+    """Return the URL of a meter that was chosen or typed: an address, or what the meter calls itself.
+
+    Raises:
+        NodeAddressError: it is neither.
+
+    """
+    text = unicodedata.normalize("NFKC", typed).strip()
+    url = text if is_node(text) else url_of(text)
+    parse_node(url)
+    return url
 
 
 def _choice(entries: Iterable[ConfigEntry]) -> probatio.Schema:

@@ -1,4 +1,4 @@
-"""The connection to one meter, over a dongle that other meters may share."""
+"""The connection to one meter, over a dongle that other meters may share, or in the home network."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -6,35 +6,22 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from homeassistant.const import CONF_DEVICE, CONF_PASSWORD, RESTART_EXIT_CODE
+from homeassistant.const import CONF_DEVICE, RESTART_EXIT_CODE
 from homeassistant.core import callback
-from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers.importlib import async_import_module
 
-from ..aiobroute import (
-    BRouteError,
-    Credentials,
-    FrameError,
-    MeterProfile,
-    ModuleEvent,
-    Notification,
-    Pan,
-    PortError,
-    Progress,
-    SessionLostError,
-    connect,
-    loaded_later,
-    shown,
-)
-from ..const import CONF_MODULE, CONF_PAN, CONF_PROFILE, CONF_ROUTE_B_ID
-from .sharing import REJOIN_PAUSE, Lease, async_sharers
+from .aiobroute import BRouteError, JoinedMeter, NodeNotFoundError
+from .const import CONF_NODE, CONF_PROFILE
+from .dongle.sharing import REJOIN_PAUSE, Lease, async_sharers
+from .nodes import NodeSearch, profile_of
+from .opening import async_open, identity_in, place_of
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from ..aiobroute import JoinedMeter
-    from .journal import Journal
+    from .aiobroute import MeterProfile, ModuleEvent, Notification, Progress, SessionLostError, SmartMeter
+    from .dongle.journal import Journal
+    from .opening import AnyMeter
 
 CONNECT_LIMIT: Final = 1800
 """Seconds; two joins of twelve minutes, a scan of all passes and a meter that answers single properties need less."""
@@ -44,11 +31,12 @@ LEAVE_LIMIT: Final = 3
 
 
 class MeterExchangedError(BRouteError):
-    """Another meter answers with the credentials of ours."""
+    """Another meter answers with the credentials of ours, or the only one in the home network that is nobody's."""
 
-    def __init__(self, pan: Pan) -> None:
+    def __init__(self, place: Mapping[str, Any]) -> None:
         super().__init__("another meter answers")
-        self.pan = pan
+        self.place = place
+        """What an entry keeps of where that meter is."""
 
 
 class Connection:
@@ -63,7 +51,7 @@ class Connection:
         on_lost: Callable[[SessionLostError], None],
         on_notification: Callable[[Notification], None],
     ) -> None:
-        self.meter: JoinedMeter | None = None
+        self.meter: AnyMeter | None = None
         """As long as there is a connection."""
         self.profile: MeterProfile | None = None
         """What the meter has told so far; `None` before the first connection."""
@@ -111,7 +99,7 @@ class Connection:
             self._uses -= 1
             self._give_way()
 
-    async def open(self) -> JoinedMeter:
+    async def open(self) -> AnyMeter:
         """Connect to the meter, and keep what the next start need not look for.
 
         Raises:
@@ -120,39 +108,44 @@ class Connection:
             TimeoutError: it takes too long.
 
         """
-        meter = await self._connect(self._entry.data)
+        meter = await self._open()
+        place = place_of(meter)
         self._journal.end()
-        self._journal.note("connected", f"channel {meter.pan.channel}")
+        self._journal.note("connected", f"channel {meter.pan.channel}" if isinstance(meter, JoinedMeter) else "")
         self.must_join = False
-        if meter.pan.mac != self._entry.unique_id:
+        if identity_in(place) != identity_in(self._entry.data):
             await meter.close()
-            raise MeterExchangedError(meter.pan)
+            raise MeterExchangedError(place)
         self.meter = meter
-        # The meter may have moved to another channel, and the dongle be another.
-        self._keep({CONF_MODULE: meter.module.family, CONF_PAN: asdict(meter.pan)})
+        # The meter may have moved to another channel or address, and the dongle be another.
+        self._keep(place)
         self.keep_profile()
         return meter
 
-    async def _connect(self, data: Mapping[str, Any]) -> JoinedMeter:
-        for name in loaded_later(data.get(CONF_MODULE)):
-            await async_import_module(self._hass, name)
-        try:
-            async with asyncio.timeout(CONNECT_LIMIT):
-                return await connect(
-                    data[CONF_DEVICE],
-                    Credentials(data[CONF_ROUTE_B_ID], data[CONF_PASSWORD]),
-                    family=data.get(CONF_MODULE),
-                    pan=Pan(**data[CONF_PAN]),
-                    profile=self.profile or _kept_profile(data),
+    async def _open(self) -> AnyMeter:
+        data = self._entry.data
+        async with asyncio.timeout(CONNECT_LIMIT):
+            try:
+                return await async_open(
+                    self._hass,
+                    data,
+                    profile=self.profile or profile_of(data),
                     must_join=self.must_join,
                     on_lost=self._on_lost,
                     on_notification=self._on_notification,
                     on_progress=self._progressed,
                     on_event=self._happened,
                 )
-        except ConfigEntryNotReady as err:
-            # The port is a serial proxy, and the integration that offers it is not there.
-            raise PortError(str(err), shown(data[CONF_DEVICE])) from err
+            except NodeNotFoundError:
+                if (other := await self._only_other()) is not None:
+                    raise MeterExchangedError({CONF_NODE: other}) from None
+                raise
+
+    async def _only_other(self) -> dict[str, Any] | None:
+        """Return the one meter of the home network that nobody reads, which may have taken the place of ours."""
+        search = await NodeSearch.async_begin(self._hass)
+        await search.task
+        return asdict(search.found[0].node) if len(search.found) == 1 else None
 
     @callback
     def keep_profile(self) -> bool:
@@ -194,7 +187,7 @@ class Connection:
             self.meter = None
             self._entry.async_create_background_task(self._hass, self._leave(meter), f"{self._entry.title} leave")
 
-    async def _leave(self, meter: JoinedMeter) -> None:
+    async def _leave(self, meter: SmartMeter) -> None:
         self._journal.note("turn over")
         self._left = self._hass.loop.time()
         async with self._lease.ending():
@@ -215,14 +208,7 @@ class Connection:
         self._journal.note(f"event {event.name}")
 
 
-def _kept_profile(data: Mapping[str, Any]) -> MeterProfile | None:
-    try:
-        return MeterProfile.from_raw(data[CONF_PROFILE])
-    except KeyError, FrameError:
-        return None  # The meter will tell.
-
-
-async def _end_session(meter: JoinedMeter) -> None:
+async def _end_session(meter: SmartMeter) -> None:
     """End the session and release the port; a meter that does not answer is not waited for."""
     with suppress(BRouteError, TimeoutError):
         async with asyncio.timeout(LEAVE_LIMIT):

@@ -9,6 +9,8 @@ BUILT_IN: Final = "route_b_smart_meter"
 
 CONF_ROUTE_B_ID: Final = "route_b_id"
 CONF_PAN: Final = "pan"
+CONF_NODE: Final = "node"
+"""Where the meter is in the home network, and what it calls itself; such an entry has no credentials and no PAN."""
 CONF_PROFILE: Final = "profile"
 CONF_ENERGY: Final = "energy"
 """Whether the meter is still to be added to the Energy dashboard; gone as soon as it is there."""

@@ -18,10 +18,12 @@ from .aiobroute import (
     CAUSES,
     BRouteError,
     Counters,
+    JoinedMeter,
     JoinRefusedError,
     MeterProfile,
     MeterRefusedError,
     ModuleError,
+    NodeNotFoundError,
     Notification,
     PortError,
     Reading,
@@ -29,9 +31,9 @@ from .aiobroute import (
     cause_of,
     shown,
 )
-from .const import CONF_NOTIFICATIONS, DOMAIN
+from .connection import Connection, MeterExchangedError
+from .const import CONF_NODE, CONF_NOTIFICATIONS, DOMAIN
 from .devices import meter_of
-from .dongle.connection import Connection, MeterExchangedError
 from .dongle.journal import async_journal
 from .dongle.overdue import Overdue
 from .dongle.reauth import async_reauthentication
@@ -40,7 +42,7 @@ from .energy.accounting import Accounting
 from .energy.backfill import Backfill
 from .energy.details import Details, DetailsReader
 from .energy.source import HistoryProgress, HistoryUnavailableError
-from .repairs import Issues
+from .repairs import UNHEARD, Issues
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -80,8 +82,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     config_entry: MeterConfigEntry
     profile: MeterProfile
     """As the meter told at the last connect; not there before the first."""
-    module: ModuleInfo
-    """As `profile`."""
+    module: ModuleInfo | None
+    """As `profile`; `None` where there is no dongle."""
     history: Backfill
     accounting: Accounting
     """Set while the entry is set up."""
@@ -192,6 +194,9 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
     async def _async_failed(self, err: Exception, key: str, pause: float | None) -> UpdateFailed:
         """Do what a failed poll makes necessary; return what to tell."""
         detail = err.reason if isinstance(err, PortError) else str(err)
+        if isinstance(err, MeterExchangedError) and CONF_NODE in err.place and self._issues.lasting() < UNHEARD:
+            # In the home network another meter proves nothing: ours may be off for a while.
+            err, key = NodeNotFoundError(str(err)), ERROR_KEYS[NodeNotFoundError]
         self._journal.fail(f"failed: {key}", detail)
         self._issues.failed(key, detail)
         if isinstance(err, MeterRefusedError):
@@ -202,7 +207,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
             self._connection.must_join = not self.meter.restricted
         await self._connection.close()
         if isinstance(err, MeterExchangedError):
-            self._issues.exchanged(err.pan)
+            self._issues.exchanged(err.place)
         if isinstance(err, JoinRefusedError):
             self._reauthentication.refused()
             if wait := self._reauthentication.pause:
@@ -259,7 +264,8 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
         meter = await self._connection.open()
         # Whatever it tells or refuses to tell from now on, it has let us in.
         self._reauthentication.answered()
-        self.profile, self.module = meter.profile, meter.module
+        self.profile = meter.profile
+        self.module = meter.module if isinstance(meter, JoinedMeter) else None
         self.async_show_device()
         return await self._async_ask(meter)
 
@@ -292,7 +298,7 @@ class MeterCoordinator(DataUpdateCoordinator[Reading]):
                 serial_number=profile.serial_number or device.serial_number,
                 # The release of ECHONET Lite's appendix that the meter keeps to.
                 sw_version=profile.version or device.sw_version,
-                hw_version=f"{self.module.family} {self.module.firmware}",
+                hw_version=None if self.module is None else f"{self.module.family} {self.module.firmware}",
             )
 
     @callback

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
 
-from .const import CONF_PAN, CONF_PROFILE, CONF_REPLACED, CONF_ROUTE_B_ID
+from .const import CONF_NODE, CONF_PAN, CONF_PROFILE, CONF_REPLACED, CONF_ROUTE_B_ID
 from .dongle.journal import async_journal
 from .dongle.sharing import async_interval, async_sharers
 
@@ -19,25 +20,37 @@ if TYPE_CHECKING:
 
     from .coordinator import MeterConfigEntry, MeterCoordinator
 
-TO_REDACT = {CONF_PAN, CONF_PASSWORD, CONF_PROFILE, CONF_REPLACED, CONF_ROUTE_B_ID, "unique_id"}
+TO_REDACT = {CONF_NODE, CONF_PAN, CONF_PASSWORD, CONF_PROFILE, CONF_REPLACED, CONF_ROUTE_B_ID, "unique_id"}
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: MeterConfigEntry) -> dict[str, Any]:
     """Return what is known of the meter and of the way to it, without what identifies a household."""
     about: dict[str, Any] = {
-        "entry": async_redact_data(entry.as_dict(), TO_REDACT),
+        # What a meter of the home network calls itself is its address, too.
+        "entry": async_redact_data(entry.as_dict(), TO_REDACT | ({CONF_DEVICE} if CONF_NODE in entry.data else set())),
         "state": entry.state.value,
         "reason": entry.reason,
-        "pan": _pan(entry.data[CONF_PAN]),
-        "dongle": {
-            "meters": async_sharers(hass, entry.data[CONF_DEVICE]),
-            "seconds_between_readings": async_interval(hass, entry).total_seconds(),
-        },
+        **_way(hass, entry),
+        "seconds_between_readings": async_interval(hass, entry).total_seconds(),
         "journal": async_journal(hass, entry).as_dict(),
     }
     if entry.state is ConfigEntryState.LOADED:
         about |= _meter(entry.runtime_data)
     return about
+
+
+def _way(hass: HomeAssistant, entry: MeterConfigEntry) -> dict[str, Any]:
+    """Return what leads to the meter."""
+    if CONF_NODE in entry.data:
+        node = entry.data[CONF_NODE]
+        address = ip_address(node["address"])
+        of_node = {
+            "ip_version": address.version,
+            "is_link_local": address.is_link_local,
+            "is_strict": node["is_strict"],
+        }
+        return {"node": of_node | {"is_named": node["identity"] != node["address"]}}
+    return {"pan": _pan(entry.data[CONF_PAN]), "dongle": {"meters": async_sharers(hass, entry.data[CONF_DEVICE])}}
 
 
 def _pan(pan: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +63,7 @@ def _pan(pan: Mapping[str, Any]) -> dict[str, Any]:
 def _meter(coordinator: MeterCoordinator) -> dict[str, Any]:
     profile = coordinator.profile
     return {
-        "module": asdict(coordinator.module),
+        "module": None if coordinator.module is None else asdict(coordinator.module),
         "meter": {
             "manufacturer": profile.manufacturer,
             "version": profile.version,

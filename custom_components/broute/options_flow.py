@@ -21,7 +21,15 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 import probatio
 
-from .const import CONF_COSTS, CONF_IMPORT_HISTORY, CONF_INTERVAL, CONF_NOTIFICATIONS, CONF_SPREAD_FIXED, DOMAIN
+from .const import (
+    CONF_COSTS,
+    CONF_IMPORT_HISTORY,
+    CONF_INTERVAL,
+    CONF_NODE,
+    CONF_NOTIFICATIONS,
+    CONF_SPREAD_FIXED,
+    DOMAIN,
+)
 from .dongle.sharing import async_interval, async_sharers, async_shortest
 from .energy.dashboard import (
     async_change_back,
@@ -113,7 +121,8 @@ class MeterOptionsFlow(OptionsFlowWithReload):
         shortest = async_shortest(self.hass, entry)
         sharers = async_sharers(self.hass, entry.data[CONF_DEVICE])
         return self.async_show_form(
-            step_id="init",
+            # No law limits what is sent over the home network.
+            step_id="settings_network" if CONF_NODE in entry.data else "init",
             data_schema=self.add_suggested_values_to_schema(
                 schema(interval, shortest, has_costs=await async_is_shown(self.hass, entry)),
                 {
@@ -130,6 +139,10 @@ class MeterOptionsFlow(OptionsFlowWithReload):
                 "limit": str(AIRTIME_LIMIT),
             },
         )
+
+    async def async_step_settings_network(self, user_input: dict[str, Any]) -> ConfigFlowResult:
+        """Take the settings of a meter in the home network."""
+        return await self.async_step_settings(user_input)
 
     @_or_said
     async def async_step_continue_history(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from statistics import median
@@ -15,21 +15,22 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
-from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.importlib import async_import_module
 from homeassistant.util.hass_dict import HassKey
 
 from .aiobroute import shown
-from .const import CONF_EXCHANGED, CONF_PAN, CONF_PROFILE, DOMAIN
+from .const import CONF_NODE, CONF_PAN, DOMAIN
 from .devices import name_of
 from .dongle.reauth import async_forget_refusals
+from .exchange import async_exchange
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry, ConfigEntryChange
     from homeassistant.core import HomeAssistant
 
-    from .aiobroute import Pan, Reading
+    from .aiobroute import Reading
 
 DOCS: Final = "https://github.com/broute-smart-meter/home-assistant-broute/blob/main/docs"
 HELP_URLS: Final[Mapping[str, str]] = {"ja": f"{DOCS}/troubleshooting.ja.md#修復"}
@@ -58,6 +59,8 @@ FAILURES: Final[Mapping[str, tuple[str, int]]] = {
     "join_unanswered": ("no_meter", UNHEARD),
     "meter_silent": ("no_meter", UNHEARD),
     "session_lost": ("no_meter", UNHEARD),
+    "no_node": ("no_node", UNHEARD),
+    "node_port_busy": ("node_port_busy", 0),
 }
 """The issue that a failure raises, by the failure's translation key, and the seconds it has to last."""
 
@@ -68,7 +71,7 @@ READINGS: Final = 10
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
-ISSUES: Final = ("join_refused", "no_meter", "weak_radio", "meter_exchanged", "clock")
+ISSUES: Final = ("join_refused", "no_meter", "no_node", "node_port_busy", "weak_radio", "meter_exchanged", "clock")
 """Those of a meter; the others are of a port, which several meters may share."""
 
 
@@ -99,17 +102,24 @@ class Issues:
     @callback
     def failed(self, key: str, reason: str = "") -> None:
         """Raise the issue of a failure, if it has lasted long enough."""
-        now = self._hass.loop.time()
-        since = self._hass.data.setdefault(TROUBLES, {}).setdefault(self._entry.entry_id, now)
         issue, patience = FAILURES.get(key, (None, 0))
-        if now - since < patience:
+        if self.lasting() < patience:
             issue = None
+        elif issue == "no_meter" and CONF_NODE in self._entry.data:
+            issue = "no_node"  # No radio is to blame.
         self._clear({name for name, _ in FAILURES.values() if name != issue})
         is_of_port = issue is not None and issue not in ISSUES
         outage = Outage(issue, self._entry.data[CONF_DEVICE], reason) if issue is not None and is_of_port else None
         _change_outage(self._hass, self._entry, outage)
         if issue is not None and outage is None:
-            self._raise(issue, data={"entry_id": self._entry.entry_id})
+            # What others do with a port nobody can change from here.
+            self._raise(issue, data=None if issue == "node_port_busy" else {"entry_id": self._entry.entry_id})
+
+    @callback
+    def lasting(self) -> float:
+        """Return for how many seconds the meter has not been read; the first failure begins it."""
+        now = self._hass.loop.time()
+        return now - self._hass.data.setdefault(TROUBLES, {}).setdefault(self._entry.entry_id, now)
 
     @callback
     def succeeded(self, reading: Reading) -> None:
@@ -135,9 +145,10 @@ class Issues:
             self._clear({"clock"})
 
     @callback
-    def exchanged(self, pan: Pan) -> None:
-        """Ask whether the meter that answers now takes the place of the old one."""
-        self._raise("meter_exchanged", data={"entry_id": self._entry.entry_id, **asdict(pan)})
+    def exchanged(self, place: Mapping[str, Any]) -> None:
+        """Ask whether the meter that answers now, at some place, takes that of the old one."""
+        (found,) = (place[kind] for kind in (CONF_NODE, CONF_PAN) if kind in place)
+        self._raise("meter_exchanged", data={"entry_id": self._entry.entry_id, **found})
 
     def _clear(self, issues: set[str]) -> None:
         for issue in issues:
@@ -230,28 +241,11 @@ class MeterExchangedFlow(ConfirmRepairFlow):
         """Move entities, device and entry to the new meter."""
         if user_input is None:
             return await super().async_step_confirm()
-        pan = {key: value for key, value in (self.data or {}).items() if key != "entry_id"}
+        place = {key: value for key, value in (self.data or {}).items() if key != "entry_id"}
         entry = self.hass.config_entries.async_get_entry(str((self.data or {})["entry_id"]))
-        mac = str(pan["mac"])
-        if entry is None or self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, mac) is not None:
+        kind = CONF_NODE if "identity" in place else CONF_PAN
+        if entry is None or not await async_exchange(self.hass, entry, {kind: place}):
             return self.async_abort(reason="already_configured")
-        old = str(entry.unique_id)
-
-        @callback
-        def moved(entity: er.RegistryEntry) -> dict[str, str]:
-            return {"new_unique_id": entity.unique_id.replace(old, mac, 1)}
-
-        await er.async_migrate_entries(self.hass, entry.entry_id, moved)
-        devices = dr.async_get(self.hass)
-        for device in dr.async_entries_for_config_entry(devices, entry.entry_id):
-            identifiers = {(domain, identifier.replace(old, mac, 1)) for domain, identifier in device.identifiers}
-            # The new meter will tell of itself.
-            devices.async_update_device(
-                device.id, new_identifiers=identifiers, manufacturer=None, serial_number=None, sw_version=None
-            )
-        data = {key: value for key, value in entry.data.items() if key != CONF_PROFILE}
-        data |= {CONF_PAN: pan, CONF_EXCHANGED: True}
-        self.hass.config_entries.async_update_entry(entry, unique_id=mac, data=data)
         self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return self.async_create_entry(data={})
 
@@ -261,6 +255,8 @@ async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, _: Mapping[s
     if issue_id.startswith("meter_exchanged"):
         return MeterExchangedFlow()
     await async_import_module(hass, f"{__package__}.cause_flow")
-    from .cause_flow import CauseFlow, JoinRefusedFlow  # noqa: PLC0415  # it is loaded by now
+    from .cause_flow import CauseFlow, JoinRefusedFlow, NoNodeFlow  # noqa: PLC0415  # it is loaded by now
 
+    if issue_id.startswith("no_node"):
+        return NoNodeFlow()
     return JoinRefusedFlow() if issue_id.startswith("join_refused") else CauseFlow()

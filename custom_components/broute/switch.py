@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any, override
 from homeassistant.components.switch import SwitchEntity, SwitchEntityDescription
 from homeassistant.components.switch.const import SwitchDeviceClass
 from homeassistant.const import EntityCategory, Platform
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
-from .entity import MeterEntity
+from .const import CONF_NODE, DOMAIN
+from .entity import MeterEntity, unique_id
 from .reports import async_begin, async_end, async_is_recording, signal_of
 
 if TYPE_CHECKING:
@@ -27,9 +29,15 @@ RECORD = SwitchEntityDescription(
 
 
 async def async_setup_entry(
-    _: HomeAssistant, entry: MeterConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+    hass: HomeAssistant, entry: MeterConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
-    """Add the switch of a meter."""
+    """Add the switch of a meter; without a dongle there is nothing to record."""
+    if CONF_NODE in entry.data:
+        registry = er.async_get(hass)
+        # The meter may have been read over a dongle before.
+        if (left := registry.async_get_entity_id(Platform.SWITCH, DOMAIN, unique_id(entry, RECORD))) is not None:
+            registry.async_remove(left)
+        return
     async_add_entities([RecordSwitch(entry.runtime_data, RECORD)])
 
 

@@ -34,6 +34,9 @@ GROUPS = {4: "224.0.23.0", 6: "ff02::1"}
 LATE = 30.0
 """Seconds after which an answer comes that nobody waits for any more."""
 
+MOST_UNDER_WAY = 1000
+"""Answers, some of them sent already."""
+
 type SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
@@ -126,6 +129,7 @@ class LanNode:
         self._calendar = Calendar(clock, is_live=True)
         self._notices = Notices(self, clock, self._calendar)
         self._sockets: list[socket.socket] = []
+        self._under_way: deque[asyncio.TimerHandle] = deque(maxlen=MOST_UNDER_WAY)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._meter_changed()
         self._notices.plan()
@@ -156,6 +160,8 @@ class LanNode:
     def off(self) -> None:
         """Leave the network without a word."""
         self._calendar.stop()
+        for sending in self._under_way:
+            sending.cancel()
         for sock in self._sockets:
             if self._loop is not None and not self._loop.is_closed():
                 self._loop.remove_reader(sock)
@@ -205,7 +211,8 @@ class LanNode:
         sent = [answer] if fault is None or fault is Fault.LATE else EFFECTS[fault](answer)
         for place, each in enumerate(sent):
             if each.is_secured:
-                asyncio.get_running_loop().call_later(delay + place / 1000, self._send, each, source)
+                sending = asyncio.get_running_loop().call_later(delay + place / 1000, self._send, each, source)
+                self._under_way.append(sending)
 
     def push(self, telegram: Telegram) -> None:
         """Tell something unasked: on a network always to all."""

@@ -81,10 +81,10 @@ from .errors import (
 )
 from .history import HISTORY_DAYS, Counters, Day, Direction
 from .leaving import leaving
-from .listeners import Tap
+from .listeners import Tap, nobody
 from .meter import JoinedMeter, Progress, Reading, SmartMeter, Stage, connect, find
 from .module import Beacon, Credentials, ModuleEvent, ModuleInfo, Pan
-from .node import Node, is_node, url_of
+from .node import Node, identity_of, is_node, parse as parse_node, url_of
 from .probe import loaded_later
 from .profile import MeterProfile
 from .session import ScanPass, Timing
@@ -188,9 +188,12 @@ __all__ = [
     "cause_of",
     "connect",
     "find",
+    "identity_of",
     "is_node",
     "leaving",
     "loaded_later",
+    "nobody",
+    "parse_node",
     "proposed",
     "shown",
     "url_of",

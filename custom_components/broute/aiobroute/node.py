@@ -48,6 +48,12 @@ def url_of(identity: str) -> str:
     return f"{SCHEME}{identity}"
 
 
+def identity_of(name: str | None) -> str | None:
+    """Return a serial number as it can be in a URL; `None` if it tells nobody from others."""
+    name = re.sub("[^0-9A-Z.-]", "-", (name or "").upper())
+    return name if IDENTITY.fullmatch(name) and set(name.removeprefix("FE")) - set("0-.F") else None
+
+
 def parse(url: str) -> Target:
     """Return what a URL means.
 

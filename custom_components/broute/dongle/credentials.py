@@ -25,8 +25,8 @@ def checked(typed: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what was meant, and an error for each field that cannot be right."""
     # A Japanese keyboard may have typed full-width letters, and the letters from the utility print blocks of four.
     data = {key: re.sub(r"\s", "", unicodedata.normalize("NFKC", text)) for key, text in typed.items()}
-    data[CONF_ROUTE_B_ID] = data[CONF_ROUTE_B_ID].replace("-", "").upper().translate(MISREAD)
-    errors = {key: f"invalid_{key}" for key, form in FORMS.items() if not form.fullmatch(data[key])}
+    data[CONF_ROUTE_B_ID] = data.get(CONF_ROUTE_B_ID, "").replace("-", "").upper().translate(MISREAD)
+    errors = {key: f"invalid_{key}" for key, form in FORMS.items() if not form.fullmatch(data.get(key, ""))}
     return data, errors
 
 

@@ -9,7 +9,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_DEVICE
 from homeassistant.core import callback
 
-from ..const import DOMAIN
+from ..const import CONF_NODE, DOMAIN
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
@@ -26,6 +26,8 @@ def async_watch_ports(hass: HomeAssistant, on_appeared: Callable[[ConfigEntry], 
     @callback
     def ports_changed(added: set[usb.USBDevice], _: set[usb.USBDevice]) -> None:
         for entry in hass.config_entries.async_entries(DOMAIN, include_ignore=False):
+            if CONF_NODE in entry.data:
+                continue
             hass.async_create_task(_async_look_for(hass, entry, added, on_appeared), f"{DOMAIN} ports")
 
     usb.async_register_port_event_callback(hass, ports_changed)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ..aiobroute import Progress
 
-SECONDS: Final = {Stage.PROBE: 2.0, Stage.JOIN: 4.0, Stage.WAIT: 680.0, Stage.READ: 3.0}
+SECONDS: Final = {Stage.PROBE: 2.0, Stage.JOIN: 4.0, Stage.WAIT: 680.0, Stage.READ: 3.0, Stage.SEARCH: 3.0}
 """How long the steps of connecting usually take; a scan tells it itself."""
 
 TICK: Final = 5

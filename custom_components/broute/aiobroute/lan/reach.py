@@ -4,12 +4,11 @@ from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 import logging
-import re
 
 from ..echonet.frame import NODE_PROFILE
 from ..echonet.properties import IDENTIFICATION_NUMBER, SERIAL_NUMBER, Values
 from ..errors import NodeUnreachableError
-from ..node import IDENTITY, Node
+from ..node import Node, identity_of
 from .asking import ask
 from .path import NodePath
 
@@ -54,15 +53,9 @@ async def reach(address: str, ways: Sequence[bool], codes: Collection[int]) -> R
 
 async def _identify(path: NodePath, address: str, told: Values, *, is_strict: bool) -> Node:
     """Return a meter with what it calls itself: its serial number or, if it tells none, what its node does."""
-    identity = _identity(told.read(SERIAL_NUMBER))
+    identity = identity_of(told.read(SERIAL_NUMBER))
     if identity is None:
         of_node = await ask(path, [IDENTIFICATION_NUMBER.code], NODE_PROFILE)
-        identity = None if of_node is None else _identity(of_node.read(IDENTIFICATION_NUMBER))
+        identity = None if of_node is None else identity_of(of_node.read(IDENTIFICATION_NUMBER))
     # Without either, it is who is at that address.
     return Node(address=address, identity=identity or address, is_strict=is_strict)
-
-
-def _identity(name: str | None) -> str | None:
-    """Return a name as it can be in a URL; `None` if it tells nobody from others."""
-    name = re.sub("[^0-9A-Z.-]", "-", (name or "").upper())
-    return name if IDENTITY.fullmatch(name) and set(name.removeprefix("FE")) - set("0-.F") else None

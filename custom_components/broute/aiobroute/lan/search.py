@@ -99,6 +99,8 @@ class _Search:
 
     async def run(self) -> None:
         """Ask, and wait until everybody had the time to answer."""
+        if not self._asking:
+            return  # No interface takes part.
         # The second time as some may want it: a Get, which is answered to us alone.
         questions = [(Esv.INF_REQ, INSTANCES[0]), (Esv.GET, INSTANCES[1])]
         for (service, code), seconds in zip(questions, (AGAIN, SECONDS - AGAIN), strict=True):
