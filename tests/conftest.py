@@ -110,6 +110,9 @@ def mock_recorder_before_hass(recorder_db_url: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _custom_integrations(request: pytest.FixtureRequest) -> None:
+    if "home_network" in request.fixturenames:
+        # Home Assistant begins after it, and has closed its sockets before another test has the port.
+        request.getfixturevalue("home_network")
     if "hass" in request.fixturenames:
         request.getfixturevalue("enable_custom_integrations")
 

@@ -20,11 +20,11 @@ import pytest
 from .aiobroute.virtual_time import clock
 from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, now, set_up, state, state_of, stick
 from .simulator import scenarios
-from .simulator.lan import LanNode, lan_node
+from .simulator.lan import LanNode, lan_node, own_place
 from .test_config_flow import connect, submit, typed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
@@ -73,8 +73,9 @@ async def begin(hass: HomeAssistant) -> ConfigFlowResult:
 
 
 async def change(hass: HomeAssistant, entry: ConfigEntry) -> ConfigFlowResult:
-    context = {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
-    return await hass.config_entries.flow.async_init(DOMAIN, context=context)
+    return await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
 
 
 async def choose(hass: HomeAssistant, flow: ConfigFlowResult, step: str) -> ConfigFlowResult:
@@ -86,6 +87,11 @@ def offered(flow: ConfigFlowResult) -> list[str]:
     assert flow["data_schema"] is not None
     (selector,) = flow["data_schema"].schema.values()
     return [option["value"] for option in selector.config["options"]]
+
+
+def named(flow: ConfigFlowResult) -> Mapping[str, str]:
+    """Return what the texts of a form name."""
+    return flow["description_placeholders"] or {}
 
 
 async def set_up_node(hass: HomeAssistant) -> ConfigEntry:
@@ -130,12 +136,25 @@ async def test_a_restart_asks_the_meter_once(hass: HomeAssistant) -> None:
         await hass.async_block_till_done()
 
 
+async def test_a_meter_without_a_serial_number_is_known_by_its_node(hass: HomeAssistant) -> None:
+    with node(of(serial="0" * 12)) as meter:
+        flow = await begin(hass)
+        url = offered(flow)[0]
+        assert url.startswith("echonet://FE")
+        flow = await submit(hass, flow, {CONF_DEVICE: url})
+        entry = flow["result"]
+        meter.on(own_place())
+        await elapse(hass, 300)
+        assert state(hass, "sensor.smart_meter_power") != "unavailable"
+        assert entry.data[CONF_DEVICE] == url
+
+
 async def test_the_last_form_shows_the_reading(hass: HomeAssistant) -> None:
     with node():
         flow = await connect(hass, await begin(hass), {CONF_DEVICE: URL})
         assert flow["step_id"] == "finish_network"
-        assert SERIAL in flow["description_placeholders"]["meter"]
-        assert flow["description_placeholders"]["energy_out"].endswith(" kWh")
+        assert SERIAL in named(flow)["meter"]
+        assert named(flow)["energy_out"].endswith(" kWh")
 
 
 @pytest.mark.parametrize("has_port", [False, True])
@@ -276,9 +295,10 @@ async def test_the_same_meter_is_not_set_up_twice(hass: HomeAssistant) -> None:
 
 async def over_radio(hass: HomeAssistant, sim: SimulatedPort, **data: Any) -> ConfigEntry:
     """Set up a meter behind a dongle."""
-    entry = entry_of(sim, **data)
-    await set_up(hass, entry)
-    assert state_of(entry) is ConfigEntryState.LOADED
+    mock = entry_of(sim, **data)
+    await set_up(hass, mock)
+    assert state_of(mock) is ConfigEntryState.LOADED
+    entry: ConfigEntry = mock
     return entry
 
 
@@ -358,7 +378,7 @@ async def test_a_new_meter_in_the_network_takes_the_place_of_the_old_one(hass: H
         flow = await moved(hass, entry)
         assert flow["step_id"] == "moved"
         assert flow["menu_options"] == ["exchanged"]
-        assert SERIAL in flow["description_placeholders"]["meter"]
+        assert SERIAL in named(flow)["meter"]
         flow = await choose(hass, flow, "exchanged")
         assert flow["reason"] == "reconfigure_successful"
         await hass.async_block_till_done()
