@@ -21,7 +21,7 @@ from .environment import environment
 from .home_assistant import NAMES, PROGRAM, PROJECT, RESTART, HomeAssistant, free_port, home_assistant
 from .integration import add_meter, choose_for_energy, find_entry, find_sensors
 from .process import StepError, tail
-from .simulator import Simulator, simulator
+from .simulator import LAN, Simulator, simulator
 from .steps import say, step
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ SPEED = 4.0
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--lang", choices=sorted(NAMES), default="ja", help="language of the frontend and of the names")
-    parser.add_argument("--module", choices=sorted(MODULES), default="bp35c2", help="what is inside the dongle")
+    parser.add_argument(
+        "--module",
+        choices=[*sorted(MODULES), LAN],
+        default="bp35c2",
+        help="what is inside the dongle; lan: there is none",
+    )
     parser.add_argument("--port", type=int, help=f"where the frontend is; by default {PORT} or the next that is free")
     parser.add_argument("--fresh", action="store_true", help=f"delete what earlier runs left in {FOLDER.name}/")
     parser.add_argument(
@@ -92,17 +97,18 @@ async def _set_up(hass: HomeAssistant, meter: Simulator) -> None:
 async def _show(folder: Path, *, lang: str, module: str, port: int) -> None:
     """Let a person look until Ctrl-C."""
     async with AsyncExitStack() as stack:
-        with step("the simulator offers a dongle"):
+        with step("the simulator offers a meter" if module == LAN else "the simulator offers a dongle"):
             meter = await stack.enter_async_context(simulator(folder, module=module, speed=SPEED))
-        while await _run(folder, meter, lang=lang, port=port) == RESTART:
+        interface = "lo" if module == LAN else None
+        while await _run(folder, meter, lang=lang, port=port, interface=interface) == RESTART:
             say("          Home Assistant wants to start again")
 
 
-async def _run(folder: Path, meter: Simulator, *, lang: str, port: int) -> int:
+async def _run(folder: Path, meter: Simulator, *, lang: str, port: int, interface: str | None) -> int:
     """Run Home Assistant once and return its exit code."""
     async with AsyncExitStack() as stack:
         with step("Home Assistant starts"):
-            hass = await stack.enter_async_context(home_assistant(folder, lang=lang, port=port))
+            hass = await stack.enter_async_context(home_assistant(folder, lang=lang, port=port, interface=interface))
         await _set_up(hass, meter)
         say(f"\n          {hass.address}  user {USERNAME}, password {PASSWORD}\n          Ctrl-C ends it.\n")
         code = await meter.process.unless_ended(hass.process.ended())

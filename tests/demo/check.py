@@ -1,5 +1,6 @@
 """The demo without a person: every step is compared with what the simulated meter says."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, date, datetime, timedelta
@@ -19,7 +20,7 @@ from .client import Client, Json
 from .home_assistant import PROGRAM, HomeAssistant, complaints, home_assistant, parse_log
 from .integration import DOMAIN, Sensor, add_meter, find_entry, find_sensors
 from .process import Found, NotYet, Process, StepError, until
-from .simulator import Simulator, Truth, simulator
+from .simulator import LAN, Simulator, Truth, simulator
 from .steps import step
 
 type Start = Callable[[], AbstractAsyncContextManager[HomeAssistant]]
@@ -39,6 +40,8 @@ STOPS = 2
 JST = ZoneInfo("Asia/Tokyo")
 HOUR = timedelta(hours=1)
 # Each of these is only against hanging: a machine four times as slow keeps it.
+QUIET = 3.0
+"""Seconds; while it imports the history, a meter of the network is asked many times in each of them."""
 SET_UP = 120.0
 """Seconds for the config flow; ten are normal."""
 AGREEMENT = 240.0
@@ -57,7 +60,8 @@ UNITS = {"power": "W", "current": "A", "current_r": "A", "current_t": "A", "ener
 
 def answers(port: str) -> Mapping[str, object]:
     """Return what a person types and chooses in the config flow."""
-    return {"device": port, "route_b_id": ROUTE_B_ID, "password": PASSWORD, "energy": True, "costs": False}
+    credentials = {} if port.startswith("echonet:") else {"route_b_id": ROUTE_B_ID, "password": PASSWORD}
+    return {"device": port, **credentials, "energy": True, "costs": False}
 
 
 def difference(sensors: Mapping[str, Sensor], early: Truth, late: Truth) -> str | None:
@@ -212,9 +216,15 @@ async def compiled(client: Client, meter: Simulator) -> str:
     return f"until {end.astimezone():%H:%M}: {', '.join(texts)}"
 
 
-async def released(port: str) -> None:
-    """See that a port can be opened exclusively."""
-    _, writer = await serialx.open_serial_connection(port, baudrate=115200, exclusive=True)
+async def released(meter: Simulator) -> None:
+    """See that a port can be opened exclusively, and that a meter of the network is asked nothing more."""
+    if meter.port.startswith("echonet:"):
+        before = len((await meter.order("record"))["datagrams_from_client"])
+        await asyncio.sleep(QUIET)
+        if more := len((await meter.order("record"))["datagrams_from_client"]) - before:
+            raise StepError(f"the meter was asked {more} times more")
+        return
+    _, writer = await serialx.open_serial_connection(meter.port, baudrate=115200, exclusive=True)
     writer.close()
     await writer.wait_closed()
 
@@ -294,15 +304,16 @@ async def check(folder: Path, *, lang: str, module: str, with_statistics: bool, 
 
     """
     async with AsyncExitStack() as stack:
-        with step("the simulator offers a dongle") as details:
+        with step("the simulator offers a meter" if module == LAN else "the simulator offers a dongle") as details:
             meter = await stack.enter_async_context(simulator(folder, module=module, speed=SPEED))
             details.append(module)
-        start = partial(home_assistant, folder, lang=lang, program=program)
+        start = partial(home_assistant, folder, lang=lang, program=program, interface="lo" if module == LAN else None)
         await _first_start(start, meter, with_statistics=with_statistics)
         await _second_start(start, meter)
         await _third_start(start, meter, folder)
-        with step("the module's flash memory was not written to"):
-            await _unwritten(meter)
+        if module != LAN:
+            with step("the module's flash memory was not written to"):
+                await _unwritten(meter)
         with step("the simulator ends"):
             await stack.aclose()
             ended_well(meter.process)
@@ -333,7 +344,7 @@ async def _first_start(start: Start, meter: Simulator, *, with_statistics: bool)
             await nameless(client)
         with step("an entry that is switched off releases the port"):
             await client.command("config_entries/disable", entry_id=entry_id, disabled_by="user")
-            await released(meter.port)
+            await released(meter)
         with step("switched on again, the sensors agree with the meter"):
             begin = datetime.now(UTC)
             await client.command("config_entries/disable", entry_id=entry_id, disabled_by=None)
@@ -388,7 +399,7 @@ async def _end(stack: AsyncExitStack, hass: HomeAssistant, meter: Simulator) -> 
     with step("Home Assistant ends and releases the port"):
         await stack.aclose()
         ended_well(hass.process)
-        await released(meter.port)
+        await released(meter)
     with step("its log has no warning or error of ours, and no credential"):
         quiet(hass)
 

@@ -110,8 +110,11 @@ def _store(config: Path, key: str, version: tuple[int, int], data: object) -> No
     (config / ".storage" / key).write_text(json.dumps(content))
 
 
-def write_config(config: Path, *, lang: str, port: int) -> None:
-    """Write what Home Assistant needs to start on a port, and link the integration into it."""
+def write_config(config: Path, *, lang: str, port: int, interface: str | None = None) -> None:
+    """Write what Home Assistant needs to start on a port, and link the integration into it.
+
+    It may use one network interface only, in place of that which leads to the internet.
+    """
     (config / ".storage").mkdir(parents=True, exist_ok=True)
     (config / "custom_components").mkdir(exist_ok=True)
     link = config / "custom_components" / "broute"
@@ -131,6 +134,7 @@ def write_config(config: Path, *, lang: str, port: int) -> None:
         "error": None,
         "error_message": None,
     }
+    _store(config, "core.network", (1, 1), {"configured_adapters": [] if interface is None else [interface]})
     _store(config, "http", (2, 2), {"stable": http, "pending": None, "yaml_migration_done": True})
     if not (config / ".storage" / "onboarding").exists():
         # This step would also set up services on the internet, whose packages are not there.
@@ -185,11 +189,16 @@ class HomeAssistant:
 
 @asynccontextmanager
 async def home_assistant(
-    folder: Path, *, lang: str = "ja", port: int | None = None, program: Path = PROGRAM
+    folder: Path,
+    *,
+    lang: str = "ja",
+    port: int | None = None,
+    program: Path = PROGRAM,
+    interface: str | None = None,
 ) -> AsyncIterator[HomeAssistant]:
     """Run Home Assistant for the length of a `with`; what it knows stays in the folder."""
     config, port = folder / "config", port or free_port()
-    write_config(config, lang=lang, port=port)
+    write_config(config, lang=lang, port=port, interface=interface)
     is_new = not has_user(config)
     command = (program, "-c", config, "--skip-pip", "--log-no-color")
     async with (

@@ -42,6 +42,8 @@ async def add_meter(client: Client, answers: Mapping[str, object]) -> str:
                 return str(step["result"]["entry_id"])
             case "form":
                 step = await client.post(_resource(step), **_answers(step, answers))
+            case "menu":
+                step = await client.post(_resource(step), next_step_id=_kind(answers))
             case "progress":
                 await asyncio.sleep(0.2)
                 step = await client.get(_resource(step))
@@ -49,6 +51,11 @@ async def add_meter(client: Client, answers: Mapping[str, object]) -> str:
                 raise StepError(f"the config flow was aborted: {step['reason']}")
             case other:
                 raise StepError(f"the config flow has a step that nobody expected: {other}")
+
+
+def _kind(answers: Mapping[str, object]) -> str:
+    """Return the way to the meter that a person chooses."""
+    return "network" if str(answers["device"]).startswith("echonet:") else "new"
 
 
 def _resource(step: Json) -> str:

@@ -13,6 +13,8 @@ import re
 import sys
 from zoneinfo import ZoneInfo
 
+from tests.simulator.lan import own_place
+
 from .client import Json
 from .process import Found, NotYet, Process, StepError, running, until
 
@@ -22,6 +24,9 @@ EXPORT = 3
 
 LONGEST = 1 << 26
 """Bytes of an answer: the record of a long run is one line."""
+
+LAN = "lan"
+"""A meter without a dongle, where a module is named."""
 
 START = 60.0
 """Seconds; one is normal, and this is only against hanging."""
@@ -46,7 +51,7 @@ class Simulator:
 
     process: Process
     port: str
-    """The serial port at which the dongle is."""
+    """The serial port at which the dongle is, or the address of a meter in the network."""
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
@@ -90,11 +95,19 @@ async def simulator(
 ) -> AsyncIterator[Simulator]:
     """Run the simulator for the length of a `with`; its dongle is a pseudo terminal in the folder.
 
+    The module `lan` is none: the meter is a node of this machine's own loop.
+
     The household's day may be ahead by some time, so that there is sun at night.
     """
-    port, log = folder / "dongle", folder / "simulator.log"
-    command: list[str | Path] = [sys.executable, "-m", "tests.simulator", "--pty", port, "--control", "127.0.0.1:0"]
-    command += ["--module", module, "--scenario", scenario, "--speed", str(speed)]
+    port, log = str(folder / "dongle"), folder / "simulator.log"
+    command: list[str | Path] = [sys.executable, "-m", "tests.simulator", "--control", "127.0.0.1:0"]
+    if module == LAN:
+        place = own_place()
+        port = f"echonet://{place.address}"
+        command += ["--lan", f"{place.address}%{place.interface}"]
+    else:
+        command += ["--pty", port, "--module", module, "--speed", str(speed)]
+    command += ["--scenario", scenario]
     command += ["--time-shift", str(shift.total_seconds())]
 
     async def control_port() -> Found[int] | NotYet:
@@ -107,6 +120,6 @@ async def simulator(
         number = await process.unless_ended(until(control_port, within=START))
         reader, writer = await asyncio.open_connection("127.0.0.1", number, limit=LONGEST)
         try:
-            yield Simulator(process=process, port=str(port), reader=reader, writer=writer)
+            yield Simulator(process=process, port=port, reader=reader, writer=writer)
         finally:
             writer.close()
