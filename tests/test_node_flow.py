@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -37,6 +38,7 @@ pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("no_port")]
 
 SERIAL = "S18012345678"
 URL = f"echonet://{SERIAL}"
+BY_DONGLE = "Not in this list: it is read over a Wi-SUN dongle"
 
 
 def of(scenario: Scenario = scenarios.SOLAR, serial: str = SERIAL) -> Scenario:
@@ -82,11 +84,20 @@ async def choose(hass: HomeAssistant, flow: ConfigFlowResult, step: str) -> Conf
     return await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": step})
 
 
-def offered(flow: ConfigFlowResult) -> list[str]:
-    """Return the values that the form's only field offers."""
+def names_in(flow: ConfigFlowResult) -> list[str]:
+    """Return what can be chosen in the form's only field."""
     assert flow["data_schema"] is not None
     (selector,) = flow["data_schema"].schema.values()
-    return [option["value"] for option in selector.config["options"]]
+    names: list[str] = selector.config["options"]
+    return names
+
+
+def offered(flow: ConfigFlowResult) -> list[str]:
+    """Return the serial numbers of the meters that the form's only field offers."""
+    *names, last = names_in(flow)
+    assert last == BY_DONGLE
+    assert all(re.fullmatch(r"Toshiba \w+ \(127\.[.\d]+\)", name) for name in names)
+    return [name.split()[1] for name in names]
 
 
 def named(flow: ConfigFlowResult) -> Mapping[str, str]:
@@ -106,8 +117,8 @@ async def test_a_meter_that_answers_is_set_up_without_credentials(hass: HomeAssi
     with node() as meter:
         flow = await begin(hass)
         assert flow["step_id"] == "network"
-        assert offered(flow) == [URL, "dongle"]
-        flow = await submit(hass, flow, {CONF_DEVICE: URL})
+        assert offered(flow) == [SERIAL]
+        flow = await submit(hass, flow, {CONF_DEVICE: names_in(flow)[0]})
         assert flow["type"] is FlowResultType.CREATE_ENTRY
         entry = flow["result"]
         assert entry.state is ConfigEntryState.LOADED
@@ -139,7 +150,7 @@ async def test_a_restart_asks_the_meter_once(hass: HomeAssistant) -> None:
 async def test_a_meter_without_a_serial_number_is_known_by_its_node(hass: HomeAssistant) -> None:
     with node(of(serial="0" * 12)) as meter:
         flow = await begin(hass)
-        url = offered(flow)[0]
+        url = f"echonet://{offered(flow)[0]}"
         assert url.startswith("echonet://FE")
         flow = await submit(hass, flow, {CONF_DEVICE: url})
         entry = flow["result"]
@@ -184,7 +195,7 @@ async def test_who_has_both_is_asked(hass: HomeAssistant) -> None:
 async def test_a_dongle_after_all(hass: HomeAssistant) -> None:
     with node(), dongle() as sim:
         flow = await begin(hass)
-        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: "dongle"})
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: BY_DONGLE})
         assert flow["step_id"] == "user"
         flow = await submit(hass, flow, typed(sim))
         assert flow["result"].unique_id == MAC
@@ -245,7 +256,7 @@ async def test_a_meter_that_is_late_is_found_by_its_scheme(hass: HomeAssistant) 
         await elapse(hass, 3)
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: "echonet://"})
         assert flow["step_id"] == "network"
-        assert offered(flow) == [URL, "dongle"]
+        assert offered(flow) == [SERIAL]
 
 
 async def test_a_meter_typed_as_the_port(hass: HomeAssistant) -> None:
@@ -266,7 +277,7 @@ async def test_a_meter_that_is_late_is_offered(hass: HomeAssistant) -> None:
         (card,) = [each for each in flows if each["context"]["source"] == SOURCE_INTEGRATION_DISCOVERY]
         assert SERIAL in card["context"]["title_placeholders"]["name"]
         shown = await hass.config_entries.flow.async_configure(card["flow_id"])
-        assert offered(shown) == [URL, "dongle"]
+        assert offered(shown) == [SERIAL]
         flow = await submit(hass, shown, {CONF_DEVICE: URL})
         assert flow["result"].unique_id == SERIAL
         # It is not offered once more.
@@ -279,9 +290,9 @@ async def test_a_meter_that_is_late_is_offered(hass: HomeAssistant) -> None:
 async def test_a_meter_that_is_set_up_is_not_offered(hass: HomeAssistant) -> None:
     with node(), node(of(serial="S18000000002")) as second:
         flow = await begin(hass)
-        assert sorted(offered(flow)) == ["dongle", "echonet://S18000000002", URL]
+        assert sorted(offered(flow)) == ["S18000000002", SERIAL]
         await submit(hass, flow, {CONF_DEVICE: URL})
-        assert offered(await begin(hass)) == ["echonet://S18000000002", "dongle"]
+        assert offered(await begin(hass)) == ["S18000000002"]
         second.off()
         assert (await begin(hass))["step_id"] == "user"
 
@@ -306,7 +317,7 @@ async def test_a_meter_that_is_read_over_a_dongle_is_not_set_up_again(hass: Home
     with dongle(of()) as sim, node() as meter, node(of(serial="S18000000002")):
         await over_radio(hass, sim)
         flow = await begin(hass)
-        assert URL not in offered(flow)
+        assert offered(flow) == ["S18000000002"]
         flow = await connect(hass, flow, {CONF_DEVICE: meter.place.address})
         assert flow["reason"] == "same_meter"
 
@@ -351,7 +362,7 @@ async def test_from_the_network_to_a_dongle(hass: HomeAssistant) -> None:
         entry = await set_up_node(hass)
         flow = await change(hass, entry)
         assert flow["step_id"] == "network"
-        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: "dongle"})
+        flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: BY_DONGLE})
         assert flow["step_id"] == "reconfigure"
         flow = await submit(hass, flow, typed(sim))
         assert flow["reason"] == "reconfigure_successful"
@@ -416,7 +427,7 @@ async def test_another_meter_of_the_network_is_no_change_of_this_one(hass: HomeA
     with node(), node(of(serial="S18000000002")):
         entry = await set_up_node(hass)
         flow = await change(hass, entry)
-        assert sorted(offered(flow)) == ["dongle", "echonet://S18000000002", URL]
+        assert sorted(offered(flow)) == ["S18000000002", SERIAL]
         flow = await connect(hass, flow, {CONF_DEVICE: "echonet://S18000000002"})
         assert flow["errors"] == {"base": "other_meter"}
 

@@ -153,7 +153,12 @@ def test_every_repair_about_a_connection_can_find_the_cause(issue: str) -> None:
 def test_every_step_has_its_texts_and_no_other() -> None:
     forms = {"user", "usb_confirm", "reconfigure", "reauth_confirm", "takeover", "takeover_confirm"}
     forms |= {"finish", "finish_export", "finish_network", "network"}
-    menus = {"start": {"takeover", "new", "network"}, "way": {"dongle", "network"}, "moved": {"same", "exchanged"}}
+    menus = {
+        "start": {"takeover", "new", "network"},
+        "kind": {"new", "network"},
+        "way": {"dongle", "network"},
+        "moved": {"same", "exchanged"},
+    }
     assert below("config.step") == {*menus, *forms}
     of_repairs = {"trouble", "examine", "findings"}
     of_forms = {"connect", *menus, *forms, *below("options.step")}

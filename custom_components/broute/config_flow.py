@@ -17,7 +17,7 @@ from homeassistant.config_entries import (
     SOURCE_USB,
     ConfigFlow,
 )
-from homeassistant.const import CONF_DEVICE, CONF_PASSWORD
+from homeassistant.const import CONF_DEVICE, CONF_NAME, CONF_PASSWORD
 from homeassistant.core import callback
 from homeassistant.helpers import discovery_flow
 from homeassistant.helpers.event import async_call_later, async_track_time_interval
@@ -122,9 +122,6 @@ WAY = (CONF_DEVICE, CONF_MODULE, CONF_NODE, CONF_PAN, CONF_PASSWORD, CONF_ROUTE_
 HEARD_WITHIN = 0.15
 """Seconds in which a meter of the home network usually answers; so long the first form waits for one."""
 
-DONGLE = "dongle"
-"""Chosen in the list of meters by who has none of them."""
-
 UNKNOWN = "—"
 """Shown for what a meter does not tell."""
 
@@ -156,7 +153,8 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._end_waiting: CALLBACK_TYPE | None = None
         self._end = ProgressEnd(self)
         self._search: NodeSearch | None = None
-        self._offered: SelectOptionDict | None = None
+        self._offered: dict[str, str] = {}
+        """The URLs of the meters that are in the list, by their names."""
         self._is_it: list[str] = []
         """What a meter may be that is read in another way now, if it does not tell."""
 
@@ -200,13 +198,12 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_step_integration_discovery(self, discovery_info: DiscoveryInfoType) -> ConfigFlowResult:
         """Offer a meter that answered only when the form for a dongle was shown already."""
-        node = discovery_info[CONF_NODE]
+        node, name = discovery_info[CONF_NODE], discovery_info[CONF_NAME]
         await self.async_set_unique_id(node["identity"])
         self._abort_if_unique_id_configured()
-        self._offered = discovery_info["option"]
+        self._offered = {name: url_of(node["identity"])}
         self._data = {CONF_NODE: node}
-        self._typed = {CONF_DEVICE: self._offered["value"]}
-        self.context["title_placeholders"] = {"name": self._offered["label"]}
+        self.context["title_placeholders"] = {"name": name}
         return await self.async_step_network()
 
     async def async_step_start(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -217,9 +214,13 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             options.append("new")
         if is_heard:
             options.append("network")
-        if len(options) > 1:
-            return self.async_show_menu(step_id="start", menu_options=options)
-        return await (self.async_step_network() if is_heard else self.async_step_new())
+        if len(options) == 1:
+            return await (self.async_step_network() if is_heard else self.async_step_new())
+        return self.async_show_menu(step_id="start" if "takeover" in options else "kind", menu_options=options)
+
+    async def async_step_kind(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whether the meter is read over a dongle."""
+        return await self.async_step_start()
 
     async def async_step_new(self, _: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for a meter behind a dongle that Home Assistant does not know yet."""
@@ -230,23 +231,27 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         self._form = "network"
         self._end.taken()
         if user_input is not None:
-            if user_input[CONF_DEVICE] == DONGLE:
+            chosen = user_input[CONF_DEVICE]
+            if chosen == (await async_words(self.hass))["dongle_instead"]:
                 self._typed, self._errors = {}, {}
                 return await self._async_other_way()
             self._typed = user_input
             self._data = {key: value for key, value in self._data.items() if key == CONF_NODE}
             try:
-                self._data[CONF_DEVICE] = _url_in(user_input[CONF_DEVICE])
+                self._data[CONF_DEVICE] = _url_in(self._offered.get(chosen, chosen))
             except NodeAddressError:
                 self._errors = {CONF_DEVICE: "node_address"}
             else:
                 self._errors = {}
                 return await self.async_step_connect()
-        heard = await self._async_nodes()
-        by_dongle = SelectOptionDict(value=DONGLE, label=(await async_words(self.hass))["dongle_instead"])
-        config = SelectSelectorConfig(options=[*heard, by_dongle], custom_value=True)
+        await self._async_look_for_nodes()
+        names = [*self._offered, (await async_words(self.hass))["dongle_instead"]]
+        # A field into which something can be typed shows a value, not its label.
+        config = SelectSelectorConfig(options=names, custom_value=True)
         schema = probatio.Schema({probatio.Required(CONF_DEVICE): SelectSelector(config)})
-        suggested = {CONF_DEVICE: heard[0]["value"]} if heard else {}
+        own = self._known.get(CONF_DEVICE)
+        shown = next((name for name, url in self._offered.items() if own in (None, url)), own)
+        suggested = {} if shown is None else {CONF_DEVICE: shown}
         return self.async_show_form(
             step_id="network",
             data_schema=self.add_suggested_values_to_schema(schema, suggested | self._typed),
@@ -275,7 +280,6 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
         if self._form:
             return await self._async_ask("reconfigure", SCHEMA, user_input)
         if CONF_NODE in self._known:
-            self._typed = {CONF_DEVICE: self._known[CONF_DEVICE]}
             return await self.async_step_network()
         if await self._async_hears_node():
             return await self.async_step_way()
@@ -309,17 +313,17 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
             self.hass,
             DOMAIN,
             context={"source": SOURCE_INTEGRATION_DISCOVERY},
-            data={CONF_NODE: asdict(found.node), "option": _option(found)},
+            data={CONF_NODE: asdict(found.node), CONF_NAME: _name(found)},
         )
 
-    async def _async_nodes(self) -> list[SelectOptionDict]:
-        """Return the meters of the home network that answer; as long as there are none, they are asked again."""
-        if self._offered is not None:
-            return [self._offered]
+    async def _async_look_for_nodes(self) -> None:
+        """Ask for the meters of the home network, as long as there are none."""
+        if self._offered:
+            return
         if self._search is None or (self._search.task.done() and not self._search.found):
             self._search = await NodeSearch.async_begin(self.hass, self.context.get("entry_id"))
         await self._search.task
-        return [_option(found) for found in self._search.found]
+        self._offered = {_name(found): url_of(found.node.identity) for found in self._search.found}
 
     async def async_step_reauth(self, _: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask for the credentials that the meter has refused."""
@@ -672,11 +676,11 @@ def _text(value: Decimal | int | None, unit: str) -> str:
     return UNKNOWN if value is None else f"{value:,} {unit}"
 
 
-def _option(found: FoundNode) -> SelectOptionDict:
-    """Return a meter as it is offered in a list."""
+def _name(found: FoundNode) -> str:
+    """Return what a meter is called in a list."""
     node, maker = found.node, found.profile.manufacturer
     name = " ".join(filter(None, (maker, None if node.identity == node.address else node.identity)))
-    return SelectOptionDict(value=url_of(node.identity), label=f"{name} ({node.address})")
+    return f"{name} ({node.address})"
 
 
 def _url_in(typed: str) -> str:
