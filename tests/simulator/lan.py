@@ -184,7 +184,11 @@ class LanNode:
         """Let the utility replace the meter; by default by one of the same kind whose counters begin at zero."""
         old = self.meter.settings
         settings = settings or replace(old, serial="S26087654321", installed=self.clock())
-        self.meter = Meter(settings, self.clock)
+        self.take_meter(Meter(settings, self.clock))
+
+    def take_meter(self, meter: Meter) -> None:
+        """Let a meter be the one that is here from now on."""
+        self.meter = meter
         self._meter_changed()
 
     def _meter_changed(self) -> None:

@@ -17,6 +17,7 @@ from tests.simulator.meter import UNITS, MeterSettings
 
 from .energy import EnergyResult, energy_soak
 from .many import Order, databases, run, seeds_of
+from .network import LAN, own_network
 from .run import AIRTIME, CALM, LIMIT, Result, soak
 
 LONGEST = 10
@@ -28,7 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="scripts/soak", description=__doc__)
     parser.add_argument("--hours", type=float, default=24.0, help="of simulated time (24)")
     parser.add_argument("--seed", type=int, help="brings the same troubles again (chosen by chance)")
-    parser.add_argument("--module", choices=MODULES, default="bp35c2", help="what is in the dongle (bp35c2)")
+    parser.add_argument(
+        "--module",
+        choices=(*MODULES, LAN),
+        default="bp35c2",
+        help="what is in the dongle (bp35c2); lan, with --energy: there is none",
+    )
     parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds that a recovery may take ({LIMIT:g})")
     parser.add_argument("--calm", type=float, default=CALM[1] / 3600, help="hours between two troubles at most (0.25)")
     parser.add_argument("--debug", action="store_true", help="log everything to stderr")
@@ -42,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=seeds_of, help="1-100 or 1,5,9-12: many, on all cores, with --energy")
     parser.add_argument("--recorder", choices=RECORDERS, default="sqlite", help="its database, with --energy (sqlite)")
     options = parser.parse_args(arguments)
+    if options.module == LAN and not options.energy:
+        parser.error("lan goes with --energy")
     if options.debug:
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
     else:
@@ -68,6 +76,8 @@ def _run(options: Namespace) -> int:
     if options.limit != LIMIT:
         command += f" --limit {options.limit:g}"
     if options.energy:
+        if options.module == LAN:
+            own_network()
         command += " --energy" + (f" --history-days {options.history_days}" if options.history_days else "")
         command += " --costs" if options.costs else ""
         command += f" --recorder {options.recorder}" if options.recorder != "sqlite" else ""

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,11 +30,16 @@ from .former import continue_at_some_time
 from .house import DAY, RETRIED, SPAN, House, Service, Warnings
 from .installation import Installation
 from .market import RECORDED as MARKET, Market
+from .network import LAN, network_meter
 from .outages import OUTAGES, meter_of
 from .run import StuckError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.simulator.transport import SimulatedPort
+
+    from .network import NetworkMeter
 
 CALM: Final = (3 * 3600.0, 4 * 86_400.0)
 """Seconds between two outages, at least and at most; in the least time the whole history can be read."""
@@ -179,6 +184,13 @@ def _warnings() -> Iterator[Warnings]:
         logging.getLogger().removeHandler(warnings)
 
 
+def _meter(scenario: Scenario, module: str) -> AbstractContextManager[SimulatedPort | NetworkMeter]:
+    """Have a meter behind a dongle with a module, or in the network."""
+    if module == LAN:
+        return network_meter(scenario)
+    return simulated_port(scenario, module=module, speed=1, clock=clock)
+
+
 async def _run(
     result: EnergyResult,
     live: Callable[[House, EnergyResult], Awaitable[None]],
@@ -194,7 +206,7 @@ async def _run(
         with (
             time_machine.travel(clock(), tick=False) as loop.wall,
             TemporaryDirectory(dir=memory()) as folder,
-            simulated_port(Scenario(summary="", meter=result.meter), module=module, speed=1, clock=clock) as sim,
+            _meter(Scenario(summary="", meter=result.meter), module) as sim,
         ):
             # The counter begins again at zero within some weeks.
             sim.meter.counters.set(energy_in=SPAN - 400)
@@ -202,7 +214,7 @@ async def _run(
             attach = (lambda _: None) if market is None else market.attach
             home = Installation(Path(folder), sim, attach, database, {"interval": 300}, recorded=RECORDED)
             since = START - DAY * (result.meter.history_days + 1)
-            service = Service(meter=sim.meter, mac=MAC, begin=START - 200 * DAY, since=since)
+            service = Service(meter=sim.meter, mac="" if module == LAN else MAC, begin=START - 200 * DAY, since=since)
             house = House(sim, home, database, chance, warnings, [service], market=market)
             await home.start()
             gc.freeze()  # What Home Assistant has loaded stays; to look through it again and again costs a fifth.

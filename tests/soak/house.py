@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.simulator.transport import SimulatedPort
 
     from .market import Market
+    from .network import NetworkMeter
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -117,7 +118,7 @@ class Service:
 class House:
     """A meter, a dongle and Home Assistant, which are not always on; and what could be known when they were."""
 
-    sim: SimulatedPort
+    sim: SimulatedPort | NetworkMeter
     home: Installation
     database: Database
     chance: random.Random

@@ -27,11 +27,12 @@ from tests.home import DOMAIN, stick
 from tests.recorder import start_recorder
 from tests.simulator.transport import SimulatedPort, simulated_port
 
+from .network import NetworkMeter, data_of, use_loop
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
     from random import Random
 
-    from tests.simulator.air import Air
     from tests.simulator.scenarios import Scenario
 
 
@@ -46,7 +47,7 @@ class Installation:
     def __init__(
         self,
         folder: Path,
-        sim: SimulatedPort,
+        sim: SimulatedPort | NetworkMeter,
         attach: Callable[[HomeAssistant], None],
         database: Database | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
@@ -97,6 +98,8 @@ class Installation:
         As long as all its entries are disabled, an integration is not loaded.
         """
         self.starts += 1
+        if isinstance(self._sim, NetworkMeter):
+            use_loop(self._folder)
         home = async_test_home_assistant(
             load_registries=False, config_dir=str(self._folder), initial_state=CoreState.not_running
         )
@@ -115,8 +118,8 @@ class Installation:
         self._hass = hass
         self._attach(hass)
         if self.starts == 1:
-            for air in self._sim.airs:
-                await hass.config_entries.async_add(self._entry_of(air))
+            for unique_id, data in _entries_of(self._sim):
+                await hass.config_entries.async_add(self._entry_of(unique_id, data))
         await hass.async_start()
 
     async def stop(self, exit_code: int = 0) -> None:
@@ -181,22 +184,31 @@ class Installation:
             return []
         return [stick(self._sim.url)]
 
-    def _entry_of(self, air: Air) -> ConfigEntry:
-        channel, pan_id, mac = air.place
-        pan = {"channel": channel, "pan_id": pan_id, "mac": mac}
-        credentials = {"route_b_id": air.settings.route_b_id, CONF_PASSWORD: air.settings.password}
+    def _entry_of(self, unique_id: str, data: dict[str, Any]) -> ConfigEntry:
         return ConfigEntry(
             version=1,
             minor_version=1,
             domain=DOMAIN,
             title="Smart meter",
-            data={CONF_DEVICE: self._sim.url, **credentials, "pan": pan},
+            data=data,
             options=self._options,
             source=SOURCE_USER,
-            unique_id=mac,
+            unique_id=unique_id,
             discovery_keys=MappingProxyType({}),
             subentries_data=(),
         )
+
+
+def _entries_of(sim: SimulatedPort | NetworkMeter) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the unique id and the data of an entry for each meter within reach."""
+    if isinstance(sim, NetworkMeter):
+        yield data_of(sim)
+        return
+    for air in sim.airs:
+        channel, pan_id, mac = air.place
+        pan = {"channel": channel, "pan_id": pan_id, "mac": mac}
+        credentials = {"route_b_id": air.settings.route_b_id, CONF_PASSWORD: air.settings.password}
+        yield mac, {CONF_DEVICE: sim.url, **credentials, "pan": pan}
 
 
 EXPECTED = ("Error fetching", "Error requesting", "Setup of config entry")

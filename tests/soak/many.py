@@ -15,6 +15,7 @@ from typing import override
 from tests.databases import Database, database, server
 
 from .energy import EnergyResult, Make, energy_soak, sqlite
+from .network import LAN, own_network
 
 SHOWN = 5
 """So many failures of each seed are told."""
@@ -116,6 +117,8 @@ def run(order: Order, seeds: Sequence[int], tell: Callable[[str], None]) -> int:
 
 def _run(order: Order, seed: int, make: Make) -> Line:
     logging.lastResort = None  # What is unexpected is in the result.
+    if order.module == LAN:
+        own_network()
     begin = time.process_time()
     result = energy_soak(
         order.days,
