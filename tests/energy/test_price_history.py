@@ -228,7 +228,36 @@ def test_the_statistics_of_an_hour_say_nothing_of_a_half_hour_without_a_price(tm
             await home.hass.services.async_call("recorder", "purge", {"keep_days": 0}, blocking=True)
             await asyncio.sleep(3 * MINUTE)
             found = await read(home)
-            assert {first + timedelta(hours=hours) for hours in (1, 1.5, 2, 3, 3.5)} <= found.keys()
+            assert {first + timedelta(hours=hours) for hours in (1, 1.5, 2)} <= found.keys()
             assert not {first + timedelta(hours=hours) for hours in (4, 4.5, 5, 5.5)} & found.keys()
+
+    live(story)
+
+
+def test_the_statistics_of_an_hour_say_nothing_of_a_price_that_ended_in_it(tmp_path: Path) -> None:
+    """It is told some seconds late, so that the row of an hour of silence has the price of before."""
+
+    async def story() -> None:
+        async with house(tmp_path, import_history=False, interval=300) as (home, _):
+            await home.start()
+            first = START.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+            told = ("9", "10", "12", "12", None, None, "15", "16", None, "11", *["20"] * 10)
+            for number, price in enumerate(told):
+                at = first + timedelta(minutes=30 * number, seconds=15)
+                await asyncio.sleep((at - clock()).total_seconds())
+                attributes = {"unit_of_measurement": "JPY/kWh", "state_class": "measurement"}
+                home.hass.states.async_set(ENTITY, price or "unavailable", attributes)
+            await asyncio.sleep(95 * MINUTE)
+            truth = {
+                first + timedelta(minutes=30 * number): Decimal(price) for number, price in enumerate(told) if price
+            }
+            assert truth.items() <= (await read(home)).items()
+            await home.hass.services.async_call("recorder", "purge", {"keep_days": 0}, blocking=True)
+            await asyncio.sleep(3 * MINUTE)
+            found = await read(home)
+            known = {at: price for at, price in found.items() if at < first + timedelta(minutes=30 * len(told))}
+            assert known.items() <= truth.items()
+            # The first hour of the last price begins with another one, and the second has that beside it.
+            assert known.keys() == {first + timedelta(minutes=30 * number) for number in range(14, 20)}
 
     live(story)

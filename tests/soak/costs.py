@@ -139,7 +139,7 @@ def costs_of(
                     found[hour] = {
                         BASIC_OF_MARKET / number + yen
                         for is_even in {False, is_lossy}
-                        for yen in _by_market(known[hour], market, hour, is_even=is_even)
+                        for yen in _by_market(known[hour], market, hour, is_even=is_even, is_lossy=is_lossy)
                     }
             elif is_all_known:
                 energy = known[hour].counted("energy_in", hour, hour + HOUR)
@@ -149,7 +149,7 @@ def costs_of(
     return found
 
 
-def _by_market(service: Service, market: Market, hour: datetime, *, is_even: bool) -> set[Decimal]:
+def _by_market(service: Service, market: Market, hour: datetime, *, is_even: bool, is_lossy: bool) -> set[Decimal]:
     """Return yen for the kWh of an hour, or as if its halves were even; a half-hour without a price has no cost."""
     found = {Decimal(0)}
     for start in (hour, hour + HALF_HOUR):
@@ -157,7 +157,7 @@ def _by_market(service: Service, market: Market, hour: datetime, *, is_even: boo
         if is_even:
             energy = service.counted("energy_in", hour, hour + HOUR) / 2
         each = set()
-        for price in market.could_be(start):
+        for price in market.could_be(start, is_lossy=is_lossy):
             full = None if price is None else price * 100 / (100 - LOSS) * FACTOR + SURCHARGE + LEVY
             each.add(Decimal(0) if full is None else full * energy)
         found = {before + yen for before in found for yen in each}

@@ -70,12 +70,23 @@ class Market:
         """Return yen per kWh of a half-hour."""
         return Decimal(random.Random(f"{self.seed} {start.timestamp()}").choice(PRICES))
 
-    def could_be(self, start: datetime) -> set[Decimal | None]:
-        """Return the prices that a half-hour may have; `None` is none."""
+    def could_be(self, start: datetime, *, is_lossy: bool = False) -> set[Decimal | None]:
+        """Return the prices that a half-hour may have; `None` is none.
+
+        Where what was kept was lost, an hour may have the only price that it and the hours beside it were seen with.
+        """
+        if is_lossy:
+            return self.could_be(start) | self._around(start) | {None}
         seen = timedelta(seconds=self._seen[start])
         if seen < MOST:
             return {None}
         return {self.price(start)} if start in self.known and seen > LEAST else {self.price(start), None}
+
+    def _around(self, start: datetime) -> set[Decimal]:
+        """Return the price of three hours, if there was one."""
+        first = start.replace(minute=0) - 2 * HALF_HOUR
+        shown = {self.price(at) for at in (first + number * HALF_HOUR for number in range(6)) if self._seen[at]}
+        return shown if len(shown) == 1 else set()
 
     @callback
     def attach(self, hass: HomeAssistant) -> None:

@@ -169,8 +169,9 @@ def held(parts: Iterable[Segment], begin: int, end: int) -> Prices:
 def _constant_hours(hass: HomeAssistant, session: Session, entity_id: str, begin: int, end: int) -> Prices:
     """Return the prices of hours in which there was only one, by statistics: states are kept for some days only.
 
-    A row does not tell whether the price was there in both half-hours. As long as there are states, they alone count;
-    and before, Home Assistant has to have run at the beginning of the hour and at its end.
+    A row does not tell for how long the price was there: the last one before a silence is in the row of the next hour
+    for some seconds. So as long as there are states, they alone count; and before, the price has to be the only one of
+    the hours before and after, too, whose rows were made in time.
     """
     metadata = get_metadata(hass, statistic_ids={entity_id}).get(entity_id)
     if metadata is None:
@@ -179,7 +180,7 @@ def _constant_hours(hass: HomeAssistant, session: Session, entity_id: str, begin
     oldest = session.execute(select(func.min(States.last_updated_ts))).scalar()
     end = end if oldest is None else min(end, int(oldest))
     query = select(Statistics.start_ts, Statistics.created_ts, Statistics.min, Statistics.max).where(
-        Statistics.metadata_id == number, Statistics.start_ts >= begin - HOUR, Statistics.start_ts + HOUR <= end
+        Statistics.metadata_id == number, Statistics.start_ts >= begin - HOUR, Statistics.start_ts <= end
     )
     rows = {
         int(start): (lowest, highest)
@@ -188,7 +189,8 @@ def _constant_hours(hass: HomeAssistant, session: Session, entity_id: str, begin
     }
     found: Prices = {}
     for start, (lowest, highest) in rows.items():
-        if lowest is None or lowest != highest or start < begin or start - HOUR not in rows:
+        around = {rows.get(start - HOUR), (lowest, highest), rows.get(start + HOUR)}
+        if lowest is None or lowest != highest or len(around) > 1 or not begin <= start <= end - HOUR:
             continue
         try:
             price = round(price_of(repr(lowest), about["unit_of_measurement"]) * MICRO)
