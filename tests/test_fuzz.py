@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from .fuzz.__main__ import fuzz, main
+from .fuzz.network import LAN
 from .simulator.dongle import MODULES
 
 
@@ -12,6 +13,14 @@ from .simulator.dongle import MODULES
 def test_anything_at_any_point(module: str) -> None:
     executed: Counter[str] = Counter()
     fuzz([module], 1, executed, scale=0.5)
+    assert executed["conversation"] >= 10
+
+
+@pytest.mark.own_loop
+@pytest.mark.usefixtures("echonet_port")
+def test_anything_in_the_home_network() -> None:
+    executed: Counter[str] = Counter()
+    fuzz([LAN], 1, executed, scale=0.5)
     assert executed["conversation"] >= 10
 
 

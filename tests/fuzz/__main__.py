@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, Phase, given, seed as seeded, settings, stra
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
 from tests.simulator.dongle import MODULES
+from tests.soak.network import own_network
 
-from . import targets
+from . import network, targets
 
 EXAMPLES = {"serial input": 400, "frames": 400, "conversation": 20}
 """In a round."""
@@ -48,7 +49,10 @@ def fuzz(modules: Sequence[str], seed: int, executed: Counter[str], scale: float
     said = targets.messages | targets.j11_messages | st.binary(max_size=80)
     run("serial input", targets.serial_input, st.lists(said, max_size=12))
     run("frames", targets.frame, targets.frames)
-    run("conversation", targets.conversation, st.sampled_from(modules), targets.steps)
+    if dongles := [module for module in modules if module != network.LAN]:
+        run("conversation", targets.conversation, st.sampled_from(dongles), targets.steps)
+    if network.LAN in modules:
+        run("conversation", network.conversation, network.steps)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,19 +60,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(prog="scripts/fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="of real time (5)")
     parser.add_argument("--seed", type=int, help="brings the same examples again (chosen by chance)")
-    parser.add_argument("--module", choices=MODULES, action="append", help="what is in the dongle (all)")
+    modules = (*sorted(MODULES), network.LAN)
+    parser.add_argument("--module", choices=modules, action="append", help="what is in the dongle; lan: none (all)")
     options = parser.parse_args(arguments)
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
+    chosen: Sequence[str] = options.module or modules
+    if network.LAN in chosen:
+        own_network()
     executed: Counter[str] = Counter()
     end = time.monotonic() + 60 * options.minutes
     tracemalloc.start()
     memory: list[int] = []
     while not memory or time.monotonic() < end:
         try:
-            fuzz(options.module or sorted(MODULES), seed, executed)
+            fuzz(chosen, seed, executed)
         except Exception:
-            modules = "".join(f" --module {module}" for module in options.module or ())
-            print(f"FAILED; again: scripts/fuzz --minutes 0 --seed {seed}{modules}", flush=True)
+            given_modules = "".join(f" --module {module}" for module in options.module or ())
+            print(f"FAILED; again: scripts/fuzz --minutes 0 --seed {seed}{given_modules}", flush=True)
             raise
         memory.append(tracemalloc.get_traced_memory()[0])
         seed += 1

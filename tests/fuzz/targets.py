@@ -91,9 +91,13 @@ class Answer:
     cut: int
     secured: int
 
+    def payload(self, tid: int) -> bytes:
+        """Return the datagram."""
+        return _echonet(tid, self.esv, self.properties, self.lie, self.cut)
+
     def told(self, tid: int, *, is_j11: bool) -> bytes:
         """Return what the module prints."""
-        payload = _echonet(tid, self.esv, self.properties, self.lie, self.cut)
+        payload = self.payload(tid)
         return _j11(0x6018, _received(payload), 0, 0) if is_j11 else _erxudp(payload, self.secured, 0, 0)
 
 

@@ -218,6 +218,10 @@ class LanNode:
                 sending = asyncio.get_running_loop().call_later(delay + place / 1000, self._send, each, source)
                 self._under_way.append(sending)
 
+    def tell(self, data: bytes, there: SocketAddress) -> None:
+        """Send anything to anybody."""
+        self._sockets[0].sendto(data, there)
+
     def push(self, telegram: Telegram) -> None:
         """Tell something unasked: on a network always to all."""
         if self.is_reachable and self.is_answering:
