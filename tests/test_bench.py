@@ -19,6 +19,7 @@ PEERS = {
     "cpu": {"built_in", "best", "floor"},
     "cpu_j11": {"broute_j11"},
     "restart_j11": {"broute_j11"},
+    "cpu_lan": {"dongle"},
     "decode": {"momonga"},
     "import": {"momonga"},
     "history": {"momonga", "radio"},

@@ -87,6 +87,10 @@ def figures() -> dict[str, Figure]:
         "restart_j11": Figure(
             title="J11 module: restart to first reading, no session", unit="s", limit=8.5, ratios={"broute_j11": 1.0}
         ),
+        "cpu_lan": Figure(title="no dongle: CPU a poll", unit="ms", limit=0.5, ratios={"dongle": 1.0}),
+        "restart_lan": Figure(
+            title="no dongle: restart to first reading, answers after 0.05 s at most", unit="s", limit=0.55
+        ),
         "decode": Figure(title="decoding one ERXUDP with four properties", unit="µs", ratios={"momonga": 1.0}),
         "threads": Figure(title="threads more", unit="", limit=1, slack=EXACT),
         "descriptors": Figure(title="open descriptors more", unit="", limit=1, slack=EXACT),

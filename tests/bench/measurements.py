@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .process import client, meter, run, street
-from .stacks import BEST, BROUTE_J11, BUILT_IN, FLOOR, HOME, MOMONGA, OURS, RADIO, Stack
+from .stacks import BEST, BROUTE_J11, BUILT_IN, FLOOR, HOME, MOMONGA, NETWORK, OURS, RADIO, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -129,6 +129,31 @@ async def polling_j11(extent: Extent, number: int) -> Samples:
             await polled.tell()
             cpu[stack.key] = (await polled.result())["cpu"][0]
     return {"cpu_j11": cpu}
+
+
+async def polling_network(extent: Extent, number: int) -> Samples:
+    """Poll a meter of the network, and one behind a dongle, one after the other."""
+
+    async def over_network() -> float:
+        result = await run(NETWORK, "poll", warm_up=extent.polls // 4, polls=extent.polls)
+        return float(result["cpu"][0])
+
+    async def over_dongle() -> float:
+        options = {"warm_up": extent.polls // 4, "polls": extent.polls, "blocks": 1}
+        async with meter("solar", FAST) as (url, _), client(OURS, "poll", url=url, **options) as polled:
+            await polled.ready()
+            await polled.tell()
+            return float((await polled.result())["cpu"][0])
+
+    cpu = {}
+    for key in ("ours", "dongle") if number % 2 else ("dongle", "ours"):
+        cpu[key] = await (over_network() if key == "ours" else over_dongle())
+    return {"cpu_lan": cpu}
+
+
+async def connecting_network(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # as its siblings
+    """Connect to a meter of the network that is known."""
+    return {"restart_lan": {"ours": (await run(NETWORK, "first", profile=PROFILE))["seconds"]}}
 
 
 async def connecting_j11(extent: Extent, number: int) -> Samples:  # noqa: ARG001  # as its siblings
@@ -300,7 +325,18 @@ async def housing(extent: Extent, number: int) -> Samples:
 
 type Measurement = Callable[[Extent, int], Awaitable[Samples]]
 
-BUSY: tuple[Measurement, ...] = (importing, decoding, polling, polling_j11, remembering, crowding, growing, housing)
+BUSY: tuple[Measurement, ...] = (
+    importing,
+    decoding,
+    polling,
+    polling_j11,
+    polling_network,
+    connecting_network,
+    remembering,
+    crowding,
+    growing,
+    housing,
+)
 """One after the other, round for round: nothing else shall use the machine."""
 
 IDLE: tuple[Measurement, ...] = (connecting, connecting_j11, resuming, losing)

@@ -46,6 +46,13 @@ OURS = Stack(
     # Without the integration around it, and so without Home Assistant.
     environment={"PYTHONPATH": str(ROOT / "custom_components" / "broute")},
 )
+NETWORK = Stack(
+    key="ours",
+    label=OURS.label,
+    client="network",
+    python=OURS.python,
+    environment={"PYTHONPATH": f"{ROOT / 'custom_components' / 'broute'}:{ROOT}"},
+)
 BUILT_IN = Stack(key="built_in", label="momonga, as built in", client="momonga", options={"best": False})
 BEST = Stack(key="best", label="momonga, at its best", client="momonga", options={"best": True})
 MOMONGA = Stack(key="momonga", label="momonga", client="momonga")
@@ -60,5 +67,6 @@ LABELS = {
     "radio_warm": RADIO.label,
     "first": "polls 1 to 1,000",
     "one": "one meter",
+    "dongle": "aiobroute over a BP35C2",
 }
 """What is printed for each key."""

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, seed as seeded, settings, stra
 
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
+from tests.own_network import own_network
 from tests.simulator.dongle import MODULES
-from tests.soak.network import own_network
 
 from . import network, targets
 

@@ -12,12 +12,13 @@ import sys
 # Before Home Assistant puts the test harness's own folder of that name in front.
 import custom_components  # noqa: F401
 from tests.databases import RECORDERS, NoServerError
+from tests.own_network import own_network
 from tests.simulator.dongle import MODULES
 from tests.simulator.meter import UNITS, MeterSettings
 
 from .energy import EnergyResult, energy_soak
 from .many import Order, databases, run, seeds_of
-from .network import LAN, own_network
+from .network import LAN
 from .run import AIRTIME, CALM, LIMIT, Result, soak
 
 LONGEST = 10

@@ -13,9 +13,10 @@ import time
 from typing import override
 
 from tests.databases import Database, database, server
+from tests.own_network import own_network
 
 from .energy import EnergyResult, Make, energy_soak, sqlite
-from .network import LAN, own_network
+from .network import LAN
 
 SHOWN = 5
 """So many failures of each seed are told."""

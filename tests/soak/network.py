@@ -1,11 +1,7 @@
 """A meter of the home network where the soak has a dongle, in a network that nobody else is in."""
 
 from contextlib import contextmanager
-import fcntl
 import json
-import os
-import socket
-import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.const import CONF_DEVICE
@@ -24,20 +20,6 @@ if TYPE_CHECKING:
 
 LAN: Final = "lan"
 """No dongle, where a module is named."""
-
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-
-
-def own_network() -> None:
-    """Give this process a network of its own, where that is allowed: several soaks would hear each other's meters."""
-    try:
-        os.unshare(os.CLONE_NEWNET | (0 if os.geteuid() == 0 else os.CLONE_NEWUSER))
-    except OSError:
-        return
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        request = struct.pack("16sh14x", b"lo", 0)
-        flags = struct.unpack("16sh14x", fcntl.ioctl(sock, SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
 
 
 class NetworkMeter:
