@@ -48,15 +48,25 @@ async def _run(*command: str, **environment: str) -> tuple[int, str, str]:
     return process.returncode or 0, output.decode(), errors.decode()
 
 
-async def test_a_meter_with_a_link_local_address(tmp_path: Path) -> None:
-    """Found, read by what it calls itself and by its address, over the group ff02::1."""
+async def own_network_or_skip() -> None:
+    """Skip the test where nobody may make a network."""
     if shutil.which("unshare") is None or shutil.which("ip") is None:
         pytest.skip("unshare and ip are needed to make a network")
     if (await _run(*NAMESPACE, "true"))[0] != 0:
         pytest.skip("this machine lets nobody make a network of one's own")
+
+
+async def run_in_own_network(script: str, **environment: str) -> tuple[int, str, str]:
+    """Run a script in a network that exists for it only; return its exit code, what it printed, and its errors."""
+    return await _run(*NAMESPACE, "bash", "-c", script, **environment)
+
+
+async def test_a_meter_with_a_link_local_address(tmp_path: Path) -> None:
+    """Found, read by what it calls itself and by its address, over the group ff02::1."""
+    await own_network_or_skip()
     serial = scenarios.NORMAL.meter.serial
     names = {"PYTHON": sys.executable, "STACK": str(ROOT / "custom_components" / "broute"), "SERIAL": serial}
-    code, output, errors = await _run(*NAMESPACE, "bash", "-c", SCRIPT, READY=str(tmp_path / "ready"), **names)
+    code, output, errors = await run_in_own_network(SCRIPT, READY=str(tmp_path / "ready"), **names)
     assert code == 0, errors
     found, by_name, by_address, last = map(json.loads, output.splitlines())
     assert found["meter"] == serial
