@@ -184,7 +184,10 @@ async def test_who_has_both_is_asked(hass: HomeAssistant) -> None:
         await begin(hass)  # The platform has to be there to be told of a port.
         have_port(hass)
         flow = await begin(hass)
+        assert flow["step_id"] == "kind"
         assert flow["menu_options"] == ["new", "network"]
+        # A page that is opened anew shows the same.
+        assert await hass.config_entries.flow.async_configure(flow["flow_id"]) == flow
         assert (await choose(hass, flow, "network"))["step_id"] == "network"
         flow = await choose(hass, await begin(hass), "new")
         assert flow["step_id"] == "user"
@@ -397,6 +400,19 @@ async def test_a_new_meter_in_the_network_takes_the_place_of_the_old_one(hass: H
         assert entry.data.keys() == {CONF_DEVICE, "node", "profile"}
         assert state_of(entry) is ConfigEntryState.LOADED
         assert {*hass.states.async_entity_ids("sensor")} <= ids
+
+
+async def test_a_meter_of_another_entry_does_not_take_the_place_of_this_one(hass: HomeAssistant) -> None:
+    with dongle(of(serial="S18000000001")) as sim, node() as meter, node(of(serial="S18000000002")):
+        await set_up_node(hass)
+        entry = await over_radio(hass, sim)
+        flow = await choose(hass, await change(hass, entry), "network")
+        flow = await submit(hass, flow, {CONF_DEVICE: meter.place.address})
+        flow = await choose(hass, flow, "exchanged")
+        assert flow["reason"] == "already_configured"
+        await hass.async_block_till_done()
+        assert entry.unique_id == MAC
+        assert state_of(entry) is ConfigEntryState.LOADED
 
 
 @pytest.mark.parametrize("is_same", [False, True])

@@ -411,4 +411,5 @@ async def test_the_form_offers_what_turns_allow(hass: HomeAssistant) -> None:
             )
         hass.config_entries.options.async_abort(flow["flow_id"])
         about = await async_get_config_entry_diagnostics(hass, first)
-        assert about["dongle"] == {"meters": 2, "seconds_between_readings": 30.0}
+        assert about["dongle"] == {"meters": 2}
+        assert about["seconds_between_readings"] == 30

@@ -424,6 +424,7 @@ class Failure:
 
 FAILURES = {
     "no such port": Failure({CONF_DEVICE: "port_missing"}, typed={CONF_DEVICE: "/dev/serial/by-id/none"}),
+    "a meter without a dongle": Failure({CONF_DEVICE: "port_address"}, typed={CONF_DEVICE: "echonet://192.168.1.20"}),
     "no password": Failure({CONF_PASSWORD: "invalid_password"}, typed={CONF_PASSWORD: "1"}),
     "nobody heard": Failure({"base": "no_meter"}, prepare=out_of_reach),
     "a recorder at work": Failure({"base": "recorder_busy"}, prepare=converting),
