@@ -73,6 +73,16 @@ def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return kind
 
 
+@pytest.fixture(params=["bp35c2", "j11", pytest.param("lan", marks=pytest.mark.own_loop)])
+def any_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test once with each kind of module, and once with a meter of the home network."""
+    kind: str = request.param
+    if kind == "lan":
+        request.getfixturevalue("echonet_port")
+    monkeypatch.setattr(transport, "MODULE", kind)
+    return kind
+
+
 @pytest.fixture
 def echonet_port() -> Iterator[None]:
     """Have the UDP port of ECHONET Lite for oneself: each test of this machine would hear the others' nodes."""

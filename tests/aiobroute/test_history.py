@@ -6,34 +6,36 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from custom_components.broute.aiobroute import (
     JST,
     Counters,
-    Credentials,
     Direction,
     HistoryError,
     MeterProfile,
     MeterTimeoutError,
     NoHistoryError,
-    Pan,
     PropertyRefusedError,
+    SessionLostError,
     SmartMeter,
-    connect,
 )
 from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
 from tests.simulator.echonet import Excess
 from tests.simulator.meter import Gap, MeterSettings
-from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
-from tests.simulator.transport import SimulatedPort, simulated_port
+from tests.simulator.scenarios import Scenario
 
-from .virtual_time import START, clock, run
+from .kinds import NETWORK, AnySimulator, connected_to, is_in_network, run
+from .virtual_time import START, clock
 
-CREDENTIALS = Credentials(ROUTE_B_ID, PASSWORD)
-PAN = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
+pytestmark = [
+    pytest.mark.usefixtures("any_kind"),
+    pytest.mark.parametrize("any_kind", ["bp35c2", NETWORK], indirect=True),
+]
+
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=JST)
 HALF_HOUR = timedelta(minutes=30)
 
@@ -45,14 +47,13 @@ def started(at: datetime) -> Callable[[], datetime]:
 
 @asynccontextmanager
 async def connected(
-    scenario: Scenario = scenarios.SOLAR, at: datetime = START
-) -> AsyncIterator[tuple[SmartMeter, SimulatedPort]]:
-    with simulated_port(scenario, speed=1, clock=started(at)) as sim:
-        async with await connect(sim.url, CREDENTIALS, pan=PAN) as meter:
-            yield meter, sim
+    scenario: Scenario = scenarios.SOLAR, at: datetime = START, **options: Any
+) -> AsyncIterator[tuple[SmartMeter, AnySimulator]]:
+    async with connected_to(scenario, started(at), **options) as found:
+        yield found
 
 
-def is_true(sim: SimulatedPort, counters: Counters) -> bool:
+def is_true(sim: AnySimulator, counters: Counters) -> bool:
     """Compare with the counters that the meter really had when its clock showed the time."""
     settings = sim.meter.settings
     taken, fed = sim.meter.device.counters.raw(counters.start - settings.clock_offset)
@@ -133,7 +134,9 @@ def test_many_days_take_one_answer_each_and_let_a_poll_through() -> None:
             polling.cancel()
             assert len(history) == 98 * 48 + 29
             assert all(is_true(sim, counters) for counters in history)
-            assert len(sim.record.datagrams_from_client) == 1 + 99 * 2 + len(waits)
+            # The first reading of a meter in the network was told when it was found.
+            polls = len(waits) - is_in_network()
+            assert len(sim.record.datagrams_from_client) == 1 + 99 * 2 + polls
             assert max(waits) < 10
 
     run(main())
@@ -144,12 +147,14 @@ def test_reading_can_be_cancelled_at_any_point() -> None:
         async with connected() as (meter, _):
             for step in range(100):
                 with pytest.raises(TimeoutError):
-                    async with asyncio.timeout(0.5 + 0.37 * step):
+                    async with asyncio.timeout(0.05 + 0.01 * step if is_in_network() else 0.5 + 0.37 * step):
                         await read(meter, *range(99))
                 if meter.is_lost:  # It was cancelled while it sent: then the port is closed.
                     break
             else:
-                pytest.fail("no sending was cancelled")
+                # A datagram is sent at once.
+                assert is_in_network(), "no sending was cancelled"
+                assert len(await read(meter, 1)) == 48
 
     run(main())
 
@@ -401,6 +406,11 @@ def test_silence_is_a_failure_of_the_day() -> None:
             assert answer.failures.keys() == {Direction.OUT}
             assert len(answer.counters) == 48
             sim.air.is_answering = False
+            if is_in_network():
+                # A meter that was silent so often has to be looked for.
+                with pytest.raises(SessionLostError):
+                    await meter.history.ask(day)
+                return
             answer = await meter.history.ask(day)
             assert {type(error) for error in answer.failures.values()} == {MeterTimeoutError}
             assert answer.failures.keys() == {*Direction}
@@ -433,12 +443,12 @@ def test_a_meter_that_cannot_answer_for_both_directions_together_is_remembered(e
         async with connected(short) as (meter, sim):
             assert len(await read(meter, 1, 2, 3)) == 3 * 48
             profile = MeterProfile.from_raw(meter.profile.raw)
-        with simulated_port(short, speed=1, clock=clock) as sim:
-            async with await connect(sim.url, CREDENTIALS, pan=PAN, profile=profile) as meter:
-                history = await read(meter, 1, 2)
-                assert len(history) == 2 * 48
-                assert all(is_true(sim, counters) for counters in history)
-                # The clock, then for each day the day and an answer for each direction.
-                assert len(sim.record.datagrams_from_client) == 1 + 2 * 3
+        async with connected(short, profile=profile) as (meter, sim):
+            sim.record.clear()
+            history = await read(meter, 1, 2)
+            assert len(history) == 2 * 48
+            assert all(is_true(sim, counters) for counters in history)
+            # The clock, then for each day the day and an answer for each direction.
+            assert len(sim.record.datagrams_from_client) == 1 + 2 * 3
 
     run(main())

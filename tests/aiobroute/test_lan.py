@@ -36,6 +36,7 @@ from custom_components.broute.aiobroute.lan.search import has_meter
 from custom_components.broute.aiobroute.lan.sockets import SocketAddress, address_of, interfaces
 from custom_components.broute.aiobroute.node import Target, parse
 from tests.simulator import scenarios
+from tests.simulator.echonet import Excess
 from tests.simulator.faults import Fault
 from tests.simulator.lan import LanNode, lan_node, own_place
 from tests.simulator.meter import MeterSettings
@@ -524,6 +525,20 @@ def test_a_program_that_has_the_port_for_itself() -> None:
                 await connect_node(f"echonet://{own_place().address}")
             with pytest.raises(NodePortBusyError):
                 await find_nodes(LOOP)
+
+    run(main(), every_other_time())
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_a_meter_that_ignores_a_question_for_much(most: int) -> None:
+    async def main() -> None:
+        with lan_node(of(scenarios.SOLAR), clock=clock) as node:
+            node.meter.limit(most, Excess.IGNORED)
+            found = await find_nodes(LOOP)
+            assert SERIAL in {each.node.identity for each in found}
+            async with await connect_node(f"echonet://{node.place.address}") as meter:
+                assert meter.node.identity == SERIAL
+                assert (await meter.read()).power == node.meter.power(clock())
 
     run(main(), every_other_time())
 

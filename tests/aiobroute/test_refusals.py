@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 
 from custom_components.broute.aiobroute import (
-    Credentials,
     MeterProfile,
     MeterRefusedError,
     MeterTimeoutError,
-    Pan,
     Progress,
     PropertyRefusedError,
     Reading,
@@ -32,39 +30,40 @@ from tests.simulator.echonet import Excess
 from tests.simulator.faults import Fault
 from tests.simulator.meter import MeterSettings, Refusal
 from tests.simulator.record import JOIN
-from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
-from tests.simulator.transport import SimulatedPort, simulated_port
+from tests.simulator.scenarios import Scenario
+from tests.simulator.transport import simulated_port
 
-from .virtual_time import clock, run
+from .kinds import CREDENTIALS, NETWORK, PAN, AnySimulator, connected_to, run
+from .virtual_time import clock
 
-CREDENTIALS = Credentials(ROUTE_B_ID, PASSWORD)
-PAN = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
 VALUES = (0xE7, 0xE8, 0xE0, 0xE3)
 
-pytestmark = pytest.mark.usefixtures("each_kind")
-once = pytest.mark.parametrize("each_kind", ["bp35c2"], indirect=True)
+pytestmark = pytest.mark.usefixtures("any_kind")
+once = pytest.mark.parametrize("any_kind", ["bp35c2", NETWORK], indirect=True)
 """For what the module in the dongle makes no difference to."""
+by_dongle = pytest.mark.parametrize("any_kind", ["bp35c2", "j11"], indirect=True)
+once_by_dongle = pytest.mark.parametrize("any_kind", ["bp35c2"], indirect=True)
+"""For what counts requests: who is in the network is asked for more than that when it is found."""
 
 
 @asynccontextmanager
 async def connected(
     scenario: Scenario = scenarios.SOLAR, **options: Any
-) -> AsyncIterator[tuple[SmartMeter, SimulatedPort]]:
-    with simulated_port(scenario, speed=1, clock=clock) as sim:
-        async with await connect(sim.url, CREDENTIALS, pan=PAN, **options) as meter:
-            yield meter, sim
+) -> AsyncIterator[tuple[SmartMeter, AnySimulator]]:
+    async with connected_to(scenario, **options) as found:
+        yield found
 
 
 def a_meter(**settings: Any) -> Scenario:
     return replace(scenarios.SOLAR, meter=MeterSettings(**{"solar": True, **settings}))
 
 
-def asked(sim: SimulatedPort) -> list[list[int]]:
+def asked(sim: AnySimulator) -> list[list[int]]:
     """Return the codes of each Get."""
     return [list(datagram[12::2]) for datagram in sim.record.datagrams_from_client if datagram[10] == 0x62]
 
 
-def is_true(sim: SimulatedPort, reading: Reading) -> bool:
+def is_true(sim: AnySimulator, reading: Reading) -> bool:
     """Compare with what the meter counts; the answer is a second old."""
     energy_in = sim.meter.energy_in(clock())
     step = sim.meter.energy_in(clock()) and Decimal(5)
@@ -78,6 +77,7 @@ async def tried(meter: SmartMeter) -> Reading | None:
         return None
 
 
+@by_dongle
 @pytest.mark.parametrize("seconds", [70, 600, 3600])
 def test_a_reading_in_which_everything_is_refused_is_none_and_the_next_one_that_is_not_serves(seconds: float) -> None:
     async def main() -> None:
@@ -127,7 +127,7 @@ def test_a_value_that_is_refused_comes_back_and_costs_little(code: int, minutes:
     run(main())
 
 
-@once
+@once_by_dongle
 def test_the_pauses_grow_up_to_an_hour_and_never_end() -> None:
     async def main() -> None:
         async with connected() as (meter, sim):
@@ -143,11 +143,13 @@ def test_the_pauses_grow_up_to_an_hour_and_never_end() -> None:
             assert pauses[0] < 65
             assert all(after >= before - 62 for before, after in pairwise(pauses))
             assert 3500 < pauses[-1] < 3700
+            assert isinstance(sim, SimulatedPort)
             assert sim.air.airtime.last_hour() < 36
 
     run(main())
 
 
+@by_dongle
 @pytest.mark.parametrize("answers", [1, 2])
 @pytest.mark.parametrize("code", [0xE1, 0xD3, 0xD7, 0x9F, 0x8A])
 def test_a_constant_that_is_refused_at_the_connect_is_right_at_the_first_reading(code: int, answers: int) -> None:
@@ -182,7 +184,7 @@ def test_no_energy_rather_than_a_wrong_one(code: int) -> None:
     run(main())
 
 
-@once
+@once_by_dongle
 def test_a_meter_without_a_map_has_no_coefficient_when_it_has_refused_it_three_times_over_a_minute() -> None:
     async def main() -> None:
         async with connected(scenarios.NO_MAP) as (meter, sim):
@@ -214,7 +216,7 @@ NO_MAP = {0x9F: "0280E1"}
 """A property map that cannot be one: it names neither power nor energy."""
 
 
-@once
+@once_by_dongle
 @pytest.mark.parametrize(
     ("settings", "refusals"),
     [
@@ -297,6 +299,7 @@ FIRST = {"E1": "02", "D7": "06", "8A": "000016", "9D": "0280E0", "9F": "0AE0E1E3
 """A profile as the first version kept it, which took one refusal of the coefficient for good."""
 
 
+@by_dongle
 def test_a_profile_of_the_first_version_is_checked_once() -> None:
     async def main() -> None:
         scenario = a_meter(unit=0x02, coefficient=20)
@@ -325,7 +328,7 @@ def test_a_profile_of_the_first_version_that_was_wrong() -> None:
     run(main())
 
 
-@once
+@once_by_dongle
 def test_a_profile_of_the_first_version_that_the_meter_does_not_confirm_now() -> None:
     async def main() -> None:
         old = MeterProfile.from_raw({**FIRST, "D3": "00000014"})
@@ -343,6 +346,7 @@ def test_a_profile_of_the_first_version_that_the_meter_does_not_confirm_now() ->
     run(main())
 
 
+@by_dongle
 def test_everything_that_scales_is_read_in_one_request() -> None:
     async def main() -> None:
         async with connected() as (meter, sim):
@@ -357,6 +361,7 @@ def test_everything_that_scales_is_read_in_one_request() -> None:
     run(main())
 
 
+@by_dongle
 @pytest.mark.parametrize("excess", [*Excess])
 @pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6])
 def test_how_many_properties_a_meter_answers_is_learnt(most: int, excess: Excess) -> None:
@@ -400,7 +405,7 @@ def test_more_is_tried_again_after_a_day() -> None:
     run(main())
 
 
-@once
+@once_by_dongle
 def test_a_lost_answer_does_not_look_like_a_limit() -> None:
     async def main() -> None:
         async with connected() as (meter, sim):
@@ -417,7 +422,7 @@ def test_a_lost_answer_does_not_look_like_a_limit() -> None:
     run(main())
 
 
-@once
+@once_by_dongle
 @pytest.mark.parametrize("code", VALUES)
 def test_a_property_at_which_the_meter_falls_silent(code: int) -> None:
     async def main() -> None:
@@ -438,7 +443,7 @@ def test_a_property_at_which_the_meter_falls_silent(code: int) -> None:
     run(main())
 
 
-@once
+@once_by_dongle
 @pytest.mark.parametrize("seed", range(3))
 def test_a_reading_that_is_pieced_together_tells_of_one_time(seed: int) -> None:
     async def main() -> None:
@@ -458,7 +463,7 @@ def test_a_reading_that_is_pieced_together_tells_of_one_time(seed: int) -> None:
     run(main())
 
 
-@once
+@once_by_dongle
 @pytest.mark.parametrize("refused", [(0xE7,), (0xE0,), (0xE3,), (0xE0, 0xE3)])
 def test_a_meter_that_stops_at_the_first_property_that_it_refuses(refused: tuple[int, ...]) -> None:
     async def main() -> None:
@@ -484,6 +489,7 @@ def stage(*wanted: Stage) -> tuple[list[float], Callable[[Progress], None]]:
     return times, note
 
 
+@by_dongle
 @pytest.mark.parametrize("is_known", [False, True])
 def test_a_session_in_which_the_meter_is_deaf_is_begun_anew_at_once(*, is_known: bool) -> None:
     async def main() -> None:
@@ -501,6 +507,7 @@ def test_a_session_in_which_the_meter_is_deaf_is_begun_anew_at_once(*, is_known:
     run(main())
 
 
+@by_dongle
 @pytest.mark.parametrize("is_known", [False, True])
 @pytest.mark.parametrize("scenario", [scenarios.SILENT_METER, scenarios.DEAF_SESSION])
 def test_a_meter_that_is_silent_after_the_join_is_told_within_forty_seconds(
@@ -521,6 +528,7 @@ def test_a_meter_that_is_silent_after_the_join_is_told_within_forty_seconds(
     run(main())
 
 
+@by_dongle
 def test_a_meter_that_does_not_begin_another_session() -> None:
     async def main() -> None:
         joined, note = stage(Stage.READ)
@@ -538,7 +546,7 @@ def test_a_meter_that_does_not_begin_another_session() -> None:
     run(main())
 
 
-@once
+@once_by_dongle
 def test_a_session_that_ends_while_the_meter_is_deaf() -> None:
     async def main() -> None:
         with simulated_port(scenarios.DEAF_SESSION, speed=1, clock=clock) as sim:

@@ -1,7 +1,7 @@
 """Questions to a node before there are transactions: who it is, and what it measures."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 import logging
 from random import randrange
 
@@ -17,7 +17,9 @@ PATIENCE = (0.7, 1.3)
 """Seconds to wait for an answer, each time; Wi-Fi repeats what it loses, but not for ever."""
 
 
-async def ask(path: NodePath, codes: Collection[int], of: int = SMART_METER) -> Values | None:
+async def ask(
+    path: NodePath, codes: Collection[int], of: int = SMART_METER, *, patience: Iterable[float] = PATIENCE
+) -> Values | None:
     """Return what an object of the node tells of these properties; `None` if it does not answer.
 
     What cannot be read is left out.
@@ -41,7 +43,7 @@ async def ask(path: NodePath, codes: Collection[int], of: int = SMART_METER) -> 
             answer.set_result(told)
 
     path.attach(on_datagram=received, on_lost=nobody)
-    for seconds in PATIENCE:
+    for seconds in patience:
         await path.send(request.encode())
         await asyncio.wait([answer], timeout=seconds)
         if answer.done():

@@ -9,7 +9,7 @@ from ..echonet.frame import NODE_PROFILE
 from ..echonet.properties import IDENTIFICATION_NUMBER, SERIAL_NUMBER, Values
 from ..errors import NodeUnreachableError
 from ..node import Node, identity_of
-from .asking import ask
+from .asking import PATIENCE, ask
 from .path import NodePath
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,12 +43,19 @@ async def reach(address: str, ways: Sequence[bool], codes: Collection[int]) -> R
             return None
         async with AsyncExitStack() as stack:
             stack.push_async_callback(path.close)
-            told = await ask(path, [*codes, SERIAL_NUMBER.code])
+            told = await _ask_who(path, codes)
             if told is not None:
                 node = await _identify(path, address, told, is_strict=is_strict)
                 stack.pop_all()
                 return Reached(path, node, told)
     return None
+
+
+async def _ask_who(path: NodePath, codes: Collection[int]) -> Values | None:
+    """Ask for these and the serial number; then for that alone, as there are meters that answer few at once."""
+    at_first, later = PATIENCE
+    told = await ask(path, [*codes, SERIAL_NUMBER.code], patience=(at_first,))
+    return told if told is not None else await ask(path, [SERIAL_NUMBER.code], patience=(later,))
 
 
 async def _identify(path: NodePath, address: str, told: Values, *, is_strict: bool) -> Node:
