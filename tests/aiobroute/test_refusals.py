@@ -31,7 +31,7 @@ from tests.simulator.faults import Fault
 from tests.simulator.meter import MeterSettings, Refusal
 from tests.simulator.record import JOIN
 from tests.simulator.scenarios import Scenario
-from tests.simulator.transport import simulated_port
+from tests.simulator.transport import SimulatedPort, simulated_port
 
 from .kinds import CREDENTIALS, NETWORK, PAN, AnySimulator, connected_to, run
 from .virtual_time import clock
