@@ -15,6 +15,7 @@ from .soak.energy import EnergyResult, energy_soak, energy_story, heal
 from .soak.former import border_of, continue_former
 from .soak.house import DAY, HOUR, Service
 from .soak.many import Order, run, seeds_of
+from .soak.network import LAN
 from .soak.outages import OUTAGES
 
 if TYPE_CHECKING:
@@ -256,3 +257,21 @@ def test_costs_are_compared_too() -> None:
     assert result.costs is not None
     assert result.costs > 70
     assert "no bar of costs was compared" in replace(result, costs=0).failures
+
+
+@pytest.mark.own_loop
+@pytest.mark.usefixtures("home_network")
+def test_a_meter_of_the_network_that_is_exchanged() -> None:
+    async def live(house: House, _: EnergyResult) -> None:
+        begin = clock()
+        await house.last(7200, 7200)
+        house.note(begin)
+        house.exchange(
+            replace(house.sim.meter.settings, serial="S26000000001", seed=2), (Decimal(4321), Decimal(0)), begin
+        )
+        await house.confirm_exchange()
+        await heal(house, clock())
+
+    result = energy_story(MeterSettings(unit=0x02, digits=7, history_days=14), live, module=LAN)
+    assert not result.failures
+    assert result.hours > 100
