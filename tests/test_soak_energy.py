@@ -267,7 +267,7 @@ def test_a_meter_of_the_network_that_is_exchanged() -> None:
         await house.last(7200, 7200)
         house.note(begin)
         house.exchange(
-            replace(house.sim.meter.settings, serial="S26000000001", seed=2), (Decimal(4321), Decimal(0)), begin
+            replace(house.sim.meter.settings, serial="S26000000001", seed=2), (Decimal(4321), Decimal(0)), clock()
         )
         await house.confirm_exchange()
         await heal(house, clock())
