@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--module",
         choices=(*MODULES, LAN),
         default="bp35c2",
-        help="what is in the dongle (bp35c2); lan, with --energy: there is none",
+        help="what is in the dongle (bp35c2); lan: there is none",
     )
     parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds that a recovery may take ({LIMIT:g})")
     parser.add_argument("--calm", type=float, default=CALM[1] / 3600, help="hours between two troubles at most (0.25)")
@@ -49,8 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=seeds_of, help="1-100 or 1,5,9-12: many, on all cores, with --energy")
     parser.add_argument("--recorder", choices=RECORDERS, default="sqlite", help="its database, with --energy (sqlite)")
     options = parser.parse_args(arguments)
-    if options.module == LAN and not options.energy:
-        parser.error("lan goes with --energy")
     if options.debug:
         logging.basicConfig(level=logging.DEBUG, format="%(asctime)s %(name)s %(message)s")
     else:
@@ -76,9 +74,9 @@ def _run(options: Namespace) -> int:
     print(command, flush=True)
     if options.limit != LIMIT:
         command += f" --limit {options.limit:g}"
+    if options.module == LAN:
+        own_network()
     if options.energy:
-        if options.module == LAN:
-            own_network()
         command += " --energy" + (f" --history-days {options.history_days}" if options.history_days else "")
         command += " --costs" if options.costs else ""
         command += f" --recorder {options.recorder}" if options.recorder != "sqlite" else ""

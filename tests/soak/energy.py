@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,6 @@ from tests.databases import Database, Sqlite, memory
 from tests.home import MAC
 from tests.simulator.meter import MeterSettings
 from tests.simulator.scenarios import Scenario
-from tests.simulator.transport import simulated_port
 
 from .compare import compare
 from .costs import add_plans, compare_costs
@@ -30,16 +29,13 @@ from .former import continue_at_some_time
 from .house import DAY, RETRIED, SPAN, House, Service, Warnings
 from .installation import Installation
 from .market import RECORDED as MARKET, Market
-from .network import LAN, network_meter
+from .network import LAN, simulated_meter
 from .outages import OUTAGES, meter_of
 from .run import StuckError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.simulator.transport import SimulatedPort
-
-    from .network import NetworkMeter
 
 CALM: Final = (3 * 3600.0, 4 * 86_400.0)
 """Seconds between two outages, at least and at most; in the least time the whole history can be read."""
@@ -184,13 +180,6 @@ def _warnings() -> Iterator[Warnings]:
         logging.getLogger().removeHandler(warnings)
 
 
-def _meter(scenario: Scenario, module: str) -> AbstractContextManager[SimulatedPort | NetworkMeter]:
-    """Have a meter behind a dongle with a module, or in the network."""
-    if module == LAN:
-        return network_meter(scenario)
-    return simulated_port(scenario, module=module, speed=1, clock=clock)
-
-
 async def _run(
     result: EnergyResult,
     live: Callable[[House, EnergyResult], Awaitable[None]],
@@ -206,7 +195,7 @@ async def _run(
         with (
             time_machine.travel(clock(), tick=False) as loop.wall,
             TemporaryDirectory(dir=memory()) as folder,
-            _meter(Scenario(summary="", meter=result.meter), module) as sim,
+            simulated_meter(Scenario(summary="", meter=result.meter), module) as sim,
         ):
             # The counter begins again at zero within some weeks.
             sim.meter.counters.set(energy_in=SPAN - 400)

@@ -1,6 +1,6 @@
 """A meter of the home network where the soak has a dongle, in a network that nobody else is in."""
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,6 +8,7 @@ from homeassistant.const import CONF_DEVICE
 
 from tests.aiobroute.virtual_time import clock
 from tests.simulator.lan import LanNode, own_place
+from tests.simulator.transport import SimulatedPort, simulated_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.simulator.meter import Meter, MeterSettings
+    from tests.simulator.radio import RadioSettings
     from tests.simulator.record import Record
     from tests.simulator.scenarios import Scenario
 
@@ -62,6 +64,28 @@ class NetworkMeter:
         self._node.take_meter(meter)
 
     @property
+    def settings(self) -> RadioSettings:
+        """What happens to its answers."""
+        return self._node.settings
+
+    @settings.setter
+    def settings(self, settings: RadioSettings) -> None:
+        self._node.settings = settings
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether it says anything."""
+        return self._node.is_answering
+
+    @is_answering.setter
+    def is_answering(self, is_answering: bool) -> None:
+        self._node.mute(is_mute=not is_answering)
+
+    def move(self) -> None:
+        """Have another address, as after a restart of the router."""
+        self._change()
+
+    @property
     def is_reachable(self) -> bool:
         """Whether the network is there."""
         return self._is_reachable
@@ -85,7 +109,7 @@ class NetworkMeter:
         self._is_on = True
         self._change()
 
-    def exchange_meter(self, settings: MeterSettings, *, mac: str) -> None:  # noqa: ARG002  # only dongles know it
+    def exchange_meter(self, settings: MeterSettings | None = None, *, mac: str = "") -> None:  # noqa: ARG002  # of dongles
         """Let the utility bring another meter, which gets another address."""
         self._node.exchange_meter(settings)
         self._change()
@@ -107,6 +131,13 @@ def network_meter(scenario: Scenario) -> Iterator[NetworkMeter]:
         yield NetworkMeter(node)
     finally:
         node.off()
+
+
+def simulated_meter(scenario: Scenario, module: str) -> AbstractContextManager[SimulatedPort | NetworkMeter]:
+    """Have a meter behind a dongle with a module, or in the network."""
+    if module == LAN:
+        return network_meter(scenario)
+    return simulated_port(scenario, module=module, speed=1, clock=clock)
 
 
 def data_of(sim: NetworkMeter) -> tuple[str, dict[str, Any]]:

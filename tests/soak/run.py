@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -19,10 +20,11 @@ from tests.home import until
 from tests.simulator.meter import MeterSettings
 from tests.simulator.radio import RadioSettings
 from tests.simulator.scenarios import Scenario
-from tests.simulator.transport import simulated_port
+from tests.simulator.transport import SimulatedPort
 
 from .installation import Installation, Unexpected
-from .troubles import LONE, TROUBLES, Site
+from .network import NetworkMeter, simulated_meter
+from .troubles import LONE, NETWORK_LONE, NETWORK_TROUBLES, TROUBLES, Site, Trouble
 from .truth import Truth
 
 SCENARIO: Final = Scenario(
@@ -149,7 +151,7 @@ async def _run(hours: float, seed: int, module: str, limit: float, calm: float) 
         with (
             time_machine.travel(clock(), tick=False) as loop.wall,
             TemporaryDirectory() as folder,
-            simulated_port(SCENARIO, module=module, speed=1, clock=clock) as sim,
+            simulated_meter(SCENARIO, module) as sim,
         ):
             truth = Truth(sim)
             site = Site(sim, Installation(Path(folder), sim, truth.attach), truth, random.Random(seed))
@@ -163,7 +165,8 @@ async def _run(hours: float, seed: int, module: str, limit: float, calm: float) 
                 unexpected.texts[str(stuck)] += 1
             await site.home.stop()
             result.leaks = {kind: count - before[kind] for kind, count in _resources(loop).items()}
-            result.leaks["ports"] = sim.record.opens - sim.record.closes
+            if isinstance(sim, SimulatedPort):
+                result.leaks["ports"] = sim.record.opens - sim.record.closes
     finally:
         loop.wall = None
         logging.getLogger().removeHandler(unexpected)
@@ -196,10 +199,11 @@ async def _live(site: Site, result: Result, seconds: float, calm: float) -> None
 async def _trouble(site: Site, result: Result) -> None:
     """Let one or two things go wrong, and measure how long it takes until the meter is read again."""
     chance, loop = site.chance, asyncio.get_running_loop()
+    troubles, lone = troubles_of(site)
     if chance.random() < LONELINESS:
-        names = [chance.choice(list(LONE))]
+        names = [chance.choice(list(lone))]
     else:
-        names = chance.sample(list(TROUBLES), chance.choice((1, 1, 2)))
+        names = chance.sample(list(troubles), chance.choice((1, 1, 2)))
     result.injected.update(names)
     what = site.truth.trouble = " and ".join(names)
     site.is_calm = False
@@ -223,13 +227,22 @@ async def _trouble(site: Site, result: Result) -> None:
 
 
 async def _suffer(name: str, site: Site) -> None:
-    await (LONE if name in LONE else TROUBLES)[name](site)
+    troubles, lone = troubles_of(site)
+    await (lone if name in lone else troubles)[name](site)
+
+
+def troubles_of(site: Site) -> tuple[Mapping[str, Trouble], Mapping[str, Trouble]]:
+    """Return what may happen, also together, and what happens on its own."""
+    if isinstance(site.sim, NetworkMeter):
+        return NETWORK_TROUBLES, NETWORK_LONE
+    return TROUBLES, LONE
 
 
 async def _watch(site: Site, result: Result) -> None:
     while True:
         await asyncio.sleep(LOOK)
-        result.airtime = max(result.airtime, site.sim.air.airtime.last_hour())
+        if isinstance(site.sim, SimulatedPort):
+            result.airtime = max(result.airtime, site.sim.air.airtime.last_hour())
         if site.home.is_running:
             site.truth.look(site.home.hass)
         if site.is_calm and site.home.readings is None:

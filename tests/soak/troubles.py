@@ -14,15 +14,14 @@ from tests.simulator.j11 import REQUEST, J11Module, frame
 from tests.simulator.j11commands import Code
 from tests.simulator.radio import Sending
 from tests.simulator.skstack import SkModule
-from tests.simulator.transport import SimTransport
+from tests.simulator.transport import SimTransport, SimulatedPort
 
 from .installation import last
+from .network import NetworkMeter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from random import Random
-
-    from tests.simulator.transport import SimulatedPort
 
     from .installation import Installation
     from .truth import Truth
@@ -46,7 +45,7 @@ REFUSED: Final = (VALUES, SCALING, (*VALUES, *SCALING), (0xE7,), (0xE0,), (0xE3,
 class Site:
     """A house: its dongle and meter, and the Home Assistant that reads it."""
 
-    sim: SimulatedPort
+    sim: SimulatedPort | NetworkMeter
     home: Installation
     truth: Truth
     chance: Random
@@ -78,9 +77,15 @@ class Rival:
         """Do without."""
 
 
+def dongle_of(site: Site) -> SimulatedPort:
+    """Return the dongle, which only some troubles concern."""
+    assert isinstance(site.sim, SimulatedPort)
+    return site.sim
+
+
 async def _line(site: Site, **settings: Any) -> None:
     """Let bytes suffer on their way from the module."""
-    line, whole = site.sim.line, site.sim.line.settings
+    line, whole = dongle_of(site).line, dongle_of(site).line.settings
     line.settings = replace(whole, **settings)
     await site.last(20, 1800)
     line.settings = replace(line.settings, **{name: getattr(whole, name) for name in settings})
@@ -88,10 +93,10 @@ async def _line(site: Site, **settings: Any) -> None:
 
 async def _description(site: Site, kind: Literal["cut", "late", "broken"]) -> None:
     """Let the description of the network suffer; it is needed, because the meter is on another channel."""
-    site.sim.line.settings = replace(site.sim.line.settings, pan_description=kind)
+    dongle_of(site).line.settings = replace(dongle_of(site).line.settings, pan_description=kind)
     move(site)
     await site.last(60, 600)
-    site.sim.line.settings = replace(site.sim.line.settings, pan_description="whole")
+    dongle_of(site).line.settings = replace(dongle_of(site).line.settings, pan_description="whole")
 
 
 async def _answers(site: Site, fault: Fault) -> None:
@@ -104,27 +109,27 @@ async def _answers(site: Site, fault: Fault) -> None:
 
 async def _sendings(site: Site, sending: Sending) -> None:
     """Let the next datagrams go in another way."""
-    site.sim.air.sendings.extend([sending] * site.chance.randint(1, 6))
+    dongle_of(site).air.sendings.extend([sending] * site.chance.randint(1, 6))
     await site.last(10, 300)
-    site.sim.air.sendings.clear()
+    dongle_of(site).air.sendings.clear()
 
 
 async def _ended_by_meter(site: Site) -> None:
-    site.sim.air.end_session()
+    dongle_of(site).air.end_session()
 
 
 async def _expired(site: Site, *, is_renewed: bool) -> None:
-    site.sim.air.expire(is_renewed=is_renewed)
+    dongle_of(site).air.expire(is_renewed=is_renewed)
 
 
 async def _dropped(site: Site) -> None:
     """Let the meter lose the session without a word, as by a power cut."""
-    site.sim.air.drop_session()
+    dongle_of(site).air.drop_session()
 
 
 async def _refused(site: Site) -> None:
     """Let the meter refuse the next join, as it may right after a session."""
-    air = site.sim.air
+    air = dongle_of(site).air
     password = air.settings.password
     air.settings = replace(air.settings, password="")
     air.end_session()
@@ -134,7 +139,7 @@ async def _refused(site: Site) -> None:
 
 async def _refused_for_hours(site: Site) -> None:
     """Let the meter refuse the credentials until a person, who was asked for them, begins the entry anew."""
-    air = site.sim.air
+    air = dongle_of(site).air
     password = air.settings.password
     air.settings = replace(air.settings, password="")
     air.end_session()
@@ -144,9 +149,9 @@ async def _refused_for_hours(site: Site) -> None:
 
 
 async def _restricted(site: Site) -> None:
-    site.sim.air.restrict()
+    dongle_of(site).air.restrict()
     await site.last(30, 3600)
-    site.sim.air.restrict(False)
+    dongle_of(site).air.restrict(False)
 
 
 async def _unreachable(site: Site) -> None:
@@ -180,25 +185,25 @@ async def _few_at_once(site: Site) -> None:
 
 async def _deaf(site: Site) -> None:
     """Let the meter answer nothing in its next session."""
-    site.sim.air.deaf_sessions = 1
-    site.sim.air.end_session()
+    dongle_of(site).air.deaf_sessions = 1
+    dongle_of(site).air.end_session()
 
 
 def move(site: Site) -> None:
     """Put the meter on another channel; the session is gone."""
-    air = site.sim.air
+    air = dongle_of(site).air
     air.network = replace(air.network, channel=site.chance.choice(CHANNELS))
     air.drop_session()
 
 
 async def _garbled(site: Site) -> None:
     """Let the keys of module and meter differ."""
-    site.sim.air.garble()
+    dongle_of(site).air.garble()
 
 
 async def _once_more(site: Site) -> None:
     """Let the module want commands once more."""
-    module = site.sim.module
+    module = dongle_of(site).module
     module.habits = replace(module.habits, repetition_rate=site.chance.choice((0.05, 0.2, 1.0)))
     await site.last(5, 300)
     module.habits = replace(module.habits, repetition_rate=0.0)
@@ -206,7 +211,7 @@ async def _once_more(site: Site) -> None:
 
 async def _scan_unanswered(site: Site) -> None:
     """Let the answer to a scan get lost; one is needed, because the meter is on another channel."""
-    module = site.sim.module
+    module = dongle_of(site).module
     module.habits = replace(module.habits, loses_scan_answer=True)
     move(site)
     await site.last(60, 600)
@@ -245,9 +250,12 @@ async def _elsewhere(site: Site) -> None:
     site.sim.unplug()
     await site.home.look_for_sticks()
     await site.last(2, 600)
-    SimTransport.ports.pop(site.sim.url)
-    site.sim.url = site.sim.url.removesuffix("+") if site.sim.url.endswith("+") else f"{site.sim.url}+"
-    SimTransport.ports[site.sim.url] = site.sim
+    dongle = dongle_of(site)
+    SimTransport.ports.pop(dongle.url)
+    dongle_of(site).url = (
+        dongle_of(site).url.removesuffix("+") if dongle_of(site).url.endswith("+") else f"{dongle_of(site).url}+"
+    )
+    SimTransport.ports[dongle.url] = dongle
     site.sim.plug()
     await site.home.look_for_sticks()
 
@@ -256,16 +264,16 @@ async def _busy(site: Site) -> None:
     """Let another program be quicker when the dongle is there again."""
     site.sim.unplug()
     site.sim.plug()
-    site.sim.open(Rival())
+    dongle_of(site).open(Rival())
     await site.last(5, 1800)
-    site.sim.close()
+    dongle_of(site).close()
 
 
 async def _mute(site: Site) -> None:
     """Let the module hang."""
-    site.sim.line.is_mute = True
+    dongle_of(site).line.is_mute = True
     await site.last(5, 900)
-    site.sim.line.is_mute = False
+    dongle_of(site).line.is_mute = False
 
 
 async def _wrong_counter(site: Site, *, code: int) -> None:
@@ -285,8 +293,12 @@ async def _exchanged(site: Site) -> None:
     if site.truth.is_new:
         return  # Nobody brings a new meter for a new one, and statistics could not tell their counters apart.
     former = site.sim.meter
-    (mac,) = set(MACS) - {site.sim.air.network.mac}
-    site.sim.exchange_meter(mac=mac)
+    if isinstance(site.sim, NetworkMeter):
+        number = int(former.settings.serial[1:]) + 1
+        site.sim.exchange_meter(replace(former.settings, serial=f"S{number:011}", installed=site.sim.clock()))
+    else:
+        (mac,) = set(MACS) - {dongle_of(site).air.network.mac}
+        site.sim.exchange_meter(mac=mac)
     site.truth.exchanged(former)
     await until(lambda: site.home.exchange_issue is not None, 10)
     site.truth.confirmed()
@@ -310,7 +322,7 @@ async def _used_meanwhile(site: Site) -> None:
     """Let another program use the module and its session while Home Assistant restarts, and leave a question open."""
     await site.home.stop(RESTART_EXIT_CODE)
     await site.last(2, 60)
-    module, air = site.sim.module, site.sim.air
+    module, air = dongle_of(site).module, dongle_of(site).air
     if isinstance(module, SkModule):
         module.registers |= {"SFE": "1", "SA2": "0"}
     if air.is_joined:
@@ -329,12 +341,18 @@ async def _half_a_command(site: Site) -> None:
     """Let Home Assistant start while the module waits for the rest of a command that was begun."""
     await site.home.stop()
     begun = [command for command in site.sim.record.commands if command.startswith("SKSENDTO")]
-    if isinstance(site.sim.module, J11Module):
-        site.sim.receive(frame(Code.SEND, bytes(100), unique=REQUEST)[: site.chance.randint(1, 100)])
+    if isinstance(dongle_of(site).module, J11Module):
+        dongle_of(site).receive(frame(Code.SEND, bytes(100), unique=REQUEST)[: site.chance.randint(1, 100)])
     else:
-        site.sim.receive(f"{begun[-1]} ".encode() if begun else b"SKSENDTO")
+        dongle_of(site).receive(f"{begun[-1]} ".encode() if begun else b"SKSENDTO")
     await site.last(1, 30)
     await site.start()
+
+
+async def _other_address(site: Site) -> None:
+    """Let the router give the meter of the network another address."""
+    assert isinstance(site.sim, NetworkMeter)
+    site.sim.move()
 
 
 def _all_answers() -> Mapping[str, Trouble]:
@@ -394,3 +412,30 @@ LONE: Final[Mapping[str, Trouble]] = {
     "half a command in the module": _half_a_command,
 }
 """What happens on its own: if of two contradicting answers the true one is lost, nobody can tell."""
+
+_EVERYWHERE: Final = (
+    *_all_answers(),
+    "meter out of reach",
+    "meter silent",
+    "values refused",
+    "few properties at once",
+    "wrong byte in energy_in",
+    "wrong byte in energy_out",
+)
+
+NETWORK_TROUBLES: Final[Mapping[str, Trouble]] = {
+    **{name: TROUBLES[name] for name in _EVERYWHERE},
+    "meter at another address": _other_address,
+}
+"""The same of a meter in the home network."""
+
+NETWORK_LONE: Final[Mapping[str, Trouble]] = {
+    name: LONE[name]
+    for name in (
+        "answer contradicted",
+        "meter exchanged",
+        "entry reloaded",
+        "Home Assistant restarted",
+        "Home Assistant off",
+    )
+}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.simulator.meter import Meter
     from tests.simulator.transport import SimulatedPort
 
+    from .network import NetworkMeter
+
 NEW = timedelta(seconds=50)
 """How old a value may be when it appears: three tries of twelve seconds, one of whose answers is a slow one."""
 
@@ -67,7 +69,7 @@ class Total:
 class Truth:
     """Looks at every state, and keeps what is not true."""
 
-    sim: SimulatedPort
+    sim: SimulatedPort | NetworkMeter
     trouble: str = ""
     """What is wrong at present, for the report of a failure."""
     comparisons: int = 0
