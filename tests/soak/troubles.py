@@ -252,9 +252,7 @@ async def _elsewhere(site: Site) -> None:
     await site.last(2, 600)
     dongle = dongle_of(site)
     SimTransport.ports.pop(dongle.url)
-    dongle_of(site).url = (
-        dongle_of(site).url.removesuffix("+") if dongle_of(site).url.endswith("+") else f"{dongle_of(site).url}+"
-    )
+    dongle.url = dongle.url.removesuffix("+") if dongle.url.endswith("+") else f"{dongle.url}+"
     SimTransport.ports[dongle.url] = dongle
     site.sim.plug()
     await site.home.look_for_sticks()
