@@ -195,7 +195,7 @@ async def exchanged(hass: HomeAssistant, old: LanNode) -> MockConfigEntry:
     await set_up(hass, entry)
     old.off()
     await elapse(hass, 4000)
-    assert issues(hass).keys() == {"meter_exchanged"}
+    assert issues(hass).keys() == {"node_exchanged"}
     return entry
 
 
@@ -204,7 +204,7 @@ async def test_an_exchanged_meter_takes_the_place_of_the_old_one(hass: HomeAssis
         entry = await exchanged(hass, old)
         ids = {*hass.states.async_entity_ids("sensor")}
         manager = hass.data["repairs"]["flow_manager"]
-        flow = await manager.async_init(DOMAIN, context={"issue_id": issues(hass)["meter_exchanged"].issue_id})
+        flow = await manager.async_init(DOMAIN, context={"issue_id": issues(hass)["node_exchanged"].issue_id})
         await manager.async_configure(flow["flow_id"], {})
         await hass.async_block_till_done()
         assert entry.unique_id == NEW_SERIAL

@@ -71,7 +71,10 @@ READINGS: Final = 10
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
-ISSUES: Final = ("join_refused", "no_meter", "no_node", "node_port_busy", "weak_radio", "meter_exchanged", "clock")
+EXCHANGED: Final = ("meter_exchanged", "node_exchanged")
+"""Those that ask whether another meter has taken the place of ours."""
+
+ISSUES: Final = ("join_refused", "no_meter", "no_node", "node_port_busy", "weak_radio", "clock", *EXCHANGED)
 """Those of a meter; the others are of a port, which several meters may share."""
 
 
@@ -126,7 +129,7 @@ class Issues:
         """Take back what is over, and look at the radio."""
         self._hass.data.get(TROUBLES, {}).pop(self._entry.entry_id, None)
         _change_outage(self._hass, self._entry, None)
-        self._clear({"meter_exchanged", *(name for name, _ in FAILURES.values())})
+        self._clear({*EXCHANGED, *(name for name, _ in FAILURES.values())})
         if reading.rssi is None:
             return
         self._rssis.append(reading.rssi)
@@ -147,8 +150,8 @@ class Issues:
     @callback
     def exchanged(self, place: Mapping[str, Any]) -> None:
         """Ask whether the meter that answers now, at some place, takes that of the old one."""
-        (found,) = (place[kind] for kind in (CONF_NODE, CONF_PAN) if kind in place)
-        self._raise("meter_exchanged", data={"entry_id": self._entry.entry_id, **found})
+        issue, kind = ("node_exchanged", CONF_NODE) if CONF_NODE in place else ("meter_exchanged", CONF_PAN)
+        self._raise(issue, data={"entry_id": self._entry.entry_id, **place[kind]})
 
     def _clear(self, issues: set[str]) -> None:
         for issue in issues:
@@ -252,7 +255,7 @@ class MeterExchangedFlow(ConfirmRepairFlow):
 
 async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, _: Mapping[str, Any] | None) -> RepairsFlow:
     """Return the flow of an issue that can be fixed from here, or whose cause can be found."""
-    if issue_id.startswith("meter_exchanged"):
+    if issue_id.startswith(EXCHANGED):
         return MeterExchangedFlow()
     await async_import_module(hass, f"{__package__}.cause_flow")
     from .cause_flow import CauseFlow, JoinRefusedFlow, NoNodeFlow  # noqa: PLC0415  # it is loaded by now

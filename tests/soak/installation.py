@@ -167,7 +167,7 @@ class Installation:
         issues = ir.async_get(self.hass).issues
         # One from before a restart is remembered, but not shown until it is raised again.
         shown = (name for (domain, name), issue in issues.items() if domain == DOMAIN and issue.active)
-        return next((name for name in shown if name.startswith("meter_exchanged")), None)
+        return next((name for name in shown if name.startswith(("meter_exchanged", "node_exchanged"))), None)
 
     async def confirm_exchange(self) -> bool:
         """Do what that issue asks for, if it is there."""
