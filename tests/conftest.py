@@ -73,9 +73,9 @@ def each_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     return kind
 
 
-@pytest.fixture(params=["bp35c2", "j11", pytest.param("lan", marks=pytest.mark.own_loop)])
+@pytest.fixture(params=["bp35c2", "j11", pytest.param("lan", marks=(pytest.mark.own_loop, pytest.mark.slow))])
 def any_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test once with each kind of module, and once with a meter of the home network."""
+    """Run a test once with each kind of module and, in the slow job, with a meter of the home network."""
     kind: str = request.param
     if kind == "lan":
         request.getfixturevalue("echonet_port")

@@ -23,8 +23,8 @@ CREDENTIALS: Final = Credentials(ROUTE_B_ID, PASSWORD)
 PAN: Final = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
 
 LAN: Final = "lan"
-NETWORK: Final = pytest.param(LAN, marks=pytest.mark.own_loop)
-"""As a kind: there is no module."""
+NETWORK: Final = pytest.param(LAN, marks=(pytest.mark.own_loop, pytest.mark.slow))
+"""As a kind: there is no module. Datagrams take moments of real time, and each test has the port for itself."""
 
 type AnySimulator = SimulatedPort | LanNode
 
