@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 GROUPS = {4: "224.0.23.0", 6: "ff02::1"}
 """To which all nodes listen (EL2 1.2)."""
 
+MULTICAST_ALL = {4: (socket.IPPROTO_IP, 49), 6: (socket.IPPROTO_IPV6, 29)}
+"""Linux: whether a socket hears what comes to its group over interfaces on which others have joined it, too (ip(7))."""
+
 LATE = 30.0
 """Seconds after which an answer comes that nobody waits for any more."""
 
@@ -64,6 +67,7 @@ class Place:
         version, index = self._version, socket.if_nametoindex(self.interface)
         sock = _socket(version)
         sock.bind(self.group)
+        sock.setsockopt(*MULTICAST_ALL[version], 0)
         if version == 6:
             member = socket.inet_pton(socket.AF_INET6, GROUPS[6]) + struct.pack("@I", index)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, member)
