@@ -112,11 +112,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slowness", type=float, default=1.0, help="how many times slower the browser is (tests/browser)")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the marks of these tests."""
-    config.addinivalue_line("markers", "phone_at_night: the page is as wide as a phone, in the dark theme")
-
-
 @contextmanager
 def _there_or_skipped() -> Iterator[None]:
     """Skip what needs a browser where none can be had; on CI that is a failure."""
