@@ -22,7 +22,7 @@ from .aiobroute.virtual_time import clock
 from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, now, set_up, state, state_of, stick
 from .simulator import scenarios
 from .simulator.lan import LanNode, lan_node, own_place
-from .test_config_flow import connect, submit, typed
+from .test_config_flow import connect, submit, suggested, typed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -368,6 +368,8 @@ async def test_from_the_network_to_a_dongle(hass: HomeAssistant) -> None:
         assert flow["step_id"] == "network"
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: BY_DONGLE})
         assert flow["step_id"] == "reconfigure"
+        # What the meter calls itself is no port.
+        assert not any(suggested(flow).values())
         flow = await submit(hass, flow, typed(sim))
         assert flow["reason"] == "reconfigure_successful"
         await hass.async_block_till_done()

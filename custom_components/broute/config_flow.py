@@ -361,9 +361,11 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
                     )
                     self._data[CONF_DEVICE] = device
                 return await self.async_step_connect()
+        # What a meter of the network calls itself is no port.
+        known = {} if CONF_NODE in self._known else self._known
         return self.async_show_form(
             step_id=form,
-            data_schema=self.add_suggested_values_to_schema(schema, {**self._known, **self._typed}),
+            data_schema=self.add_suggested_values_to_schema(schema, {**known, **self._typed}),
             # An error at a field that is not there would not be seen.
             errors={field if field in schema.schema else "base": key for field, key in self._errors.items()},
             description_placeholders=self._placeholders,

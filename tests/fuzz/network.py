@@ -14,7 +14,7 @@ from tests.simulator.echonet import Excess
 from tests.simulator.faults import Fault
 from tests.simulator.lan import LanNode, lan_node, own_place, stranger
 
-from .targets import CONNECTIONS, PATIENCE, PAUSE, PROFILE, Answer, answers, frames
+from .targets import PAUSE, PROFILE, Answer, answers, connections, frames
 
 LAN: Final = "lan"
 """Where a module is named."""
@@ -47,20 +47,9 @@ def conversation(planned: Sequence[tuple[float, Step]]) -> None:
 
     async def main() -> None:
         with lan_node(scenarios.SOLAR, clock=clock) as node:
-            meddling = asyncio.ensure_future(_meddle(node, planned))
             known = Node(address=node.place.address, identity=node.meter.settings.serial)
-            try:
-                for _ in range(CONNECTIONS):
-                    async with asyncio.timeout(PATIENCE):
-                        await _use(known, meddling)
-                    if meddling.done():
-                        break
-                await find_nodes(["lo"])
-            finally:
-                meddling.cancel()
-                (meddled,) = await asyncio.gather(meddling, return_exceptions=True)
-            if isinstance(meddled, Exception):
-                raise meddled
+            await connections(_meddle(node, planned), lambda meddling: _use(known, meddling))
+            await find_nodes(["lo"])
 
     run(main(), every_other_time())
 

@@ -1,7 +1,7 @@
 """What is fuzzed; each function takes one example and fails if something is not as it should be."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -227,21 +227,28 @@ def conversation(module: str, planned: Sequence[tuple[float, Step]]) -> None:
 
     async def main() -> None:
         with simulated_port(scenarios.SOLAR, module=module, speed=1, clock=clock) as sim:
-            meddling = asyncio.ensure_future(_meddle(sim, planned))
-            try:
-                for _ in range(CONNECTIONS):
-                    async with asyncio.timeout(PATIENCE):
-                        await _use(sim, meddling)
-                    if meddling.done():
-                        break
-            finally:
-                meddling.cancel()
-                (meddled,) = await asyncio.gather(meddling, return_exceptions=True)
-            if isinstance(meddled, Exception):
-                raise meddled
+            await connections(_meddle(sim, planned), lambda meddling: _use(sim, meddling))
             assert sim.record.opens == sim.record.closes, "the port is still open"
 
     run(main())
+
+
+async def connections(
+    meddle: Coroutine[Any, Any, None], use: Callable[[asyncio.Future[None]], Awaitable[None]]
+) -> None:
+    """Connect again and again for as long as something happens; none may hang."""
+    meddling = asyncio.ensure_future(meddle)
+    try:
+        for _ in range(CONNECTIONS):
+            async with asyncio.timeout(PATIENCE):
+                await use(meddling)
+            if meddling.done():
+                break
+    finally:
+        meddling.cancel()
+        (meddled,) = await asyncio.gather(meddling, return_exceptions=True)
+    if isinstance(meddled, Exception):
+        raise meddled
 
 
 async def _use(sim: SimulatedPort, meddling: asyncio.Future[None]) -> None:
