@@ -23,11 +23,11 @@ ip link set lo up
 ip link add home0 type veth peer name meter0
 ip link set home0 up
 ip link set meter0 up
-while ip -6 addr | grep -q tentative; do sleep 0.1; done
+until [ "$(ip -6 -o addr show scope link -tentative | wc -l)" = 2 ]; do sleep 0.1; done
 address=$(ip -6 addr show dev meter0 scope link | grep -o 'fe80[^/]*')
 "$PYTHON" -m tests.simulator --lan "$address%meter0" > "$READY" &
 trap 'kill %1' EXIT
-until [ -s "$READY" ]; do sleep 0.1; done
+until [ -s "$READY" ]; do kill -0 %1; sleep 0.1; done
 cd "$STACK"
 "$PYTHON" -m aiobroute scan --lan --json
 "$PYTHON" -m aiobroute read --port "echonet://$SERIAL" --json
