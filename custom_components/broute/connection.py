@@ -12,14 +12,14 @@ from homeassistant.core import callback
 from .aiobroute import BRouteError, JoinedMeter, NodeNotFoundError
 from .const import CONF_NODE, CONF_PROFILE
 from .dongle.sharing import REJOIN_PAUSE, Lease, async_sharers
-from .nodes import NodeSearch, profile_of
+from .nodes import profile_of, reader_of
 from .opening import async_open, identity_in, place_of
 
 if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import HomeAssistant
 
-    from .aiobroute import MeterProfile, ModuleEvent, Notification, Progress, SessionLostError, SmartMeter
+    from .aiobroute import MeterProfile, ModuleEvent, Node, Notification, Progress, SessionLostError, SmartMeter
     from .dongle.journal import Journal
     from .opening import AnyMeter
 
@@ -124,6 +124,7 @@ class Connection:
 
     async def _open(self) -> AnyMeter:
         data = self._entry.data
+        others: list[Node] = []
         async with asyncio.timeout(CONNECT_LIMIT):
             try:
                 return await async_open(
@@ -135,17 +136,13 @@ class Connection:
                     on_notification=self._on_notification,
                     on_progress=self._progressed,
                     on_event=self._happened,
+                    on_other=others.append,
                 )
             except NodeNotFoundError:
-                if (other := await self._only_other()) is not None:
-                    raise MeterExchangedError({CONF_NODE: other}) from None
+                unread = [other for other in others if reader_of(self._hass, other.identity) is None]
+                if len(unread) == 1:  # It may have taken the place of ours.
+                    raise MeterExchangedError({CONF_NODE: asdict(unread[0])}) from None
                 raise
-
-    async def _only_other(self) -> dict[str, Any] | None:
-        """Return the one meter of the home network that nobody reads, which may have taken the place of ours."""
-        search = await NodeSearch.async_begin(self._hass)
-        await search.task
-        return asdict(search.found[0].node) if len(search.found) == 1 else None
 
     @callback
     def keep_profile(self) -> bool:

@@ -32,8 +32,9 @@ async def async_open(  # all but the first two may be left out
     on_event: Callable[[ModuleEvent], None] = nobody,
     on_notification: Callable[[Notification], None] = nobody,
     on_lost: Callable[[SessionLostError], None] = nobody,
+    on_other: Callable[[Node], None] = nobody,
 ) -> AnyMeter:
-    """Connect to the meter that an entry's data tells of.
+    """Connect to the meter that an entry's data tells of; tell which others are in the home network if it is not.
 
     Raises:
         BRouteError: it could not be done.
@@ -52,6 +53,7 @@ async def async_open(  # all but the first two may be left out
             on_progress=on_progress,
             on_notification=on_notification,
             on_lost=on_lost,
+            on_other=on_other,
         )
     for name in loaded_later(data.get(CONF_MODULE)):
         await async_import_module(hass, name)

@@ -201,6 +201,20 @@ def test_nobody_is_found_where_nobody_is() -> None:
     run(main(), every_other_time())
 
 
+def test_who_answers_instead_of_the_wanted_meter_is_told() -> None:
+    async def main() -> None:
+        others: list[Node] = []
+        with lan_node(of(scenarios.SOLAR), clock=clock) as node:
+            with pytest.raises(NodeNotFoundError):
+                await connect_node(url_of("NOBODY"), interfaces=LOOP, on_other=others.append)
+            assert (SERIAL, node.place.address) in {(other.identity, other.address) for other in others}
+            others.clear()
+            await (await connect_node(url_of(SERIAL), interfaces=LOOP, on_other=others.append)).close()
+            assert SERIAL not in {other.identity for other in others}
+
+    run(main(), every_other_time())
+
+
 def test_a_meter_that_moved_is_found_again() -> None:
     async def main() -> None:
         lost: list[SessionLostError] = []

@@ -45,12 +45,13 @@ async def connect_node(  # all but the first may be left out
     on_progress: Callable[[Progress], None] = nobody,
     on_notification: Callable[[Notification], None] = nobody,
     on_lost: Callable[[SessionLostError], None] = nobody,
+    on_other: Callable[[Node], None] = nobody,
 ) -> NodeMeter:
     """Find the meter that a URL means in the home network, and read what does not change.
 
     The URL has its address, or what it calls itself. A node that was found before is asked first; if it is not there,
     or is another meter by now, the meter is looked for on the interfaces, by default on all. A profile that is given
-    and complete spares an exchange, as long as it is the same meter.
+    and complete spares an exchange, as long as it is the same meter. Other meters that answer meanwhile are told.
 
     Raises:
         NodeAddressError: the URL means no meter.
@@ -62,7 +63,7 @@ async def connect_node(  # all but the first may be left out
     target = parse(url)
     on_progress(Progress(Stage.SEARCH))
     wanted = [row.code for row in READING if profile is None or profile.has(row)]
-    answered = await _answered(target, node, wanted, interfaces)
+    answered = await _answered(target, node, wanted, interfaces, on_other)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(answered.path.close)
         on_progress(Progress(Stage.READ))
@@ -78,7 +79,11 @@ async def connect_node(  # all but the first may be left out
 
 
 async def _answered(
-    target: Target, node: Node | None, wanted: Collection[int], interfaces: Collection[str] | None
+    target: Target,
+    node: Node | None,
+    wanted: Collection[int],
+    interfaces: Collection[str] | None,
+    on_other: Callable[[Node], None],
 ) -> Reached:
     """Ask where the meter is said to be, where it was, and at last everywhere."""
     identity = target.identity or (None if node is None else node.identity)
@@ -94,6 +99,8 @@ async def _answered(
         _LOGGER.debug("the meter is looked for")
         for found in await find_nodes(interfaces, wanted=identity):
             where = found.node
-            if where.identity == identity and (answered := await reach(where.address, (where.is_strict,), wanted)):
+            if where.identity != identity:
+                on_other(where)
+            elif answered := await reach(where.address, (where.is_strict,), wanted):
                 return answered
     raise NodeNotFoundError("this meter does not answer in the home network")

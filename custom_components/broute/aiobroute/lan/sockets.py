@@ -1,5 +1,6 @@
 """UDP sockets for ECHONET Lite, beside those of other programs; docs/ports.md says who gets which datagram."""
 
+from contextlib import suppress
 import errno
 from ipaddress import ip_address
 import socket
@@ -12,6 +13,9 @@ PORT = 3610
 
 GROUPS = {socket.AF_INET: "224.0.23.0", socket.AF_INET6: "ff02::1"}
 """Where to find all nodes, and where they announce (EL2 1.2)."""
+
+ALL_GROUPS = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
+"""Linux: whether a socket gets what comes to groups that only other sockets have joined, on any interface (ip(7))."""
 
 type SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 """Of IPv4, and of IPv6, which ends with the number of an interface."""
@@ -143,6 +147,8 @@ def _socket(family: socket.AddressFamily) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if family is socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    with suppress(OSError):  # Linux only.
+        sock.setsockopt(*ALL_GROUPS[family], 0)
     return sock
 
 

@@ -1,0 +1,101 @@
+"""Network interfaces that are there beside others, go, and come back; they exist for these tests only."""
+
+import json
+from pathlib import Path
+import sys
+
+import pytest
+
+from tests.simulator import scenarios
+from tests.simulator.process import ROOT
+
+from .test_lan_ipv6 import own_network_or_skip, run_in_own_network
+
+pytestmark = [pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(120)]
+
+STACK = ROOT / "custom_components" / "broute"
+
+BESIDE = """
+import select, socket, struct
+from aiobroute.lan.sockets import asking_socket, group_address, group_socket
+
+for family, source in ((socket.AF_INET, "10.9.2.1"), (socket.AF_INET6, None)):
+    home, other = map(socket.if_nametoindex, ("home0", "home1"))
+    here, there, asking = group_socket(family, home), group_socket(family, other), asking_socket(family, home)
+    for index, hear in ((other, [there]), (home, [here])):
+        node = socket.socket(family, socket.SOCK_DGRAM)
+        if family is socket.AF_INET:
+            node.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", b"", b"", index))
+        node.sendto(b"announced", group_address(family, index))
+        waiting = [here, there, asking]
+        heard = []
+        while ready := select.select(waiting, [], [], 0.3)[0]:
+            heard += ready
+            for each in ready:
+                each.recv(100)
+        print(family.name, [each.getsockname()[0] for each in heard], heard == hear)
+"""
+
+TWO_INTERFACES = """
+set -eu
+ip link set lo up
+for number in 0 1; do
+  ip link add home$number type veth peer name meter$number
+  ip addr add 10.9.$number.1/24 dev home$number
+  ip link set home$number up
+  ip link set meter$number up
+done
+until [ "$(ip -6 -o addr show scope link -tentative | wc -l)" = 4 ]; do sleep 0.1; done
+cd "$STACK"
+"$PYTHON" -c "$BESIDE"
+"""
+
+GOING = """
+set -eu
+ip link set lo up
+ip link add home0 type veth peer name meter0
+ip link set home0 up
+ip link set meter0 up
+until [ "$(ip -6 -o addr show scope link -tentative | wc -l)" = 2 ]; do sleep 0.1; done
+address=$(ip -6 addr show dev meter0 scope link | grep -o 'fe80[^/]*')
+"$PYTHON" -m tests.simulator --lan "$address%meter0" > "$FOLDER/ready" &
+until [ -s "$FOLDER/ready" ]; do kill -0 %1; sleep 0.1; done
+cd "$STACK"
+"$PYTHON" -m aiobroute watch --port "echonet://$SERIAL" --interval 1 --json > "$FOLDER/readings" 2> "$FOLDER/said" &
+trap 'kill %1 %2; cat "$FOLDER/said" >&2' EXIT
+lines() { wc -l < "$FOLDER/$1"; }
+more() {
+  wanted=$(($(lines "$1") + $2))
+  until [ "$(lines "$1")" -ge "$wanted" ]; do kill -0 %1; kill -0 %2; sleep 0.1; done
+}
+more readings 2
+ip link set home0 down
+more said 1
+ip link set home0 up
+more readings 2
+echo back
+"""
+
+
+async def test_what_comes_over_another_interface_is_not_heard() -> None:
+    """Linux would give it to each socket of that port, as soon as any program has joined the group there."""
+    await own_network_or_skip()
+    code, output, errors = await run_in_own_network(
+        TWO_INTERFACES, PYTHON=sys.executable, STACK=str(STACK), BESIDE=BESIDE
+    )
+    assert code == 0, errors
+    lines = output.splitlines()
+    assert len(lines) == 4
+    assert all(line.endswith("True") for line in lines), output
+
+
+async def test_an_interface_that_goes_and_comes_back(tmp_path: Path) -> None:
+    """The meter is read on; what could not be read meanwhile is said."""
+    await own_network_or_skip()
+    serial = scenarios.NORMAL.meter.serial
+    code, output, errors = await run_in_own_network(
+        GOING, PYTHON=sys.executable, STACK=str(STACK), SERIAL=serial, FOLDER=str(tmp_path)
+    )
+    assert (code, output) == (0, "back\n"), errors
+    readings = [json.loads(line) for line in (tmp_path / "readings").read_text().splitlines()]
+    assert all(reading["power"] is not None for reading in readings)
