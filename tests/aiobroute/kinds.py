@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from custom_components.broute.aiobroute import Credentials, Node, Pan, SmartMeter, connect
+from custom_components.broute.aiobroute.echonet.frame import CONTROLLER
 from custom_components.broute.aiobroute.lan import connect_node
 from tests.simulator import transport
 from tests.simulator.lan import LanNode, lan_node
@@ -14,7 +15,7 @@ from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
 
 from . import virtual_time
-from .virtual_time import clock, every_other_time
+from .virtual_time import clock
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,8 +51,15 @@ async def connected_to(
     with simulated_port(scenario, speed=1, clock=time) as sim:
         async with await connect(sim.url, CREDENTIALS, pan=PAN, **options) as meter:
             yield meter, sim
+        assert sim.record.opens == sim.record.closes
+        assert not sim.record.flash_writes
+
+
+def sent_to(sim: AnySimulator) -> list[bytes]:
+    """Return what the meter got from us; a node of the network hears also what it tells all itself."""
+    return [data for data in sim.record.datagrams_from_client if data[4:7] == CONTROLLER.to_bytes(3)]
 
 
 def run[T](coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in virtual time; datagrams need a moment of real time."""
-    return virtual_time.run(coroutine, every_other_time() if is_in_network() else None)
+    """Run a coroutine in virtual time."""
+    return virtual_time.run(coroutine, over_network=is_in_network())

@@ -42,7 +42,7 @@ from tests.simulator.lan import LanNode, lan_node, own_place
 from tests.simulator.meter import MeterSettings
 from tests.simulator.scenarios import Scenario
 
-from .virtual_time import clock, every_other_time, run
+from .virtual_time import clock, run
 
 SERIAL = f"S18{os.getpid():09}"
 """Of this process: others of the machine are heard, too."""
@@ -134,7 +134,7 @@ def test_a_reading() -> None:
             assert meter.node == Node(address=node.place.address, identity=SERIAL)
         assert [progress.stage for progress in stages] == [Stage.SEARCH, Stage.READ]
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_poll_is_one_datagram() -> None:
@@ -146,7 +146,7 @@ def test_a_poll_is_one_datagram() -> None:
                 await meter.read()
             assert readings_of(node) == 3
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_known_meter_is_read_with_its_first_answer() -> None:
@@ -161,7 +161,7 @@ def test_a_known_meter_is_read_with_its_first_answer() -> None:
             assert asyncio.get_running_loop().time() - begun < 0.06
             assert readings_of(node) == 1
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_all_meters_are_found() -> None:
@@ -176,7 +176,7 @@ def test_all_meters_are_found() -> None:
             assert found[SERIAL].profile.manufacturer == "Toshiba"
             assert found[SERIAL].profile.serial_number == SERIAL
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_wanted_meter_ends_the_search() -> None:
@@ -186,7 +186,7 @@ def test_a_wanted_meter_ends_the_search() -> None:
             await find_nodes(LOOP, wanted=SERIAL)
             assert asyncio.get_running_loop().time() - begun < 0.5
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_nobody_is_found_where_nobody_is() -> None:
@@ -198,7 +198,7 @@ def test_nobody_is_found_where_nobody_is() -> None:
         with pytest.raises(NodeNotFoundError):
             await connect_node(f"echonet://{own_place().address}")
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_who_answers_instead_of_the_wanted_meter_is_told() -> None:
@@ -212,7 +212,7 @@ def test_who_answers_instead_of_the_wanted_meter_is_told() -> None:
             await (await connect_node(url_of(SERIAL), interfaces=LOOP, on_other=others.append)).close()
             assert SERIAL not in {other.identity for other in others}
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_meter_that_moved_is_found_again() -> None:
@@ -234,7 +234,7 @@ def test_a_meter_that_moved_is_found_again() -> None:
                 assert again.node.address == node.place.address
                 assert (await again.read()).power == node.meter.power(clock())
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_another_meter_at_the_address_is_not_taken_for_ours() -> None:
@@ -248,7 +248,7 @@ def test_another_meter_at_the_address_is_not_taken_for_ours() -> None:
             async with await connect_node(url_of(SERIAL), node=meter.node, interfaces=LOOP) as again:
                 assert again.node == Node(address=moved.place.address, identity=SERIAL)
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_what_it_tells_all() -> None:
@@ -260,7 +260,7 @@ def test_what_it_tells_all() -> None:
             await asyncio.sleep(0.1)
             assert [set(each.values.data) for each in told] == [{0xEA, 0xEB}]
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 @pytest.mark.parametrize("fault", [each for each in Fault if each not in (Fault.LOST, Fault.LATE)])
@@ -272,7 +272,7 @@ def test_faults_of_single_datagrams(fault: Fault) -> None:
                 node.faults.append(fault)
                 assert (await meter.read()).power == node.meter.power(clock())
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 @pytest.mark.parametrize("fault", [Fault.LOST, Fault.LATE])
@@ -286,7 +286,7 @@ def test_an_answer_that_does_not_come_is_asked_for_again(fault: Fault) -> None:
             assert reading.power is not None
             assert 4 < asyncio.get_running_loop().time() - begun < 9
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_meter_without_a_serial_number_is_known_by_its_node() -> None:
@@ -295,7 +295,7 @@ def test_a_meter_without_a_serial_number_is_known_by_its_node() -> None:
             assert meter.node.identity == "FE00001600" + SERIAL.encode().hex().upper()
             assert (await meter.read()).power == node.meter.power(clock())
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_meter_that_answers_from_another_port() -> None:
@@ -307,7 +307,7 @@ def test_a_meter_that_answers_from_another_port() -> None:
             async with await connect_node(url_of(SERIAL), node=meter.node) as again:
                 assert (await again.read()).power is not None
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_it_takes_nothing_from_other_meters() -> None:
@@ -324,7 +324,7 @@ def test_it_takes_nothing_from_other_meters() -> None:
                         assert (await other.read()).power == odd.meter.power(clock())
                     assert asyncio.get_running_loop().time() - begun < 1, "none was asked twice"
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_the_history() -> None:
@@ -337,7 +337,7 @@ def test_the_history() -> None:
             await meter.set(p.INSTALLATION_LOCATION, 0x08)
             assert await meter.value(p.INSTALLATION_LOCATION) == 0x08
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_no_log_tells_the_serial_number(caplog: pytest.LogCaptureFixture) -> None:
@@ -349,7 +349,7 @@ def test_no_log_tells_the_serial_number(caplog: pytest.LogCaptureFixture) -> Non
             async with await connect_node(url_of(SERIAL), interfaces=LOOP) as meter:
                 await meter.read()
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
     assert SERIAL not in caplog.text
 
 
@@ -413,7 +413,7 @@ def test_what_other_nodes_say_is_no_meter() -> None:
             asked = [data for data in other.heard() if data[10:11] == b"\x62"]
             assert not asked, "who has no meter is not asked who it is"
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_node_that_says_it_has_a_meter_and_never_answers() -> None:
@@ -427,7 +427,7 @@ def test_a_node_that_says_it_has_a_meter_and_never_answers() -> None:
             assert other.socket.getsockname()[0] not in {each.node.address for each in found}
             assert len(other.heard()) == 2, "asked twice, and by one search only"
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_meter_with_two_addresses_is_one() -> None:
@@ -435,7 +435,7 @@ def test_a_meter_with_two_addresses_is_one() -> None:
         with lan_node(of(scenarios.SOLAR), clock=clock), lan_node(of(scenarios.SOLAR), clock=clock):
             assert [each.node.identity for each in await find_nodes(LOOP)].count(SERIAL) == 1
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_meter_that_is_gone_before_it_is_read() -> None:
@@ -446,7 +446,7 @@ def test_a_meter_that_is_gone_before_it_is_read() -> None:
             with pytest.raises(NodeNotFoundError):
                 await connect_node(url_of(SERIAL), interfaces=LOOP)
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 @pytest.mark.parametrize("turns", range(12))
@@ -460,7 +460,7 @@ def test_a_connection_that_is_given_up_leaves_nothing(turns: int) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await connecting
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_damaged_answers_while_it_connects() -> None:
@@ -471,7 +471,7 @@ def test_damaged_answers_while_it_connects() -> None:
                 async with await connect_node(f"echonet://{node.place.address}") as meter:
                     assert meter.node.identity == SERIAL
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_meter_without_any_name_is_who_is_at_its_address() -> None:
@@ -481,7 +481,7 @@ def test_a_meter_without_any_name_is_who_is_at_its_address() -> None:
             async with await connect_node(f"echonet://{node.place.address}") as meter:
                 assert parse(url_of(meter.node.identity)) == Target(address=node.place.address)
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_search_that_is_given_up_leaves_nothing() -> None:
@@ -497,7 +497,7 @@ def test_a_search_that_is_given_up_leaves_nothing() -> None:
                 await search
             assert asyncio.get_running_loop().time() - given_up < 0.1, "nor is who was asked waited for"
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_flood_of_others_holds_up_nothing() -> None:
@@ -517,7 +517,7 @@ def test_a_flood_of_others_holds_up_nothing() -> None:
             assert meter.dropped > 100
             assert not told
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_other_programs_keep_their_datagrams() -> None:
@@ -529,7 +529,7 @@ def test_other_programs_keep_their_datagrams() -> None:
                     assert (await meter.read()).power == node.meter.power(clock())
             assert program.heard().count(listed("029001")) == 3
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_a_program_that_has_the_port_for_itself() -> None:
@@ -540,7 +540,7 @@ def test_a_program_that_has_the_port_for_itself() -> None:
             with pytest.raises(NodePortBusyError):
                 await find_nodes(LOOP)
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 @pytest.mark.parametrize("most", [1, 2, 4])
@@ -554,7 +554,7 @@ def test_a_meter_that_ignores_a_question_for_much(most: int) -> None:
                 assert meter.node.identity == SERIAL
                 assert (await meter.read()).power == node.meter.power(clock())
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_an_interface_that_is_not_there() -> None:
@@ -562,7 +562,7 @@ def test_an_interface_that_is_not_there() -> None:
         with pytest.raises(NodeNotFoundError):
             await connect_node("echonet://[fe80::1%nosuch0]")
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_an_address_to_which_there_is_no_way() -> None:
@@ -571,7 +571,7 @@ def test_an_address_to_which_there_is_no_way() -> None:
             with pytest.raises(NodeUnreachableError):
                 await NodePath.open("fe80::1%lo", is_strict=is_strict)
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 def test_ipv6_without_groups() -> None:
@@ -583,7 +583,7 @@ def test_ipv6_without_groups() -> None:
         with pytest.raises(SessionLostError):
             await path.send(b"")
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 @pytest.mark.parametrize("code", [0x8D, 0xE7])
@@ -595,7 +595,7 @@ def test_what_cannot_be_read_is_left_out(code: int) -> None:
             assert reading.energy_in == node.meter.energy_in(clock())
             assert (reading.power is None) == (code == 0xE7)
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 @pytest.mark.parametrize(

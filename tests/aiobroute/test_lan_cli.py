@@ -14,7 +14,7 @@ from tests.simulator import scenarios
 from tests.simulator.lan import LanNode, own_place
 
 from .test_lan import SERIAL, of, readings_of
-from .virtual_time import clock, every_other_time, runner
+from .virtual_time import clock, runner
 
 pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("echonet_port")]
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.own_loop, pytest.mark.usefixtures("echonet_port")]
 def at(monkeypatch: pytest.MonkeyPatch) -> dict[float, Callable[[], object]]:
     """Return what happens at which virtual time while a command runs; there are neither ID nor password."""
     happenings: dict[float, Callable[[], object]] = {}
-    monkeypatch.setattr(asyncio, "run", runner(happenings, every_other_time()))
+    monkeypatch.setattr(asyncio, "run", runner(happenings, over_network=True))
     for name in ("BROUTE_ID", "BROUTE_PASSWORD"):
         monkeypatch.delenv(name, raising=False)
     return happenings

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 import logging
@@ -29,16 +28,12 @@ from custom_components.broute.aiobroute import (
     PortError,
     PortMissingError,
     Progress,
-    PropertyRefusedError,
     SessionLostError,
     Stage,
     connect,
     find,
 )
-from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
-from tests.simulator.faults import Fault
-from tests.simulator.meter import MeterSettings
 from tests.simulator.radio import Sending
 from tests.simulator.record import JOIN, LEAVE, SCAN
 from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
@@ -86,17 +81,6 @@ def test_a_reading_from_every_module(module: str, payload: str) -> None:
             assert meter.module.family == FAMILIES.get(module, "BP35A1")
             assert meter.profile.manufacturer == "Toshiba"
             assert meter.profile.digits == 6
-
-    run(main())
-
-
-def test_a_poll_is_one_datagram() -> None:
-    async def main() -> None:
-        async with connected(scenarios.SOLAR) as (meter, sim):
-            sim.record.clear()
-            for _ in range(3):
-                await meter.read()
-            assert len(sim.record.datagrams_from_client) == 3
 
     run(main())
 
@@ -174,44 +158,6 @@ def test_progress_of_a_weak_radio(each_kind: str) -> None:
     run(main())
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        scenarios.STRANGERS,
-        scenarios.REFUSED_ONCE,
-        scenarios.SLOW_METER,
-        scenarios.DUPLICATES,
-        scenarios.FOREIGN_FRAMES,
-        scenarios.UNENCRYPTED,
-        scenarios.BROKEN_FRAMES,
-        scenarios.WRONG_LENGTHS,
-        scenarios.ODD_ANSWERS,
-        scenarios.LATE_ANSWERS,
-        scenarios.NOISE,
-        scenarios.SPLIT_BYTES,
-        scenarios.CUT_DESCRIPTION,
-        scenarios.LATE_DESCRIPTION,
-        scenarios.MULTI_GET_REFUSED,
-        scenarios.MULTI_GET_IGNORED,
-        scenarios.REQUESTED_NOTICES,
-    ],
-    ids=lambda scenario: scenario.summary,
-)
-def test_what_happens_on_the_air_does_not_reach_a_reading(scenario: Scenario) -> None:
-    async def main() -> None:
-        async with connected(scenario) as (meter, sim):
-            for _ in range(5):
-                reading = await meter.read()
-                energy_in, _out = sim.meter.device.counters.raw(clock())
-                assert reading.energy_in is not None
-                assert abs(reading.energy_in - energy_in * Decimal("0.1")) <= Decimal("0.1")
-                assert reading.power is not None
-                assert abs(reading.power) < 10_000
-                await asyncio.sleep(60)
-
-    run(main())
-
-
 def test_an_answer_that_comes_twice_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with connected() as (meter, sim):
@@ -237,50 +183,11 @@ def test_values_that_look_like_line_ends() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("scenario", [scenarios.NO_DATA, scenarios.IMPOSSIBLE_VALUES])
-def test_no_value_is_none(scenario: Scenario) -> None:
-    async def main() -> None:
-        async with connected(scenario) as (meter, _):
-            reading = await meter.read()
-            values = (reading.power, reading.energy_in, reading.current_r, reading.current_t)
-            assert values == (None, None, None, None)
-
-    run(main())
-
-
-def test_a_one_phase_meter_has_no_t() -> None:
-    async def main() -> None:
-        async with connected(scenarios.ONE_PHASE) as (meter, _):
-            reading = await meter.read()
-            assert reading.current_r is not None
-            assert reading.current_t is None
-
-    run(main())
-
-
 def test_a_coefficient_of_zero_is_taken_for_one(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     profile = MeterProfile.from_raw({"E1": "01", "D3": "00000000"})
     assert profile.energy(10) == Decimal(1)
     assert "a coefficient of 0 is taken for 1" in caplog.messages
-
-
-def test_a_coefficient_multiplies() -> None:
-    async def main() -> None:
-        async with connected(scenarios.COEFFICIENT) as (meter, sim):
-            count, _ = sim.meter.device.counters.raw(clock())
-            assert (await meter.read()).energy_in == count * Decimal("0.01") * 20
-
-    run(main())
-
-
-def test_without_a_unit_there_is_no_energy() -> None:
-    async def main() -> None:
-        async with connected(scenarios.NO_UNIT) as (meter, _):
-            assert meter.profile.unit is None
-            assert (await meter.read()).energy_in is None
-
-    run(main())
 
 
 @pytest.mark.parametrize("known", [None, PAN])
@@ -350,20 +257,6 @@ def test_a_port_that_is_missing_or_busy() -> None:
         async with connected() as (_, sim):
             with pytest.raises(PortBusyError):
                 await connect(sim.url, CREDENTIALS)
-
-    run(main())
-
-
-def test_a_silent_meter_is_told_within_40_seconds() -> None:
-    async def main() -> None:
-        async with connected() as (meter, sim):
-            sim.air.is_answering = False
-            start = asyncio.get_running_loop().time()
-            with pytest.raises(MeterTimeoutError):
-                await meter.read()
-            assert asyncio.get_running_loop().time() - start < 40
-            sim.air.is_answering = True
-            assert (await meter.read()).power is not None
 
     run(main())
 
@@ -629,35 +522,6 @@ def test_nobody_on_the_port() -> None:
     run(main())
 
 
-def test_one_property() -> None:
-    async def main() -> None:
-        async with connected() as (meter, sim):
-            assert await meter.value(p.OPERATION_STATUS) is True
-            assert await meter.value(p.FAULT_STATUS) is False
-            sim.record.clear()
-            for _ in range(2):
-                with pytest.raises(PropertyRefusedError):
-                    await meter.value(p.ENERGY_OUT)
-            assert not sim.record.datagrams_from_client, "its map does not name it"
-
-    run(main())
-
-
-def test_set_and_read_back() -> None:
-    async def main() -> None:
-        async with connected() as (meter, sim):
-            await meter.set(p.INSTALLATION_LOCATION, 0x08)
-            assert await meter.value(p.INSTALLATION_LOCATION) == 0x08
-            sim.record.clear()
-            with pytest.raises(PropertyRefusedError, match="does not let"):
-                await meter.set(p.MINUTES_SELECTOR, p.HistorySelector(clock(), 1))
-            with pytest.raises(ValueError, match="cannot be set"):
-                await meter.set(p.POWER, 1)
-            assert not sim.record.datagrams_from_client
-
-    run(main())
-
-
 def test_no_credential_reaches_a_log(each_kind: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
@@ -673,54 +537,3 @@ def test_no_credential_reaches_a_log(each_kind: str, caplog: pytest.LogCaptureFi
         assert secret not in caplog.text
         assert secret.encode().hex().upper() not in caplog.text.upper()
     assert ROUTE_B_ID not in repr(CREDENTIALS)
-
-
-def test_the_next_answer_after_a_lost_one_serves() -> None:
-    async def main() -> None:
-        async with connected() as (meter, sim):
-            sim.record.clear()
-            sim.air.faults.append(Fault.LOST)
-            assert (await meter.read()).power is not None
-            first, second = sim.record.datagrams_from_client
-            assert first == second
-
-    run(main())
-
-
-@once
-def test_a_constant_that_cannot_be_read_does_not_keep_the_meter_out() -> None:
-    async def main() -> None:
-        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, values={0x8D: "FF" * 12}))
-        async with connected(scenario, pan=PAN) as (meter, _):
-            assert meter.profile.serial_number is None
-            assert meter.profile.manufacturer == "Toshiba"
-            assert (await meter.read()).energy_in is not None
-
-    run(main())
-
-
-@once
-def test_a_value_that_cannot_be_read_is_asked_for_again() -> None:
-    async def main() -> None:
-        async with connected(scenarios.SOLAR, pan=PAN) as (meter, sim):
-            asked = len(sim.record.datagrams_from_client)
-            sim.meter.device.once[0xE0] = bytes(3)
-            assert (await meter.read()).energy_in is not None
-            assert len(sim.record.datagrams_from_client) - asked == 2
-
-    run(main())
-
-
-@once
-def test_a_value_that_can_never_be_read_is_none() -> None:
-    async def main() -> None:
-        async with connected(scenarios.SOLAR, pan=PAN) as (meter, sim):
-            sim.meter.device.values[0xE0] = bytes(3)
-            reading = await meter.read()
-            assert reading.energy_in is None
-            assert reading.power is not None
-            asked = len(sim.record.datagrams_from_client)
-            assert (await meter.read()).energy_in is None
-            assert len(sim.record.datagrams_from_client) - asked == 1
-
-    run(main())

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
 import logging
 import os
 import pty
@@ -13,7 +12,6 @@ import pytest
 import serialx
 
 from custom_components.broute.aiobroute import (
-    JST,
     Credentials,
     MeterNotFoundError,
     ModuleError,
@@ -25,7 +23,6 @@ from custom_components.broute.aiobroute import (
     Timing,
     connect,
 )
-from custom_components.broute.aiobroute.echonet import properties as p
 from custom_components.broute.aiobroute.module import ModuleEvent
 from custom_components.broute.aiobroute.port import open_port
 from custom_components.broute.aiobroute.probe import probe
@@ -129,42 +126,6 @@ def test_each_end_of_a_session_is_told_at_once(event: ModuleEvent, number: int) 
     run(main())
 
 
-@both
-def test_half_hours_are_announced() -> None:
-    async def main() -> None:
-        told: list[Notification] = []
-        with simulated_port(scenarios.SOLAR, speed=1, clock=clock) as sim:
-            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=told.append):
-                sim.record.clear()
-                await asyncio.sleep(3600)
-                assert not sim.record.datagrams_from_client
-                fixed = [notification.values.read(p.FIXED_TIME_IN) for notification in told]
-                assert [value.time for value in fixed if value] == [
-                    datetime(2026, 11, 23, 14, 30, tzinfo=JST),
-                    datetime(2026, 11, 23, 15, 0, tzinfo=JST),
-                ]
-                for value in fixed:
-                    assert value is not None
-                    assert value.count == sim.meter.device.counters.raw(value.time)[0]
-
-    run(main())
-
-
-@both
-def test_a_notification_that_wants_an_answer_gets_one() -> None:
-    async def main() -> None:
-        told: list[Notification] = []
-        with simulated_port(scenarios.REQUESTED_NOTICES, speed=1, clock=clock) as sim:
-            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=told.append):
-                sim.record.clear()
-                await asyncio.sleep(1800)
-                assert len(told) == 1
-                (answer,) = sim.record.datagrams_from_client
-                assert answer[10] == 0x7A
-
-    run(main())
-
-
 def test_a_notification_that_cannot_be_read_is_left_out() -> None:
     async def main() -> None:
         told: list[Notification] = []
@@ -203,19 +164,6 @@ def test_closing_ends_a_confirmation_that_waits() -> None:
                 sim.air.restrict()
                 await told.wait()
             await asyncio.sleep(0)
-
-    run(main())
-
-
-@both
-def test_a_fault_is_announced() -> None:
-    async def main() -> None:
-        told: list[Notification] = []
-        with simulated_port(scenarios.NORMAL, speed=1, clock=clock) as sim:
-            async with await connect(sim.url, CREDENTIALS, pan=PAN, on_notification=told.append):
-                sim.meter.device.set_faulty(faulty=True)
-                await asyncio.sleep(5)
-                assert [notification.values.read(p.FAULT_STATUS) for notification in told] == [True]
 
     run(main())
 

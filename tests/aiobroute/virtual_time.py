@@ -1,11 +1,12 @@
 """An event loop in which waiting takes no time: real radio delays, tests in milliseconds."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
-from itertools import cycle
 import selectors
+import socket
 from typing import TYPE_CHECKING, Any, override
 
 from custom_components.broute.aiobroute import JST
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 START = datetime(2026, 11, 23, 14, 7, 30, tzinfo=JST)
 
 MOMENT = 0.01
-"""Seconds of real time after which a thread beside is asked again; most often it wakes the loop before."""
+"""Seconds of real time after which what is under way is asked for again; most often it wakes the loop before."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -50,7 +51,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.wall: Traveller | None = None
         """The clock on the wall, if it shall go with this time."""
         self.settle = settle
-        """Returns whether a thread beside has nothing left to do: then time may go on."""
+        """Returns whether nothing is under way, in a thread beside or between two sockets: then time may go on."""
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
@@ -87,13 +88,46 @@ def clock() -> datetime:
         return START
 
 
+class _Datagrams:
+    """Tells whether all datagrams that were sent over this machine's own loop have arrived: it sends one more."""
+
+    def __init__(self) -> None:
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.settimeout(0)
+        self._sock.bind(("127.0.0.1", 0))
+        self._sock.connect(self._sock.getsockname())
+        self._is_under_way = False
+
+    def __call__(self) -> bool:
+        if not self._is_under_way:
+            self._sock.send(b".")
+        try:
+            self._sock.recv(1)
+        except BlockingIOError:
+            self._is_under_way = True
+        else:
+            self._is_under_way = False
+        return not self._is_under_way
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
+
+@contextmanager
+def _runner(*, over_network: bool, debug: bool | None = None) -> Iterator[asyncio.Runner]:
+    with ExitStack() as stack:
+        datagrams = stack.enter_context(closing(_Datagrams())) if over_network else None
+        yield stack.enter_context(asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(datagrams), debug=debug))
+
+
 def runner[T](
-    happenings: Mapping[float, Callable[[], object]], settle: Callable[[], bool] | None = None
+    happenings: Mapping[float, Callable[[], object]], *, over_network: bool = False
 ) -> Callable[[Coroutine[Any, Any, T]], T]:
     """Return what takes the place of `asyncio.run`: in virtual time, with what happens at which second of it."""
 
     def run_virtually(coroutine: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(settle)) as within:
+        with _runner(over_network=over_network) as within:
             for when, happening in happenings.items():
                 within.get_loop().call_at(when, happening)
             return within.run(coroutine)
@@ -101,13 +135,11 @@ def runner[T](
     return run_virtually
 
 
-def every_other_time() -> Callable[[], bool]:
-    """Return what lets a moment of real time go by before each jump: datagrams may still be on their way."""
-    return cycle((False, True)).__next__
+def run[T](coroutine: Coroutine[Any, Any, T], *, over_network: bool = False) -> T:
+    """Run a coroutine to its end in virtual time; no task may be left, and no error that nobody caught.
 
-
-def run[T](coroutine: Coroutine[Any, Any, T], settle: Callable[[], bool] | None = None) -> T:
-    """Run a coroutine to its end in virtual time; no task may be left, and no error that nobody caught."""
+    Time goes on only when datagrams have arrived, where some are sent.
+    """
     unhandled: list[dict[str, Any]] = []
 
     async def main() -> T:
@@ -116,7 +148,7 @@ def run[T](coroutine: Coroutine[Any, Any, T], settle: Callable[[], bool] | None 
         assert not left, left
         return result
 
-    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(settle), debug=True) as runner:
+    with _runner(over_network=over_network, debug=True) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: unhandled.append(context))
         result = runner.run(main())
     assert not unhandled, unhandled

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from custom_components.broute.aiobroute import BRouteError, Node
 from custom_components.broute.aiobroute.lan import connect_node, find_nodes
-from tests.aiobroute.virtual_time import clock, every_other_time, run
+from tests.aiobroute.virtual_time import clock, run
 from tests.simulator import scenarios
 from tests.simulator.echonet import Excess
 from tests.simulator.faults import Fault
@@ -51,7 +51,7 @@ def conversation(planned: Sequence[tuple[float, Step]]) -> None:
             await connections(_meddle(node, planned), lambda meddling: _use(known, meddling))
             await find_nodes(["lo"])
 
-    run(main(), every_other_time())
+    run(main(), over_network=True)
 
 
 async def _use(known: Node, meddling: asyncio.Future[None]) -> None:
