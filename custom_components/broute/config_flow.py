@@ -527,6 +527,12 @@ class MeterConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     @override
+    def async_notify_flow_changed(self) -> None:
+        if not self._end.is_quiet:
+            super().async_notify_flow_changed()
+
+    @callback
+    @override
     def async_remove(self) -> None:
         """Leave what had the port as it was, if nothing has taken its place."""
         self._end.taken()
