@@ -263,6 +263,19 @@ def test_what_it_tells_all() -> None:
     run(main(), over_network=True)
 
 
+def test_what_a_second_meter_of_the_same_node_tells_is_not_ours() -> None:
+    async def main() -> None:
+        told: list[Notification] = []
+        async with connected(on_notification=told.append) as (meter, node):
+            await meter.read()
+            for object_, power in (("028802", 111), ("028801", 222), ("028802", 333)):
+                node.tell(bytes.fromhex(f"10810001{object_}05FF017301E704{power:08X}"), node.place.group)
+            await asyncio.sleep(0.1)
+            assert [each.values.read(p.POWER) for each in told] == [222]
+
+    run(main(), over_network=True)
+
+
 @pytest.mark.parametrize("fault", [each for each in Fault if each not in (Fault.LOST, Fault.LATE)])
 def test_faults_of_single_datagrams(fault: Fault) -> None:
     async def main() -> None:
