@@ -29,10 +29,10 @@ TRIES: Final = 2
 """It may have begun to listen only after the first; a program that asks by itself never does."""
 
 PAUSE: Final = 20.0
-"""Seconds after which a frontend is told once more that has not asked for what comes next."""
+"""Seconds after which a frontend that listens is told once more, if it has not asked for what comes next."""
 
-MOST: Final = 60
-"""Times; a window that is closed without a word never asks."""
+LONGEST: Final = 1200.0
+"""Seconds for which it is told; a window that is closed without a word never asks."""
 
 
 class ProgressEnd:
@@ -58,7 +58,8 @@ class ProgressEnd:
         """When it was told the first of these."""
         self._slowest = 0.0
         """Seconds that it has taken to ask."""
-        self._left = 0
+        self._until = 0.0
+        """When it is told no more that the progress is over."""
         self._cancel: CALLBACK_TYPE | None = None
 
     @callback
@@ -123,10 +124,10 @@ class ProgressEnd:
 
     @callback
     def begin(self) -> None:
-        """Begin to tell the end; the platform itself tells it the first time."""
+        """Begin to tell the end; the platform itself tells it the first time, whether anybody listens or not."""
         self.taken()
         self.is_quiet = False
-        self._left = MOST
+        self._until = self._now + LONGEST
         self._wait()
 
     @callback
@@ -138,13 +139,12 @@ class ProgressEnd:
 
     @callback
     def _wait(self) -> None:
-        pause = max(PAUSE, SLOWER * self._slowest)
+        pause = max(PAUSE, SLOWER * self._slowest) if self._has_listener else PATIENCE
         self._cancel = async_call_later(self._flow.hass, pause, HassJob(self._tell_end, cancel_on_shutdown=True))
 
     @callback
     def _tell_end(self, _: datetime) -> None:
         self._cancel = None
         self._flow.async_notify_flow_changed()
-        self._left -= 1
-        if self._left:
+        if self._now < self._until:
             self._wait()
