@@ -88,6 +88,7 @@ class ProgressEnd:
     async def wait(self) -> None:
         """Return when the frontend listens, shows the last text, and has nothing left to ask."""
         for _ in range(TRIES):
+            self._asked.clear()
             if self._is_stale or not self._is_heard:
                 self.tell()
             elif not self._unasked:
@@ -99,7 +100,6 @@ class ProgressEnd:
     async def _until_asked(self) -> None:
         """Return when it was asked for all that was told, or nobody has asked, or begun to listen, for too long."""
         while True:
-            self._asked.clear()
             try:
                 async with asyncio.timeout(self._patience):
                     await self._asked.wait()
@@ -107,6 +107,7 @@ class ProgressEnd:
                 self._unasked = 0
             if not self._unasked:
                 return
+            self._asked.clear()
 
     @property
     def _has_listener(self) -> bool:
