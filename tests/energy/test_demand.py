@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.broute.energy.demand import RunningDemand, contract_demand, half_hour, peak
+from custom_components.broute.energy.demand import Peak, RunningDemand, contract_demand, half_hour, peak
 
 BEGIN = datetime(2026, 11, 25, 0, 0, tzinfo=UTC)
 HALF_HOUR = timedelta(minutes=30)
@@ -20,6 +20,7 @@ def test_the_demand_of_a_half_hour_is_twice_its_kwh() -> None:
     assert found is not None
     assert (found.demand, found.start) == (Decimal("2.4"), BEGIN + 2 * HALF_HOUR)
     assert peak(energy, BEGIN + 4 * HALF_HOUR, BEGIN + 9 * HALF_HOUR) is None
+    assert peak(energy, BEGIN, BEGIN + 2 * HALF_HOUR) == Peak(Decimal("1.4"), BEGIN), "the end is not among them"
 
 
 def months(peaks: dict[str, str], *, until: str, since: str = "2016-05") -> list[Decimal | None]:
