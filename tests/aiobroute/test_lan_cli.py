@@ -104,6 +104,23 @@ def test_history(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(rows(capsys)) > 20
 
 
+def test_properties(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
+    node.meter.device.values[0x89] = b""
+    assert run(node, "properties", "--json") == 1
+    captured = capsys.readouterr()
+    assert captured.err == "aiobroute: the meter refuses at present: 89 (fault content)\n"
+    found = {row["code"]: row for row in map(json.loads, captured.out.splitlines())}
+    assert len(found) == 28
+    assert found["8D"]["value"] == SERIAL
+    assert len(found["E2"]["value"]["counters"]) == 48
+
+
+def test_set_installation_location(node: LanNode, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(node, "set", "installation-location", "08") == 0
+    assert node.meter.device.read(0x81) == b"\x08"
+    assert capsys.readouterr().out == "The installation location is now 08: living room.\n"
+
+
 def test_nobody_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert call("read", "--port", "echonet://NOBODY") == 1
     assert "this meter does not answer in the home network" in capsys.readouterr().err
