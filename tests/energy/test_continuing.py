@@ -126,6 +126,25 @@ def test_whatever_is_done_to_the_database(tmp_path: Path, trouble: str) -> None:
     live(story)
 
 
+def test_what_is_continued_is_shown_while_the_meter_is_still_being_read(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, scenarios.SOLAR) as (home, sim):
+            theirs = hours(MIDNIGHT - 140 * DAY, MIDNIGHT - 100 * DAY)
+            await home.start()
+            await put(home.hass, theirs)
+            # From then on, the recorder is told of the meter's days only when there are twice as many.
+            await asyncio.sleep(4.5 * MINUTE)
+            read = len(sim.record.datagrams_from_client)
+            await continue_history(home, energy_in=REMO)
+            shown = await bars(home.hass, IMPORT, LONG_AGO)
+            assert {hour: bar for hour, bar in shown.items() if hour in theirs} == theirs
+            assert min(shown.keys() - theirs.keys()) > MIDNIGHT - 60 * DAY
+            await asyncio.sleep(3 * MINUTE)
+            assert len(sim.record.datagrams_from_client) > read + 20, "it was still being read"
+
+    live(story)
+
+
 @pytest.mark.parametrize("at_once", [False, True])
 def test_a_damaged_month_follows_the_hours_of_another_sensor(tmp_path: Path, *, at_once: bool) -> None:
     async def story() -> None:
