@@ -87,6 +87,9 @@ def test_a_month_of_another_sensor_is_previewed_continued_and_undone(tmp_path: P
             shown = await bars(home.hass, IMPORT, LONG_AGO)
             assert {hour: bar for hour, bar in shown.items() if hour in alone} == alone
             assert min(shown) == min(alone)
+            await home.stop()
+            (kept,) = (file for file in home.stored() if file.name.endswith(".continued"))
+            assert json.loads(kept.read_text())["data"] == {}, "what is gone is not looked after any more"
 
     live(story)
 
