@@ -438,7 +438,7 @@ class Accounts:
     def _changes_within(self, period: Period, back: timedelta) -> tuple[int, ...]:
         """Return how often what a bill is made of has changed: the ledger's days, and the months of prices."""
         first, last = period.whole.first - back, period.whole.end - DAY
-        days = sum(changes for day, changes in self._changes.items() if first <= day <= last)
+        days = sum(self._changes.get(first + number * DAY, 0) for number in range((last - first).days + 1))
         return days, *(self.prices.changes.get(month, 0) for month in _months(first, last))
 
     @property
