@@ -49,8 +49,6 @@ class ProgressEnd:
         self._is_begun = False
         self._is_heard = False
         """Whether somebody asks again and again: who listens, or who does not need to."""
-        self._is_stale = False
-        """Whether there is something else to show than what was asked for last."""
         self._unasked = 0
         """How often it was told something that it has not asked for yet: more than once only if it took too long."""
         self._asked = asyncio.Event()
@@ -65,7 +63,6 @@ class ProgressEnd:
     @callback
     def tell(self) -> None:
         """Tell that the text has changed, unless it will be asked for anyway, or nobody listens."""
-        self._is_stale = True
         if not self._has_listener or (self._unasked and self._now - self._told_at < self._patience * self._unasked):
             return
         if not self._unasked:
@@ -79,17 +76,17 @@ class ProgressEnd:
     def asked(self) -> None:
         """Take note that the progress is shown: first by who began it, then by who listens."""
         self._is_heard, self._is_begun = self._is_begun, True
-        self.is_quiet, self._is_stale = True, False
+        self.is_quiet = True
         if self._is_heard and self._unasked:
             self._slowest = max(self._slowest, self._now - self._told_at)
             self._unasked -= 1
         self._asked.set()
 
     async def wait(self) -> None:
-        """Return when the frontend listens, shows the last text, and has nothing left to ask."""
+        """Return when the frontend listens, and has nothing left to ask."""
         for _ in range(TRIES):
             self._asked.clear()
-            if self._is_stale or not self._is_heard:
+            if not self._is_heard:
                 self.tell()
             elif not self._unasked:
                 break
