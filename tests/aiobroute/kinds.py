@@ -11,7 +11,7 @@ from custom_components.broute.aiobroute.echonet.frame import CONTROLLER
 from custom_components.broute.aiobroute.lan import connect_node
 from tests.simulator import transport
 from tests.simulator.lan import LanNode, lan_node
-from tests.simulator.scenarios import PASSWORD, ROUTE_B_ID, Scenario
+from tests.simulator.scenarios import NORMAL, PASSWORD, ROUTE_B_ID, Scenario
 from tests.simulator.transport import SimulatedPort, simulated_port
 
 from . import virtual_time
@@ -25,7 +25,7 @@ PAN: Final = Pan(channel=0x31, pan_id=0x8A3C, mac="001C640003D2A1B7")
 
 LAN: Final = "lan"
 NETWORK: Final = pytest.param(LAN, marks=(pytest.mark.own_loop, pytest.mark.slow))
-"""As a kind: there is no module. Datagrams take moments of real time, and each test has the port for itself."""
+"""As a kind: there is no module. Each test has the port for itself, so many of them make a job of their own."""
 
 type AnySimulator = SimulatedPort | LanNode
 
@@ -37,7 +37,7 @@ def is_in_network() -> bool:
 
 @asynccontextmanager
 async def connected_to(
-    scenario: Scenario, time: Callable[[], datetime] = clock, **options: Any
+    scenario: Scenario = NORMAL, time: Callable[[], datetime] = clock, **options: Any
 ) -> AsyncIterator[tuple[SmartMeter, AnySimulator]]:
     """Connect to a meter of this test's kind."""
     if is_in_network():

@@ -137,18 +137,6 @@ def test_a_reading() -> None:
     run(main(), over_network=True)
 
 
-def test_a_poll_is_one_datagram() -> None:
-    async def main() -> None:
-        async with connected() as (meter, node):
-            await meter.read()
-            node.record.clear()
-            for _ in range(3):
-                await meter.read()
-            assert readings_of(node) == 3
-
-    run(main(), over_network=True)
-
-
 def test_a_known_meter_is_read_with_its_first_answer() -> None:
     async def main() -> None:
         async with connected() as (meter, node):

@@ -1,12 +1,10 @@
 """Reading a meter, and what it tells unasked, whatever is between it and us."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -16,7 +14,6 @@ from custom_components.broute.aiobroute import (
     Notification,
     PropertyRefusedError,
     SessionLostError,
-    SmartMeter,
 )
 from custom_components.broute.aiobroute.echonet import properties as p
 from tests.simulator import scenarios
@@ -24,7 +21,7 @@ from tests.simulator.faults import Fault
 from tests.simulator.meter import MeterSettings
 from tests.simulator.scenarios import Scenario
 
-from .kinds import LAN, AnySimulator, connected_to, is_in_network, run, sent_to
+from .kinds import LAN, connected_to, is_in_network, run, sent_to
 from .virtual_time import clock
 
 pytestmark = [
@@ -35,17 +32,9 @@ pytestmark = [
 ]
 
 
-@asynccontextmanager
-async def connected(
-    scenario: Scenario = scenarios.NORMAL, **options: Any
-) -> AsyncIterator[tuple[SmartMeter, AnySimulator]]:
-    async with connected_to(scenario, **options) as found:
-        yield found
-
-
 def test_a_poll_is_one_datagram() -> None:
     async def main() -> None:
-        async with connected(scenarios.SOLAR) as (meter, sim):
+        async with connected_to(scenarios.SOLAR) as (meter, sim):
             await meter.read()
             sim.record.clear()
             for _ in range(3):
@@ -88,7 +77,7 @@ def test_answers_that_come_too_late_do_not_reach_a_reading() -> None:
 
 
 async def _read_five_times(scenario: Scenario) -> None:
-    async with connected(scenario) as (meter, sim):
+    async with connected_to(scenario) as (meter, sim):
         for _ in range(5):
             reading = await meter.read()
             energy_in, _out = sim.meter.device.counters.raw(clock())
@@ -102,7 +91,7 @@ async def _read_five_times(scenario: Scenario) -> None:
 @pytest.mark.parametrize("scenario", [scenarios.NO_DATA, scenarios.IMPOSSIBLE_VALUES])
 def test_no_value_is_none(scenario: Scenario) -> None:
     async def main() -> None:
-        async with connected(scenario) as (meter, _):
+        async with connected_to(scenario) as (meter, _):
             reading = await meter.read()
             values = (reading.power, reading.energy_in, reading.current_r, reading.current_t)
             assert values == (None, None, None, None)
@@ -112,7 +101,7 @@ def test_no_value_is_none(scenario: Scenario) -> None:
 
 def test_a_one_phase_meter_has_no_t() -> None:
     async def main() -> None:
-        async with connected(scenarios.ONE_PHASE) as (meter, _):
+        async with connected_to(scenarios.ONE_PHASE) as (meter, _):
             reading = await meter.read()
             assert reading.current_r is not None
             assert reading.current_t is None
@@ -122,7 +111,7 @@ def test_a_one_phase_meter_has_no_t() -> None:
 
 def test_a_coefficient_multiplies() -> None:
     async def main() -> None:
-        async with connected(scenarios.COEFFICIENT) as (meter, sim):
+        async with connected_to(scenarios.COEFFICIENT) as (meter, sim):
             count, _ = sim.meter.device.counters.raw(clock())
             assert (await meter.read()).energy_in == count * Decimal("0.01") * 20
 
@@ -131,7 +120,7 @@ def test_a_coefficient_multiplies() -> None:
 
 def test_without_a_unit_there_is_no_energy() -> None:
     async def main() -> None:
-        async with connected(scenarios.NO_UNIT) as (meter, _):
+        async with connected_to(scenarios.NO_UNIT) as (meter, _):
             assert meter.profile.unit is None
             assert (await meter.read()).energy_in is None
 
@@ -140,7 +129,7 @@ def test_without_a_unit_there_is_no_energy() -> None:
 
 def test_a_silent_meter_is_told_within_40_seconds() -> None:
     async def main() -> None:
-        async with connected() as (meter, sim):
+        async with connected_to() as (meter, sim):
             sim.air.is_answering = False
             start = asyncio.get_running_loop().time()
             with pytest.raises(MeterTimeoutError):
@@ -158,7 +147,7 @@ def test_a_silent_meter_is_told_within_40_seconds() -> None:
 
 def test_the_next_answer_after_a_lost_one_serves() -> None:
     async def main() -> None:
-        async with connected() as (meter, sim):
+        async with connected_to() as (meter, sim):
             sim.record.clear()
             sim.air.faults.append(Fault.LOST)
             assert (await meter.read()).power is not None
@@ -171,7 +160,7 @@ def test_the_next_answer_after_a_lost_one_serves() -> None:
 def test_a_constant_that_cannot_be_read_does_not_keep_the_meter_out() -> None:
     async def main() -> None:
         scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, values={0x8D: "FF" * 12}))
-        async with connected(scenario) as (meter, _):
+        async with connected_to(scenario) as (meter, _):
             assert meter.profile.serial_number is None
             assert meter.profile.manufacturer == "Toshiba"
             assert (await meter.read()).energy_in is not None
@@ -181,7 +170,7 @@ def test_a_constant_that_cannot_be_read_does_not_keep_the_meter_out() -> None:
 
 def test_a_value_that_cannot_be_read_is_asked_for_again() -> None:
     async def main() -> None:
-        async with connected(scenarios.SOLAR) as (meter, sim):
+        async with connected_to(scenarios.SOLAR) as (meter, sim):
             await meter.read()
             asked = len(sent_to(sim))
             sim.meter.device.once[0xE0] = bytes(3)
@@ -193,7 +182,7 @@ def test_a_value_that_cannot_be_read_is_asked_for_again() -> None:
 
 def test_a_value_that_can_never_be_read_is_none() -> None:
     async def main() -> None:
-        async with connected(scenarios.SOLAR) as (meter, sim):
+        async with connected_to(scenarios.SOLAR) as (meter, sim):
             await meter.read()
             sim.meter.device.values[0xE0] = bytes(3)
             reading = await meter.read()
@@ -208,7 +197,7 @@ def test_a_value_that_can_never_be_read_is_none() -> None:
 
 def test_one_property() -> None:
     async def main() -> None:
-        async with connected() as (meter, sim):
+        async with connected_to() as (meter, sim):
             assert await meter.value(p.OPERATION_STATUS) is True
             assert await meter.value(p.FAULT_STATUS) is False
             sim.record.clear()
@@ -222,7 +211,7 @@ def test_one_property() -> None:
 
 def test_set_and_read_back() -> None:
     async def main() -> None:
-        async with connected() as (meter, sim):
+        async with connected_to() as (meter, sim):
             await meter.set(p.INSTALLATION_LOCATION, 0x08)
             assert await meter.value(p.INSTALLATION_LOCATION) == 0x08
             sim.record.clear()
@@ -238,7 +227,7 @@ def test_set_and_read_back() -> None:
 def test_half_hours_are_announced() -> None:
     async def main() -> None:
         told: list[Notification] = []
-        async with connected(scenarios.SOLAR, on_notification=told.append) as (_, sim):
+        async with connected_to(scenarios.SOLAR, on_notification=told.append) as (_, sim):
             sim.record.clear()
             await asyncio.sleep(3600)
             assert not sent_to(sim)
@@ -257,7 +246,7 @@ def test_half_hours_are_announced() -> None:
 def test_a_notification_that_wants_an_answer_gets_one() -> None:
     async def main() -> None:
         told: list[Notification] = []
-        async with connected(scenarios.REQUESTED_NOTICES, on_notification=told.append) as (_, sim):
+        async with connected_to(scenarios.REQUESTED_NOTICES, on_notification=told.append) as (_, sim):
             sim.record.clear()
             await asyncio.sleep(1800)
             assert len(told) == 1
@@ -270,7 +259,7 @@ def test_a_notification_that_wants_an_answer_gets_one() -> None:
 def test_a_fault_is_announced() -> None:
     async def main() -> None:
         told: list[Notification] = []
-        async with connected(scenarios.NORMAL, on_notification=told.append) as (_, sim):
+        async with connected_to(scenarios.NORMAL, on_notification=told.append) as (_, sim):
             sim.meter.device.set_faulty(faulty=True)
             await asyncio.sleep(5)
             assert [notification.values.read(p.FAULT_STATUS) for notification in told] == [True]

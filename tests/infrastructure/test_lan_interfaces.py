@@ -9,7 +9,7 @@ import pytest
 from tests.simulator import scenarios
 from tests.simulator.process import ROOT
 
-from .test_lan_ipv6 import own_network_or_skip, run_in_own_network
+from .test_lan_ipv6 import METER, own_network_or_skip, run_in_own_network
 
 pytestmark = [pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(120)]
 
@@ -19,7 +19,7 @@ BESIDE = """
 import select, socket, struct
 from aiobroute.lan.sockets import asking_socket, group_address, group_socket
 
-for family, source in ((socket.AF_INET, "10.9.2.1"), (socket.AF_INET6, None)):
+for family in (socket.AF_INET, socket.AF_INET6):
     home, other = map(socket.if_nametoindex, ("home0", "home1"))
     here, there, asking = group_socket(family, home), group_socket(family, other), asking_socket(family, home)
     for index, hear in ((other, [there]), (home, [here])):
@@ -51,15 +51,6 @@ cd "$STACK"
 """
 
 GOING = """
-set -eu
-ip link set lo up
-ip link add home0 type veth peer name meter0
-ip link set home0 up
-ip link set meter0 up
-until [ "$(ip -6 -o addr show scope link -tentative | wc -l)" = 2 ]; do sleep 0.1; done
-address=$(ip -6 addr show dev meter0 scope link | grep -o 'fe80[^/]*')
-"$PYTHON" -m tests.simulator --lan "$address%meter0" > "$FOLDER/ready" &
-until [ -s "$FOLDER/ready" ]; do kill -0 %1; sleep 0.1; done
 cd "$STACK"
 "$PYTHON" -m aiobroute watch --port "echonet://$SERIAL" --interval 1 --json > "$FOLDER/readings" 2> "$FOLDER/said" &
 trap 'kill %1 %2; cat "$FOLDER/said" >&2' EXIT
@@ -94,7 +85,12 @@ async def test_an_interface_that_goes_and_comes_back(tmp_path: Path) -> None:
     await own_network_or_skip()
     serial = scenarios.NORMAL.meter.serial
     code, output, errors = await run_in_own_network(
-        GOING, PYTHON=sys.executable, STACK=str(STACK), SERIAL=serial, FOLDER=str(tmp_path)
+        METER + GOING,
+        PYTHON=sys.executable,
+        STACK=str(STACK),
+        SERIAL=serial,
+        READY=str(tmp_path / "ready"),
+        FOLDER=str(tmp_path),
     )
     assert (code, output) == (0, "back\n"), errors
     readings = [json.loads(line) for line in (tmp_path / "readings").read_text().splitlines()]

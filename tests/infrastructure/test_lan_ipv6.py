@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.usefixtures("socket_enabled"), pytest.mark.timeout(120
 NAMESPACE = ("unshare", "--map-root-user", "--net")
 """A network of one's own, in which anybody may do what only the administrator may outside."""
 
-SCRIPT = """
+METER = """
 set -eu
 ip link set lo up
 ip link add home0 type veth peer name meter0
@@ -28,6 +28,10 @@ address=$(ip -6 addr show dev meter0 scope link | grep -o 'fe80[^/]*')
 "$PYTHON" -m tests.simulator --lan "$address%meter0" > "$READY" &
 trap 'kill %1' EXIT
 until [ -s "$READY" ]; do kill -0 %1; sleep 0.1; done
+"""
+"""A simulated meter behind an interface of its own, as the first job; its link-local address is in $address."""
+
+SCRIPT = """
 cd "$STACK"
 "$PYTHON" -m aiobroute scan --lan --json
 "$PYTHON" -m aiobroute read --port "echonet://$SERIAL" --json
@@ -66,7 +70,7 @@ async def test_a_meter_with_a_link_local_address(tmp_path: Path) -> None:
     await own_network_or_skip()
     serial = scenarios.NORMAL.meter.serial
     names = {"PYTHON": sys.executable, "STACK": str(ROOT / "custom_components" / "broute"), "SERIAL": serial}
-    code, output, errors = await run_in_own_network(SCRIPT, READY=str(tmp_path / "ready"), **names)
+    code, output, errors = await run_in_own_network(METER + SCRIPT, READY=str(tmp_path / "ready"), **names)
     assert code == 0, errors
     found, by_name, by_address, last = map(json.loads, output.splitlines())
     assert found["meter"] == serial
