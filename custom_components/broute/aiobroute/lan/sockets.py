@@ -17,6 +17,9 @@ GROUPS = {socket.AF_INET: "224.0.23.0", socket.AF_INET6: "ff02::1"}
 ALL_GROUPS = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
 """Linux: whether a socket gets what comes to groups that only other sockets have joined, on any interface (ip(7))."""
 
+BIND_TO_DEVICE = 25
+"""Linux: let a socket get only what comes over one interface (socket(7))."""
+
 type SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 """Of IPv4, and of IPv6, which ends with the number of an interface."""
 
@@ -113,7 +116,7 @@ def group_socket(family: socket.AddressFamily, interface: int | str) -> socket.s
 
 
 def asking_socket(family: socket.AddressFamily, index: int) -> socket.socket:
-    """Return a socket from which to ask all nodes on an interface; it gets what they answer to us alone.
+    """Return a socket from which to ask all nodes on an interface; it gets what comes there for us alone.
 
     Raises:
         NodePortBusyError: another program has the port for itself.
@@ -122,6 +125,9 @@ def asking_socket(family: socket.AddressFamily, index: int) -> socket.socket:
     """
     sock = _socket(family)
     try:
+        with suppress(OSError):  # Linux only; before 5.7 it is for the administrator.
+            sock.setsockopt(socket.SOL_SOCKET, BIND_TO_DEVICE, socket.if_indextoname(index).encode())
+        # Bound to our own address, in place of the device, it would get what is for the socket of `meter_socket`.
         _bind(sock, _anywhere(family))
         if family is socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
