@@ -1,17 +1,19 @@
 """One Home Assistant for each language, and a browser for each person."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+import sys
 
-from playwright.async_api import ConsoleMessage, Page, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 import pytest
 import pytest_asyncio
 import pytest_socket
 
+from tests.browser import slow_pages
 from tests.demo.browser import DESKTOP, PHONE, chromium, find_chromium, logged_in
 from tests.demo.flow_dialog import FlowDialog
 from tests.demo.home_assistant import NAMES, PROJECT, HomeAssistant, home_assistant
@@ -19,9 +21,6 @@ from tests.demo.integration import DOMAIN
 from tests.demo.process import StepError, tail
 from tests.demo.steps import say
 from tests.demo.words import Words
-
-if TYPE_CHECKING:
-    from playwright.async_api import Browser
 
 FAILED = pytest.StashKey[bool]()
 
@@ -107,6 +106,16 @@ class Person:
             self.troubles.append(f"{message.text} ({url})")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the tests of a language share a process; with more processes than two, those of half of the files."""
+    is_halved = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > len(NAMES)
+    for item in items:
+        if isinstance(item, pytest.Function) and (lang := item.callspec.params.get("home")):
+            half = "-set-up" if is_halved and item.path.stem in ("test_set_up", "test_costs") else ""
+            item.add_marker(pytest.mark.xdist_group(f"{lang}{half}"))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the pages run as on a slower machine."""
     parser.addoption("--slowness", type=float, default=1.0, help="how many times slower the browser is (tests/browser)")
@@ -123,20 +132,41 @@ def _there_or_skipped() -> Iterator[None]:
         pytest.skip(f"{err}; scripts/setup --browser does it, where it may")
 
 
+@asynccontextmanager
+async def slowed(running: Browser, slowness: float) -> AsyncGenerator[None]:
+    """Let the pages of a browser run as on a slower machine, for the length of a `with`."""
+    if slowness <= 1:
+        yield
+        return
+    session = await running.new_browser_cdp_session()
+    processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
+    pid = next(process["id"] for process in processes if process["type"] == "browser")
+    command = (sys.executable, "-m", slow_pages.__name__, str(pid), str(slowness))
+    helper = await asyncio.create_subprocess_exec(*command, cwd=PROJECT, stdout=asyncio.subprocess.PIPE)
+    assert helper.stdout
+    assert await helper.stdout.readline(), "the pages are not slowed down"
+    try:
+        yield
+        assert helper.returncode is None, "the pages were not slowed down to the end"
+    finally:
+        helper.terminate()
+        await helper.wait()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncGenerator[Browser]:
+async def browser(request: pytest.FixtureRequest) -> AsyncGenerator[Browser]:
     """Run Chromium."""
     with _there_or_skipped():
         find_chromium()
     pytest_socket.enable_socket()
-    async with chromium() as running:
+    async with chromium() as running, slowed(running, request.config.getoption("--slowness")):
         yield running
 
 
 @pytest_asyncio.fixture(
     scope="session",
     loop_scope="session",
-    params=[pytest.param(lang, marks=pytest.mark.xdist_group(lang)) for lang in sorted(NAMES)],
+    params=sorted(NAMES),
 )
 async def home(
     browser: Browser,  # noqa: ARG001  # without one, nothing is to be started
@@ -178,7 +208,6 @@ async def person(browser: Browser, home: Home, request: pytest.FixtureRequest) -
         lang=home.words.lang,
         size=PHONE if is_phone else DESKTOP,
         is_dark=is_phone,
-        slowness=request.config.getoption("--slowness"),
     ) as page:
         page.set_default_timeout(PATIENCE)
         visitor = Person(page, home)

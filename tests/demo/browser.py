@@ -70,9 +70,8 @@ async def logged_in(
     sharpness: float = 1,
     size: ViewportSize = DESKTOP,
     is_dark: bool = False,
-    slowness: float = 1,
 ) -> AsyncIterator[Page]:
-    """Open a page that is logged in to a Home Assistant, and has no internet; it may run as on a slower machine."""
+    """Open a page that is logged in to a Home Assistant, and has no internet."""
     tokens = {
         "hassUrl": hass.address,
         "clientId": hass.client.client_id,
@@ -93,11 +92,7 @@ async def logged_in(
     await context.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))})")
     await context.route(lambda url: not url.startswith(hass.address), _offline)
     try:
-        page = await context.new_page()
-        if slowness > 1:
-            session = await context.new_cdp_session(page)
-            await session.send("Emulation.setCPUThrottlingRate", {"rate": slowness})
-        yield page
+        yield await context.new_page()
     finally:
         await context.close()
 
