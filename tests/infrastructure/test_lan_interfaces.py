@@ -40,6 +40,11 @@ for family, local in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             for each in ready:
                 each.recv(100)
         print(family.name, [each.getsockname()[0] for each in heard], heard == [hear] * 8)
+
+node = group_socket(socket.AF_INET, own)
+asking_socket(socket.AF_INET, own).sendto(b"who", group_address(socket.AF_INET, own))
+asked_by = node.recvfrom(100)[1]
+print("answers go to", asked_by, asked_by == ("127.0.0.1", PORT))
 """
 
 TWO_INTERFACES = """
@@ -83,7 +88,7 @@ async def test_what_comes_over_another_interface_is_not_heard() -> None:
     )
     assert code == 0, errors
     lines = output.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert all(line.endswith("True") for line in lines), output
 
 

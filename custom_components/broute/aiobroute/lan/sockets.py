@@ -17,6 +17,9 @@ GROUPS = {socket.AF_INET: "224.0.23.0", socket.AF_INET6: "ff02::1"}
 ALL_GROUPS = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.IPPROTO_IPV6, 29)}
 """Linux: whether a socket gets what comes to groups that only other sockets have joined, on any interface (ip(7))."""
 
+LOOP = "lo"
+"""The machine's own; what is sent there to a group would have the address of another interface, and so would the answers."""
+
 BIND_TO_DEVICE = 25
 """Linux: let a socket get only what comes over one interface (socket(7))."""
 
@@ -59,7 +62,7 @@ def interface_of(address: SocketAddress) -> int:
 
 def interfaces() -> list[str]:
     """Return the names of all network interfaces but the machine's own loop."""
-    return [name for _, name in socket.if_nameindex() if name != "lo"]
+    return [name for _, name in socket.if_nameindex() if name != LOOP]
 
 
 def meter_socket(address: str, *, is_strict: bool) -> socket.socket:
@@ -132,7 +135,8 @@ def asking_socket(family: socket.AddressFamily, index: int) -> socket.socket:
         if family is socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
         else:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", b"", b"", index))
+            own = socket.inet_aton("127.0.0.1") if socket.if_indextoname(index) == LOOP else b""
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=4s4si", b"", own, index))
     except (OSError, NodePortBusyError):
         sock.close()
         raise
