@@ -16,8 +16,9 @@ from homeassistant.core import callback
 
 from .aiobroute import JST
 from .devices import plan_info
-from .energy.accounts import YEN, Accounts, Figures
+from .energy.accounts import YEN, Accounts
 from .energy.dashboard import COMPENSATION, COST
+from .energy.figures import Figures
 from .entity import MeterEntity
 
 if TYPE_CHECKING:

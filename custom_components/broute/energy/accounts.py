@@ -5,14 +5,13 @@ hours before the set-up, and after a plan was changed: the recorder only goes on
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from itertools import chain
 import logging
-from typing import TYPE_CHECKING, Final, override
+from typing import TYPE_CHECKING, Final
 
 from homeassistant.config_entries import SIGNAL_CONFIG_ENTRY_CHANGED
 from homeassistant.core import CALLBACK_TYPE, callback
@@ -27,23 +26,16 @@ from .bill import (
     HalfHours,
     Overlaid,
     Period,
-    Sum,
     Usage,
-    Used,
-    add_up,
-    bill,
     compare,
-    costs_after,
-    demands,
-    forecast,
     periods,
-    returns,
-    used_until,
 )
 from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
 from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, cost_entity_id
-from .demand import Peak, half_hour, peak
+from .demand import half_hour
+from .figures import LATEST, Figures, Settled, brought_in, figures, flowed_since, settle, total_of
 from .first_plan import async_take_price
+from .half_hours import KnownEnergies, Slots
 from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO
 from .plans import contract_of
 from .price_history import price_of_state
@@ -51,7 +43,7 @@ from .prices import KeptPrices, prices_of
 from .recorder import RecorderUnavailableError, has_recorder, is_recorded
 from .records import Record, records
 from .statistics import energies
-from .tariff import ZERO, Contract, Market, midnight
+from .tariff import Contract, Market, midnight
 from .terms import InvalidPlanError
 
 if TYPE_CHECKING:
@@ -77,111 +69,14 @@ YEN: Final = "JPY"
 REST: Final = 20.0
 """Seconds between two looks, at least; the second one that sees the same ledger writes."""
 
-PART: Final = 50 * int(DAY.total_seconds())
-
 PIECE: Final = int(DAY.total_seconds())
 """Seconds of the ledger that are taken at a time: about a millisecond."""
-
-LATEST: Final = 4
-"""Half-hours back to the last counter that is known; what flowed since is spread over them for the moment."""
-
-PIECE_OF_ENERGY: Final = Decimal("0.001")
-"""kWh; so little hardly ever crosses a step."""
 
 KINDS: Final = {COST: ENERGY_IN, COMPENSATION: ENERGY_OUT}
 
 type Version = tuple[tuple[tuple[str, str, int], ...], tuple[object, ...]]
 
 DERIVED: Final = {COST: piece_of_costs, COMPENSATION: piece_of_returns}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What a person wants to know of the running bill; yen and kWh."""
-
-    period: Period
-    cost: Decimal
-    """So far, with the share of the fixed charges in the days so far."""
-    energy: Decimal
-    unknown: int
-    """Half-hours so far whose kWh are not known."""
-    unpriced: int
-    forecast: Decimal
-    estimated: int
-    """Half-hours of the forecast that are the mean of others."""
-    peak: Peak | None
-    contract_demand: Decimal | None
-    """kW, not rounded: the highest of this bill and the eleven before."""
-    today_cost: Decimal
-    today_energy: Decimal
-    last_bill: Decimal | None
-    price: Decimal | None
-    """Yen that one more kWh costs now."""
-
-
-class KnownEnergies(Mapping[datetime, Decimal | None]):
-    """The ledger's half-hours."""
-
-    def __init__(self, known: Mapping[int, int]) -> None:
-        """`known` has millionths of a kWh by seconds since 1970."""
-        self._known = known
-
-    @override
-    def __getitem__(self, start: datetime) -> Decimal | None:
-        return Decimal(self._known[int(start.timestamp())]) / MICRO
-
-    @override
-    def get[T](self, start: datetime, default: T | None = None, /) -> Decimal | T | None:
-        # A look goes through thousands of them.
-        found = self._known.get(int(start.timestamp()))
-        return default if found is None else Decimal(found) / MICRO
-
-    @override
-    def __contains__(self, start: object) -> bool:
-        return isinstance(start, datetime) and int(start.timestamp()) in self._known
-
-    @override
-    def __iter__(self) -> Iterator[datetime]:
-        return (datetime.fromtimestamp(at, UTC) for at in self._known)
-
-    @override
-    def __len__(self) -> int:
-        return len(self._known)
-
-
-class Slots(Mapping[int, int]):
-    """Values by seconds since 1970, in parts: a single dictionary of ten years takes too long to grow."""
-
-    def __init__(self) -> None:
-        self._parts: dict[int, dict[int, int]] = {}
-
-    def take(self, begin: int, end: int, found: Mapping[int, int]) -> bool:
-        """Keep what was found for each half-hour within a time, or nothing; return whether one has changed."""
-        is_new = False
-        for start in range(begin, end, HALF_HOUR_SECONDS):
-            part = self._parts.setdefault(start // PART, {})
-            is_new = is_new or part.get(start) != found.get(start)
-            if start in found:
-                part[start] = found[start]
-            else:
-                part.pop(start, None)
-        return is_new
-
-    @override
-    def __getitem__(self, start: int) -> int:
-        return self._parts[start // PART][start]
-
-    @override
-    def __contains__(self, start: object) -> bool:
-        return isinstance(start, int) and start in self._parts.get(start // PART, ())
-
-    @override
-    def __iter__(self) -> Iterator[int]:
-        return chain.from_iterable(self._parts.values())
-
-    @override
-    def __len__(self) -> int:
-        return sum(map(len, self._parts.values()))
 
 
 @dataclass(slots=True)
@@ -404,12 +299,15 @@ class Accounts:
         before, settled = (self.figures, self._settled) if looked == self._figured else (None, None)
         job = self.hass.async_add_executor_job
         if settled is None:
-            settled = await job(_settled, contract, usage, now, dict(self._spans), self._is_spread)
+            firsts = (None if (span := self._spans.get(key)) is None else span[0] for key in (ENERGY_IN, ENERGY_OUT))
+            settled = await job(partial(settle, contract, usage, now, *firsts, is_spread=self._is_spread))
         if settled is None:
             self.figures, self.totals, self._figured = None, {}, ()
             return
         last_bill = before.last_bill if before else await self._async_last_bill(contract, live, settled.period, now)
-        self.figures, so_far = await job(_figures, contract, live, now, before, settled, last_bill, self._is_spread)
+        self.figures, so_far = await job(
+            partial(figures, contract, live, now, before, settled, last_bill, is_spread=self._is_spread)
+        )
         self._figured, self._settled = looked, settled
         period, totals = settled.period, {}
         for kind, key in KINDS.items():
@@ -418,7 +316,7 @@ class Accounts:
             if is_there and (known := self._spans.get(key)) is not None:
                 if kind == COMPENSATION:
                     since = max(settled.used.until, known[0])
-                    so_far = settled.brought_in + await job(_brought_in, contract, live, since, now)
+                    so_far = settled.brought_in + await job(brought_in, contract, live, since, now)
                 totals[kind] = Decimal(base) / MICRO + so_far
         self.totals = totals
 
@@ -427,12 +325,12 @@ class Accounts:
         job = self.hass.async_add_executor_job
         if not (found := await job(periods, contract, period.span.first - DAY, period.span.first)):
             return None
-        last = found[0]
+        (last,) = found
         # For some half-hours after its end, a reading still adds to it.
         at = half_hour(now) if now - LATEST * HALF_HOUR < last.span.end_time else None
         made_of = (contract, last, at, self._changes_within(last, A_YEAR))
         if self._last[0] != made_of:
-            self._last = made_of, await job(_total, contract, live, last)
+            self._last = made_of, await job(total_of, contract, live, last)
         return self._last[1]
 
     def _changes_within(self, period: Period, back: timedelta) -> tuple[int, ...]:
@@ -461,25 +359,11 @@ class Accounts:
         await self.prices.async_update(entities, int(first.timestamp()), int(now.timestamp()))
 
     def _since_known(self, key: str, now: datetime) -> HalfHours:
-        """Return what flowed since the last counter that is known, as far as the reading tells; evenly spread."""
+        """Return what flowed since the last counter that is known, as far as the reading tells."""
         counter, ledger = getattr(self.source.data, key), self.history.ledger
         if counter is None or not ledger.tenures:
             return {}
-        start = half_hour(now)
-        for number in range(LATEST):
-            begin = start - number * HALF_HOUR
-            base = ledger.energy(key, int(begin.timestamp()))
-            if base is None:
-                continue
-            if counter < base:
-                return {}
-            whole, found, total = Decimal((now - begin) / timedelta(seconds=1)), {}, counter - base
-            for each in range(number):
-                share = total * int(HALF_HOUR_SECONDS) / whole
-                found[begin + each * HALF_HOUR] = share.quantize(PIECE_OF_ENERGY)
-            found[start] = total - sum(found.values(), ZERO)
-            return found
-        return {}
+        return flowed_since(counter, lambda begin: ledger.energy(key, int(begin.timestamp())), now)
 
     async def _async_take_ledger(self) -> None:
         """Take what is new in the ledger, a month at a time."""
@@ -569,112 +453,6 @@ def holidays_of_japan() -> Container[date]:
     from holidays import country_holidays  # noqa: PLC0415  # not in the event loop
 
     return country_holidays("JP")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """The part of the bill that runs that a reading cannot change any more."""
-
-    period: Period
-    used: Used
-    so_far: Sum
-    this_day: Sum
-    total: Decimal
-    """Yen since the first half-hour that is known."""
-    brought_in: Decimal
-    """Yen since the first half-hour of what was fed in that is known."""
-
-
-def _settled(
-    contract: Contract,
-    usage: Usage,
-    now: datetime,
-    known: Mapping[str, Known | None],
-    is_spread: bool,  # noqa: FBT001  # called by a thread
-) -> Settled | None:
-    """Return what is settled of the bill that runs; `None` before the first plan."""
-    today = now.astimezone(JST).date()
-    found = periods(contract, today, today + DAY)
-    if not found:
-        return None
-    period = found[0]
-    until = max(period.span.start_time, half_hour(now) - (LATEST - 1) * HALF_HOUR)
-    each, used = used_until(contract, usage, period, until)
-    taken, fed = known.get(ENERGY_IN), known.get(ENERGY_OUT)
-    since = None if taken is None else taken[0]
-    return Settled(
-        period=period,
-        used=used,
-        so_far=add_up(each),
-        this_day=add_up(cost for cost in each if cost.start >= midnight(today)),
-        total=add_up((cost for cost in each if since is None or cost.start >= since), with_fixed=is_spread).yen,
-        brought_in=ZERO if fed is None else _brought_in(contract, usage, max(period.span.start_time, fed[0]), until),
-    )
-
-
-def _figures(
-    contract: Contract,
-    usage: Usage,
-    now: datetime,
-    before: Figures | None,
-    settled: Settled,
-    last_bill: Decimal | None,
-    is_spread: bool,  # noqa: FBT001  # called by a thread
-) -> tuple[Figures, Decimal]:
-    """Return the figures of the bill that runs, and yen since the first half-hour that is known.
-
-    What changes with half-hours only is taken from those before, if there are any.
-    """
-    today, period = now.astimezone(JST).date(), settled.period
-    each = list(costs_after(contract, usage, period, settled.used, half_hour(now) + HALF_HOUR))
-    total = settled.total + add_up(each, with_fixed=is_spread).yen
-    so_far = settled.so_far.plus(add_up(each))
-    this_day = settled.this_day.plus(add_up(cost for cost in each if cost.start >= midnight(today)))
-    if before is None:
-        guessed = forecast(contract, usage, period, half_hour(now) + HALF_HOUR)
-        before = Figures(
-            period=period,
-            cost=so_far.yen,
-            energy=so_far.energy,
-            unknown=so_far.unknown,
-            unpriced=so_far.unpriced,
-            forecast=guessed.total,
-            estimated=guessed.estimated,
-            peak=peak(usage.taken, period.span.start_time, half_hour(now)),
-            contract_demand=demands(contract, usage, period),
-            today_cost=this_day.yen,
-            today_energy=this_day.energy,
-            last_bill=last_bill,
-            price=_price(contract, usage, settled, now),
-        )
-    shown = replace(
-        before, cost=so_far.yen, energy=so_far.energy, today_cost=this_day.yen, today_energy=this_day.energy
-    )
-    return shown, total
-
-
-def _brought_in(contract: Contract, usage: Usage, since: datetime, now: datetime) -> Decimal:
-    """Return yen that are brought in between two times."""
-    return add_up(returns(contract, usage, since, now)).yen
-
-
-def _total(contract: Contract, usage: Usage, period: Period) -> Decimal | None:
-    """Return the yen of a bill; `None` if nothing of its use has a cost."""
-    made = bill(contract, usage, period)
-    return None if made.unknown + made.unpriced >= made.period.span.days * 48 else made.total
-
-
-def _price(contract: Contract, usage: Usage, settled: Settled, now: datetime) -> Decimal | None:
-    """Return yen for one more kWh."""
-    start = half_hour(now)
-    energy = usage.taken.get(start) or Decimal(0)
-    found = []
-    for used in (energy, energy + PIECE_OF_ENERGY):
-        more = replace(usage, taken=Overlaid({start: used}, usage.taken))
-        *_, cost = costs_after(contract, more, settled.period, settled.used, start + HALF_HOUR)
-        found.append(cost.variable)
-    cheaper, dearer = found
-    return None if cheaper is None or dearer is None else (dearer - cheaper) / PIECE_OF_ENERGY
 
 
 def _months(first: date, last: date) -> list[str]:

@@ -18,7 +18,7 @@ ALL_GROUPS = {socket.AF_INET: (socket.IPPROTO_IP, 49), socket.AF_INET6: (socket.
 """Linux: whether a socket gets what comes to groups that only other sockets have joined, on any interface (ip(7))."""
 
 LOOP = "lo"
-"""The machine's own; what is sent there to a group would have the address of another interface, and so would the answers."""
+"""The machine's own; what is sent there to a group would come from the address of another interface."""
 
 BIND_TO_DEVICE = 25
 """Linux: let a socket get only what comes over one interface (socket(7))."""
