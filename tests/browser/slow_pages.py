@@ -12,7 +12,7 @@ import time
 
 import psutil
 
-RUNS = 0.03
+RUNS = 0.01
 """Seconds for which a page may run before it is stopped."""
 
 LOOKS = 0.25
