@@ -240,27 +240,31 @@ def counted(**known: str) -> Mapping[datetime, Decimal]:
     return {at(1, int(name[1:3]), int(name[3:])): d(counter) for name, counter in known.items()}
 
 
+def since_counter(counter: Decimal, known: Mapping[datetime, Decimal], now: datetime) -> HalfHours:
+    return flowed_since(counter, known.get, now)
+
+
 def test_what_flowed_since_the_half_hour_began() -> None:
-    assert flowed_since(d("101.5"), counted(h0100="101", h0030="99").get, at(1, 1, 10)) == {at(1, 1): d("0.5")}
-    assert flowed_since(d("101"), counted(h0100="101").get, at(1, 1)) == {at(1, 1): 0}
+    assert since_counter(d("101.5"), counted(h0100="101", h0030="99"), at(1, 1, 10)) == {at(1, 1): d("0.5")}
+    assert since_counter(d("101"), counted(h0100="101"), at(1, 1)) == {at(1, 1): 0}
 
 
 def test_what_flowed_in_several_half_hours_is_spread_evenly() -> None:
-    found = flowed_since(d("103"), counted(h0000="100").get, at(1, 1, 15))
+    found = since_counter(d("103"), counted(h0000="100"), at(1, 1, 15))
     assert found == {at(1, 0): d("1.2"), at(1, 0, 30): d("1.2"), at(1, 1): d("0.6")}
-    found = flowed_since(d("100.1"), counted(h0000="100").get, at(1, 1, 10))
+    found = since_counter(d("100.1"), counted(h0000="100"), at(1, 1, 10))
     # Thousandths, and the rest in the half-hour that runs.
     assert found == {at(1, 0): d("0.043"), at(1, 0, 30): d("0.043"), at(1, 1): d("0.014")}
 
 
 def test_a_counter_is_looked_for_three_half_hours_back() -> None:
-    assert len(flowed_since(Decimal(9), counted(h0000="5").get, at(1, 1, 59))) == 4
-    assert flowed_since(Decimal(9), counted(h0000="5").get, at(1, 2)) == {}
-    assert flowed_since(Decimal(9), {}.get, at(1, 2)) == {}
+    assert len(since_counter(Decimal(9), counted(h0000="5"), at(1, 1, 59))) == 4
+    assert since_counter(Decimal(9), counted(h0000="5"), at(1, 2)) == {}
+    assert since_counter(Decimal(9), {}, at(1, 2)) == {}
 
 
 def test_a_counter_below_the_last_one_says_nothing() -> None:
-    assert flowed_since(Decimal(4), counted(h0100="5", h0030="1").get, at(1, 1, 10)) == {}
+    assert since_counter(Decimal(4), counted(h0100="5", h0030="1"), at(1, 1, 10)) == {}
 
 
 @given(
@@ -271,7 +275,7 @@ def test_a_counter_below_the_last_one_says_nothing() -> None:
 def test_all_that_flowed_is_spread(back: int, seconds: int, flowed: Decimal) -> None:
     now = at(1, 3) + timedelta(seconds=seconds)
     first = at(1, 3) - back * HALF_HOUR
-    found = flowed_since(7 + flowed, {first: Decimal(7)}.get, now)
+    found = since_counter(7 + flowed, {first: Decimal(7)}, now)
     assert sorted(found) == [first + number * HALF_HOUR for number in range(back + 1)]
     spread = [energy for energy in found.values() if energy is not None]
     assert sum(spread) == flowed

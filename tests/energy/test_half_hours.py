@@ -57,7 +57,8 @@ def test_slots_are_a_dictionary_in_parts(takes: list[tuple[int, int, Mapping[int
         for start in range(BEGIN - 4 * HALF_HOUR, BEGIN + 9 * HALF_HOUR, HALF_HOUR):
             assert (start in slots) is (start in wanted)
             assert slots.get(start) == wanted.get(start)
-    assert "0" not in slots
+    text: object = "0"
+    assert text not in slots
     with pytest.raises(KeyError):
         slots[BEGIN - 9 * HALF_HOUR]
 
