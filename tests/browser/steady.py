@@ -15,6 +15,8 @@ from tests.demo.steps import say
 LOGS = PROJECT / "build" / "steady"
 RUNS = 20
 SLOWNESS = 3.0
+TOGETHER = ("-n", "4", "--dist", "loadgroup")
+"""Each browser is other work beside the others; on two cores there is room for four."""
 
 
 def _work() -> None:
@@ -41,7 +43,7 @@ def other_work(processes: int) -> Iterator[None]:
 def run(number: int, slowness: float, arguments: list[str]) -> bool:
     """Run the tests once, and keep what they printed; return whether all passed."""
     log = LOGS / f"{number}.log"
-    command = (sys.executable, "-m", "pytest", "tests/browser", "-q", f"--slowness={slowness}", *arguments)
+    command = (sys.executable, "-m", "pytest", "tests/browser", "-q", *TOGETHER, f"--slowness={slowness}", *arguments)
     begin = time.monotonic()
     with log.open("wb") as output:
         code = subprocess.run(command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT, check=False).returncode  # noqa: S603
@@ -55,7 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/steady", description=__doc__)
     parser.add_argument("runs", type=int, nargs="?", default=RUNS, help=f"how often; {RUNS} if not given")
     parser.add_argument("--slowness", type=float, default=SLOWNESS, help="how many times slower Chromium is")
-    parser.add_argument("--others", type=int, default=1, help="processes that work beside it")
+    parser.add_argument("--others", type=int, default=0, help="processes that work beside all browsers")
     arguments, rest = parser.parse_known_args()
     LOGS.mkdir(parents=True, exist_ok=True)
     with other_work(arguments.others):
