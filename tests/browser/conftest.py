@@ -111,7 +111,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the tests of a language share a process; with more processes than two, those of half of the files."""
     is_halved = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > len(NAMES)
     for item in items:
-        if isinstance(item, pytest.Function) and (lang := item.callspec.params.get("home")):
+        callspec = getattr(item, "callspec", None)  # Only what is run with parameters has one.
+        if callspec is not None and (lang := callspec.params.get("home")):
             half = "-set-up" if is_halved and item.path.stem in ("test_set_up", "test_costs") else ""
             item.add_marker(pytest.mark.xdist_group(f"{lang}{half}"))
 
