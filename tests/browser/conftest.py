@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -150,7 +150,8 @@ async def slowed(running: Browser, slowness: float) -> AsyncGenerator[None]:
         yield
         assert helper.returncode is None, "the pages were not slowed down to the end"
     finally:
-        helper.terminate()
+        with suppress(ProcessLookupError):
+            helper.terminate()
         await helper.wait()
 
 

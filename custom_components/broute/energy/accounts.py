@@ -21,15 +21,7 @@ from homeassistant.util import dt as dt_util
 
 from ..aiobroute import JST
 from ..const import CONF_COSTS, CONF_SPREAD_FIXED
-from .bill import (
-    Comparison,
-    HalfHours,
-    Overlaid,
-    Period,
-    Usage,
-    compare,
-    periods,
-)
+from .bill import Comparison, HalfHours, Overlaid, Period, Usage, compare, periods
 from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
 from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, cost_entity_id
 from .demand import half_hour
