@@ -15,6 +15,7 @@ from custom_components.broute.energy.cost_rows import (
     Piece,
     Wanted,
     has_demand_charge,
+    known_part,
     piece_of_costs,
     piece_of_returns,
 )
@@ -73,6 +74,26 @@ def test_what_is_not_known_bears_its_share_only() -> None:
     assert has_demand_charge(
         Contract((Plan(valid_from=plan.valid_from, energy=plan.energy, basic=DemandCharge(Decimal(300))),))
     )
+
+
+@given(before=st.integers(-96, 96), after=st.integers(-96, 96))
+def test_a_bill_is_what_is_known_of_its_time(before: int, after: int) -> None:
+    half_hour = timedelta(minutes=30)
+    fixed, feed_in = MonthlyCharge(Decimal(1440)), simple(Decimal(8))
+    plan = Plan(valid_from=date(2026, 3, 1), energy=simple(Decimal(30)), basic=fixed, feed_in=feed_in, levies={})
+    contract = Contract((plan,))
+    (period,) = periods(contract, date(2026, 4, 1), date(2026, 4, 2))
+    known = period.span.start_time + before * half_hour, period.span.end_time + after * half_hour
+    count = int((known[1] - known[0]) / half_hour)
+    flowed = {known[0] + number * half_hour: Decimal(1) for number in range(count)}
+    usage = Usage(taken=flowed, fed=flowed)
+    inside = [at for at in flowed if period.span.start_time <= at < period.span.end_time]
+    assert known_part(period, known) == (inside[0], inside[-1] + half_hour)
+    hours = [int(at.timestamp()) - HOUR // 2 for at in inside if at.minute]
+    for derived, yen in ((piece_of_costs, 30), (piece_of_returns, 8)):
+        found = derived(contract, usage, period, known, is_spread=False)
+        assert list(found.starts) == hours
+        assert found.total == yen * len(inside) * YEN
 
 
 async def shown(hass: HomeAssistant) -> list[Decimal]:

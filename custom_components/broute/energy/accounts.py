@@ -22,7 +22,7 @@ from homeassistant.util import dt as dt_util
 from ..aiobroute import JST
 from ..const import CONF_COSTS, CONF_SPREAD_FIXED
 from .bill import Comparison, HalfHours, Overlaid, Period, Usage, compare, periods
-from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, piece_of_costs, piece_of_returns
+from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, known_part, piece_of_costs, piece_of_returns
 from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, cost_entity_id
 from .demand import half_hour
 from .figures import LATEST, Figures, Settled, brought_in, figures, flowed_since, settle, total_of
@@ -388,7 +388,7 @@ class Accounts:
         self._version = version
 
     async def _async_write(self, pieces: Mapping[str, list[tuple[Period, Piece]]]) -> bool:
-        """Write what has changed to the recorder; return whether each kind has a sensor and all its hours by now.
+        """Write what has changed to the recorder; return whether each sensor has all its hours by now.
 
         Raises:
             RecorderUnavailableError: it cannot be asked at present.
@@ -397,9 +397,7 @@ class Accounts:
         is_all = True
         for kind in KINDS:
             statistic_id = cost_entity_id(self.hass, self.entry, kind)
-            if statistic_id is None:
-                is_all = is_all and kind not in self.totals
-            elif is_recorded(self.hass, statistic_id):
+            if statistic_id is not None and is_recorded(self.hass, statistic_id):
                 if kind not in self._rows or self._rows[kind].statistic_id != statistic_id:
                     self._rows[kind] = CostRows(self.hass, statistic_id, YEN)
                 is_all = await self._rows[kind].async_reconcile([piece for _, piece in pieces[kind]]) and is_all
@@ -417,12 +415,11 @@ class Accounts:
         derive, job = partial(DERIVED[kind], is_spread=self._is_spread), self.hass.async_add_executor_job
         pieces = []
         for period in await job(periods, contract, first, last + DAY):
-            limits = max(known[0], period.span.start_time), min(known[1], period.span.end_time)
-            changes = self._changes_within(period, back)
+            made_of = known_part(period, known), self._changes_within(period, back)
             before, piece = self._derived.get((kind, period), (None, EMPTY))
-            if before != (*limits, changes):
+            if before != made_of:
                 piece = await job(derive, contract, usage, period, known)
-                self._derived[kind, period] = ((*limits, changes), piece)
+                self._derived[kind, period] = made_of, piece
             pieces.append((period, piece))
         return pieces
 

@@ -57,9 +57,15 @@ class Piece:
 EMPTY: Final = Piece(array("q"), array("q"))
 
 
+def known_part(period: Period, known: Known) -> Known:
+    """Return beginning and end of what is known of a bill's time; the end comes first if that is nothing."""
+    return max(period.span.start_time, known[0]), min(period.span.end_time, known[1])
+
+
 def piece_of_costs(contract: Contract, usage: Usage, period: Period, known: Known, *, is_spread: bool) -> Piece:
     """Return what the hours of a bill cost, with their shares of the fixed charges or without."""
-    half_hours = (cost for cost in costs(contract, usage, period) if known[0] <= cost.start < known[1])
+    begin, end = known_part(period, known)
+    half_hours = (cost for cost in costs(contract, usage, period) if begin <= cost.start < end)
     return _piece(half_hours, is_spread=is_spread)
 
 
@@ -67,8 +73,7 @@ def piece_of_returns(contract: Contract, usage: Usage, period: Period, known: Kn
     """Return what the hours of a bill bring in; nothing as long as no plan says what is paid."""
     if all(plan.feed_in is None for plan in contract.plans):
         return EMPTY
-    begin, end = max(period.span.start_time, known[0]), min(period.span.end_time, known[1])
-    return _piece(returns(contract, usage, begin, end), is_spread=is_spread)
+    return _piece(returns(contract, usage, *known_part(period, known)), is_spread=is_spread)
 
 
 def _piece(half_hours: Iterable[Cost], *, is_spread: bool) -> Piece:
