@@ -81,6 +81,9 @@ def preview(theirs: Sequence[Former], first: int, *, own: Sequence[Row] = ()) ->
         pytest.param((1, 2, -2, 3), {0: 1, 1: 2, 3: 1}, id="a dip"),
         pytest.param((1, 1000, -999, 3), {0: 1, 2: 1, 3: 3}, id="a spike"),
         pytest.param((1, 900, -1, -898, 3), {0: 1, 3: 1, 4: 3}, id="a spike of two hours"),
+        pytest.param((1, 900, -899), {0: 1, 2: 1}, id="a spike at the end"),
+        pytest.param((1, 900, *[0] * 7, -899), {0: 1, 9: 1}, id="a spike of eight hours"),
+        pytest.param((1, 900, *[0] * 8, -899, 1), {0: 1} | dict.fromkeys(range(2, 10), 0) | {11: 1}, id="no spike"),
         pytest.param((1, -5000, *[1] * 10), {0: 1} | dict.fromkeys(range(2, 12), 1), id="it begins anew below"),
         pytest.param((1, 5000, *[1] * 10), {0: 1} | dict.fromkeys(range(2, 12), 1), id="it begins anew above"),
         pytest.param((5000, *[1] * 10), dict.fromkeys(range(1, 11), 1), id="it does not begin at zero"),
@@ -128,9 +131,11 @@ def test_sums_are_joined_without_a_step(
         expected[hour] = max(alone[hour], known.get(hour, 0))
     assert shown == expected
     assert found.energy == sum(copied.values())
-    assert found.begin == BEGIN
-    assert found.joint == first
+    assert found.hours == sum(start < first for start in known)
+    assert (found.begin, found.joint) == (BEGIN, first)
+    assert found.end == min(max(start for start in known if start < first) + HOUR, first)
     assert found.left_out == 0
+    assert preview_of(found.continued, first) == found
 
 
 @given(st.integers(0, 3 * CHUNK // HOUR), st.integers(1, 2 * CHUNK // HOUR), st.integers(0, 500))
@@ -146,6 +151,17 @@ def test_over_any_number_of_chunks(gap: int, length: int, end: int) -> None:
     assert set(list(shown.values())[length:]) == {6 * STEP}
     assert all(after.begin - before.begin == CHUNK for before, after in pairwise(chunks))
     assert chunks[-1].after.first == Point(first, 0, 10**6 * STEP, STEP)
+
+
+def test_hours_that_cannot_be_true_are_counted() -> None:
+    energies = kwh(1, 2, 3, 900, -897, 4, -4000, 2)
+    first = BEGIN + 20 * HOUR
+    found = preview(former(BEGIN, energies), first)
+    assert (found.hours, found.left_out, found.energy, found.begin) == (6, 2, 15 * MICRO, BEGIN)
+    assert found.end == BEGIN + 8 * HOUR
+    # What a sum begins with is no energy, and so nothing is left out.
+    found = preview(former(BEGIN, energies, 10_000 * MICRO), first)
+    assert (found.hours, found.left_out, found.energy, found.begin) == (5, 2, 14 * MICRO, BEGIN + HOUR)
 
 
 def test_the_joint_follows_when_ours_begin_earlier() -> None:
@@ -215,6 +231,9 @@ def test_what_was_copied_before_and_is_not_any_more_is_to_go() -> None:
     kept = {BEGIN + number * HOUR for number in range(30, 35)}
     assert gone == [start for start in range(BEGIN, first, HOUR) if start not in kept]
     assert surplus(Wanted(chunks, 0, first), chunks[0], there) == []
+    longer = continuing("sensor.longer", former(BEGIN - 9 * HOUR, [MICRO] * 44), [], first - HOUR, before)
+    assert longer is not None
+    assert (longer.continued.begin, longer.continued.end) == (BEGIN - 9 * HOUR, first)
 
 
 def test_rows_of_before_that_nobody_knows_are_left_alone() -> None:
@@ -233,14 +252,14 @@ def test_rows_of_before_that_nobody_knows_are_left_alone() -> None:
 def test_rows_between_them_and_the_ledger_are_taken_in() -> None:
     continued = preview(former(BEGIN, [MICRO] * 20), BEGIN + 20 * HOUR).continued
     last = Row(BEGIN + 19 * HOUR, 0, 500)
-    rows = [last, Row(BEGIN + 20 * HOUR, 7000, 520), Row(BEGIN + 23 * HOUR, 7050, 570)]
+    rows = [Row(BEGIN + 18 * HOUR, 0, 480), last, Row(BEGIN + 20 * HOUR, 7000, 520), Row(BEGIN + 23 * HOUR, 7050, 570)]
     more = adopted(continued, rows)
     assert more is not None
-    assert more.own == [(rows[1].start, 20, 7000), (rows[2].start, 50, 7050)]
+    assert more.own == [(rows[2].start, 20, 7000), (rows[3].start, 50, 7050)]
     assert (more.begin, more.end) == (BEGIN, BEGIN + 24 * HOUR)
     assert more.copied == continued.copied
     assert adopted(continued, [last]) is None
-    alone = adopted(continued, rows[1:])
+    alone = adopted(continued, rows[2:])
     assert alone is not None
     assert alone.own[0][1] == 0, "of what was before it, nobody knows"
 

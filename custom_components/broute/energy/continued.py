@@ -47,10 +47,10 @@ def believable(rows: Sequence[Former]) -> Iterator[tuple[int, int]]:
     comes back within some rows was wrong in these; one that stays where it is began anew: what flowed meanwhile is not
     known. The first row has its sum as its energy if it began at zero.
     """
-    before = Former(rows[0].start - HOUR, 0) if rows else None
+    if not rows:
+        return
+    before = Former(rows[0].start - HOUR, 0)
     for place, row in enumerate(rows):
-        if before is None:
-            continue
         energy = _flowed(before, row)
         if energy is not None:
             yield row.start, energy
@@ -62,13 +62,12 @@ def believable(rows: Sequence[Former]) -> Iterator[tuple[int, int]]:
 
 def _flowed(before: Former, row: Former) -> int | None:
     """Return the energy between two rows, `None` if so much cannot have flowed."""
-    points = [Point(each.start + HOUR, each.sum, None, STEP, is_exact=False) for each in (before, row)]
+    points = [Point(each.start, each.sum, None, STEP, is_exact=False) for each in (before, row)]
     return points[1].rise_from(points[0])
 
 
-def own_hours(rows: Sequence[Row], before: Row | None = None) -> list[Hour]:
-    """Return the hours of a statistic of ours as they are, after the row before them."""
-    last = 0 if before is None else before.sum
+def own_hours(rows: Sequence[Row], last: int = 0) -> list[Hour]:
+    """Return the hours of a statistic of ours as they are, where its sum was `last` before them."""
     hours = [(rows[0].start, rows[0].sum - last, rows[0].state)] if rows else []
     return hours + [(row.start, row.sum - former.sum, row.state) for former, row in pairwise(rows)]
 
@@ -123,6 +122,6 @@ def adopted(continued: Continued, rows: Sequence[Row]) -> Continued | None:
     after = [row for row in rows if row.start >= continued.end]
     if not after:
         return None
-    hours = own_hours(after, before[-1] if before else Row(0, 0, after[0].sum))
+    hours = own_hours(after, (before[-1] if before else after[0]).sum)
     known = continued.between(continued.begin, continued.end)
     return Continued.of(continued.statistic_id, continued.begin, after[-1].start + HOUR, [*known, *hours])
