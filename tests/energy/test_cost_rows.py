@@ -1,13 +1,17 @@
 """Rows of costs, put one behind the other and held against a real recorder of which rows were changed."""
 
 from array import array
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from homeassistant.components.recorder import get_instance
 from homeassistant.util import dt as dt_util
 from hypothesis import given, strategies as st
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from custom_components.broute.energy.bill import Usage, periods
 from custom_components.broute.energy.cost_rows import (
@@ -19,8 +23,9 @@ from custom_components.broute.energy.cost_rows import (
     piece_of_costs,
     piece_of_returns,
 )
+from custom_components.broute.energy.recorder import RecorderUnavailableError
 from custom_components.broute.energy.statistics import CHUNK, HOUR
-from custom_components.broute.energy.tariff import Contract, DemandCharge, MonthlyCharge, Plan, simple
+from custom_components.broute.energy.tariff import Contract, DemandCharge, MonthlyCharge, Plan, midnight, simple
 
 from ..recorder import bars
 
@@ -38,22 +43,31 @@ def piece(*yen: int, begin: int = BEGIN) -> Piece:
     return Piece(array("q", (begin + number * HOUR for number in range(len(yen)))), array("q", sums), sum(yen) * YEN)
 
 
-@given(st.lists(st.lists(st.integers(-5, 100), max_size=300), max_size=5), st.integers(0, 1500))
-def test_bills_go_on_where_the_one_before_ended(bills: list[list[int]], hours: int) -> None:
-    begin, pieces = BEGIN, []
+@given(
+    st.lists(st.lists(st.integers(-5, 100), max_size=300), max_size=5),
+    st.integers(0, 1500),
+    st.integers(0, CHUNK // HOUR),
+    st.sampled_from([0, HOUR - 1]),
+)
+def test_bills_go_on_where_the_one_before_ended(bills: list[list[int]], hours: int, place: int, seconds: int) -> None:
+    first = begin = BEGIN + place * HOUR
+    pieces = []
     for yen in bills:
         pieces.append(piece(*yen, begin=begin))
         begin += len(yen) * HOUR
     # What the recorder has not compiled yet has to wait.
-    wanted = Wanted.of(pieces, BEGIN + hours * HOUR + HOUR - 1)
+    wanted = Wanted.of(pieces, first + hours * HOUR + seconds)
     whole = [yen for bill in bills for yen in bill]
     assert wanted.total == sum(whole) * YEN
     assert wanted.is_whole is (hours >= len(whole))
     every = whole[:hours]
-    assert wanted.end == (BEGIN + (len(every) - 1) * HOUR if every else None)
+    assert wanted.end == (first + (len(every) - 1) * HOUR if every else None)
     sums = [total for at in sorted(wanted.chunks) for total in wanted.chunks[at].sums]
     assert sums == [sum(every[: number + 1]) * YEN for number in range(len(every))]
     assert sum(each.count for each in wanted.summaries.values()) == len(every)
+    for start, each in wanted.summaries.items():
+        rows = zip(wanted.chunks[start].starts, wanted.chunks[start].sums, strict=True)
+        assert each.weighted == sum((at - start) // HOUR * total for at, total in rows)
 
 
 def test_what_is_not_known_bears_its_share_only() -> None:
@@ -69,11 +83,22 @@ def test_what_is_not_known_bears_its_share_only() -> None:
     assert list(found.sums) == [92 * YEN, (92 + 90 + 2) * YEN]
     bare = piece_of_costs(contract, usage, period, (begin, begin + 4 * half_hour), is_spread=False)
     assert list(bare.sums) == [90 * YEN, 180 * YEN]
-    assert not piece_of_returns(contract, usage, period, (begin, begin + half_hour), is_spread=True).starts
-    assert not has_demand_charge(contract)
-    assert has_demand_charge(
-        Contract((Plan(valid_from=plan.valid_from, energy=plan.energy, basic=DemandCharge(Decimal(300))),))
-    )
+    nothing = piece_of_returns(contract, usage, period, (begin, begin + half_hour), is_spread=True)
+    assert (len(nothing.starts), len(nothing.sums), nothing.total) == (0, 0, 0)
+
+
+def test_one_plan_of_several_is_enough() -> None:
+    plan = Plan(valid_from=date(2026, 4, 1), energy=simple(Decimal(30)), basic=MonthlyCharge(Decimal(1440)))
+    charged = Plan(valid_from=date(2026, 5, 1), energy=plan.energy, basic=DemandCharge(Decimal(300)))
+    assert not has_demand_charge(Contract((plan,)))
+    assert has_demand_charge(Contract((plan, charged)))
+    selling = replace(plan, valid_from=date(2026, 4, 2), feed_in=simple(Decimal(8)))
+    contract = Contract((plan, selling))
+    (period,) = periods(contract, date(2026, 4, 2), date(2026, 4, 3))
+    begin = midnight(date(2026, 4, 2))
+    usage = Usage(taken={}, fed={begin: Decimal(1), begin + timedelta(minutes=30): Decimal(2)})
+    known = begin, begin + timedelta(hours=1)
+    assert piece_of_returns(contract, usage, period, known, is_spread=True).total == 24 * YEN
 
 
 @given(before=st.integers(-96, 96), after=st.integers(-96, 96))
@@ -136,3 +161,18 @@ async def test_rows_that_nobody_wants_any_more_have_no_bar(hass: HomeAssistant) 
     await rows.async_reconcile([piece(*[7] * 100)])
     assert rows.written == 500
     assert [round(bar) for bar in await shown(hass)] == [7] * 100 + [0] * 200
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_costs_that_the_recorder_does_not_keep(hass: HomeAssistant) -> None:
+    def refuse(*execution: Any) -> None:
+        if str(execution[2]).startswith("INSERT INTO statistics "):
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    rows, engine = CostRows(hass, STATISTIC, "JPY"), get_instance(hass).engine
+    event.listen(engine, "before_cursor_execute", refuse)
+    with pytest.raises(RecorderUnavailableError, match="does not keep"):
+        await rows.async_reconcile([piece(*range(10))])
+    event.remove(engine, "before_cursor_execute", refuse)
+    assert await rows.async_reconcile([piece(*range(10))])
+    assert [round(bar) for bar in await shown(hass)] == list(range(10))

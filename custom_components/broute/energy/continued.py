@@ -36,7 +36,7 @@ class Preview:
     """The end of the last hour that is copied."""
     joint: int
     """Where ours begin."""
-    left_out: int = 0
+    left_out: int
     """So many of the other sensor's hours are not copied: no household can have used what they show."""
 
 
