@@ -107,6 +107,13 @@ def test_after_a_long_silence_over_the_turn_nobody_knows_what_flowed_before_it()
     assert running.demand(STEP) is None
 
 
+def test_a_silence_of_five_minutes_is_no_long_one() -> None:
+    running = RunningDemand.first(BEGIN + timedelta(minutes=28), Decimal(100), Decimal(4000))
+    short = running.following(BEGIN + timedelta(minutes=33), Decimal("100.4"), Decimal(4000))
+    assert short.demand(STEP) == 4
+    assert running.following(BEGIN + timedelta(minutes=33, seconds=1), Decimal("100.4"), Decimal(4000)).base is None
+
+
 def test_a_counter_that_begins_again_is_no_energy() -> None:
     running = RunningDemand.first(BEGIN, Decimal(100), Decimal(4000), base=Decimal(100))
     assert running.following(BEGIN + timedelta(minutes=1), Decimal(0), Decimal(4000)).demand(STEP) is None
