@@ -212,8 +212,11 @@ def test_only_tests_that_execute_a_line_are_run_and_the_quickest_first() -> None
     assert selection.of(file, 7) == selection.of(file, 1) == ()
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(("line", "verdict"), [(2, Verdict.SURVIVED), (6, Verdict.FOUND)])
-def test_a_mistake_is_tried_out_with_the_tests_that_execute_it(tree: Path, line: int, verdict: Verdict) -> None:
+def test_a_mistake_is_tried_out_with_the_tests_that_execute_it(
+    tree: Path, line: int, verdict: Verdict, jobs: int
+) -> None:
     source = "def one():\n    return 1\n\n\ndef two():\n    return 2\n"
     (tree / "pytest.ini").write_text("[pytest]\naddopts = -p no:homeassistant\n")
     (tree / "thing.py").write_text(source)
@@ -223,5 +226,5 @@ def test_a_mistake_is_tried_out_with_the_tests_that_execute_it(tree: Path, line:
     )
     both = Mutant(line=line, what="both", text=source.replace("1", "0").replace("2", "3"))
     tests = ("test_thing.py",)
-    result = mutate(tree, [(Path("thing.py"), both)], (*PYTEST, *tests), tests=tests)
+    result = mutate(tree, [(Path("thing.py"), both)], (*PYTEST, *tests), tests=tests, jobs=jobs)
     assert result.verdicts == {verdict: 1}

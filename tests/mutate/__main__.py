@@ -108,7 +108,7 @@ def mutate(
         began = time.monotonic()
         trial = trials.get()
         if tests:
-            selection = Selection.measure(trial, tests, sorted({file for file, _ in mistakes}), 3600)
+            selection = Selection.measure(trial, tests, sorted({file for file, _ in mistakes}), 3600, jobs=jobs)
         else:
             selection = None
             code, output = trial.run(3600)

@@ -32,8 +32,10 @@ class Selection:
     """The tests that execute each line of each file; one without a name is what happens before all tests."""
 
     @classmethod
-    def measure(cls, trial: Trial, tests: Sequence[str], files: Sequence[Path], limit: float) -> Selection:
-        """Run all tests once, and see what they do.
+    def measure(
+        cls, trial: Trial, tests: Sequence[str], files: Sequence[Path], limit: float, *, jobs: int = 1
+    ) -> Selection:
+        """Run all tests once, some at a time, and see what they do.
 
         Raises:
             TrialError: they fail without a mistake.
@@ -43,8 +45,9 @@ class Selection:
         included = "\n    ".join(str(root / file) for file in files)
         (root / SETTINGS).write_text(f"[run]\ncore = ctrace\ndata_file = {root / DATA}\ninclude =\n    {included}\n")
         measured = ("-o", "timeout=0", "--cov", f"--cov-config={SETTINGS}", "--cov-context=test", "--cov-report=")
+        beside = ("-n", str(jobs)) if jobs > 1 else ()
         timed = (f"--junitxml={TIMES}", "-o", "junit_family=xunit1")
-        code, output = trial.run(limit, (*PYTEST, *measured, *timed, *tests))
+        code, output = trial.run(limit, (*PYTEST, *measured, *timed, *beside, *tests))
         if code != 0:
             raise TrialError(f"the tests fail without a mistake:\n{output}")
         data = CoverageData(str(root / DATA))
