@@ -212,6 +212,21 @@ def test_only_tests_that_execute_a_line_are_run_and_the_quickest_first() -> None
     assert selection.of(file, 7) == selection.of(file, 1) == ()
 
 
+def test_of_what_is_made_before_all_tests_those_are_run_that_use_it() -> None:
+    one = "A = 1\nB = A + 1\n\n\nclass C:\n    d = B\n    e = 2\n\n\ndef f():\n    return A\n"
+    other = "def g():\n    return C.e\n\n\ndef h():\n    return C().d\n"
+    files = {Path("one.py"): one, Path("other.py"): other}
+    executed = {
+        Path("one.py"): {**{line: [""] for line in (1, 2, 5, 6, 7, 10)}, 11: ["f|run"]},
+        Path("other.py"): {1: [""], 2: ["g|run"], 5: [""], 6: ["h|run"]},
+    }
+    trees = {file: ast.parse(source) for file, source in files.items()}
+    selection = Selection(trees, {"f": 3.0, "g": 2.0, "h": 1.0}, executed)
+    assert selection.of(Path("one.py"), 1) == ["h", "g", "f"]
+    assert selection.of(Path("one.py"), 6) == ["h", "g"]
+    assert selection.of(Path("one.py"), 10) == ()
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize(("line", "verdict"), [(2, Verdict.SURVIVED), (6, Verdict.FOUND)])
 def test_a_mistake_is_tried_out_with_the_tests_that_execute_it(

@@ -108,7 +108,9 @@ def mutate(
         began = time.monotonic()
         trial = trials.get()
         if tests:
-            selection = Selection.measure(trial, tests, sorted({file for file, _ in mistakes}), 3600, jobs=jobs)
+            # What is made in one file is used in those beside it.
+            folders = {file.parent for file, _ in mistakes}
+            selection = Selection.measure(trial, tests, files_of(root, sorted(folders)), 3600, jobs=jobs)
         else:
             selection = None
             code, output = trial.run(3600)

@@ -63,13 +63,56 @@ class Selection:
 
     def of(self, file: Path, line: int) -> Sequence[str]:
         """Return the tests that execute the statement at a line, the quickest first, or none if all may."""
-        executed = self.lines[file]
-        names: set[str] = set()
-        for number in _statement(self.trees[file], line):
-            names |= {name.partition("|")[0] for name in executed.get(number, ())}
-        if not names or "" in names or not names <= self.seconds.keys():
+        names = self._executing(file, line)
+        if "" in names:
+            names = self._using(file, line)
+        if not names or not names <= self.seconds.keys():
             return ()
         return sorted(names, key=lambda name: self.seconds[name])
+
+    def _executing(self, file: Path, line: int) -> set[str]:
+        """Return the tests that execute the statement at a line; one without a name is what comes before."""
+        executed = self.lines[file]
+        numbers = _statement(self.trees[file], line)
+        return {name.partition("|")[0] for number in numbers for name in executed.get(number, ())}
+
+    def _using(self, file: Path, line: int) -> set[str]:
+        """Return the tests that execute statements in which what is made there, before all tests, is named."""
+        tests: set[str] = set()
+        due, seen = _made(self.trees[file], line), set()
+        while due:
+            seen.add(name := due.pop())
+            for other, tree in self.trees.items():
+                for place in _places(tree, name):
+                    executing = self._executing(other, place)
+                    tests |= executing - {""}
+                    due |= (_made(tree, place) if "" in executing else set()) - seen
+        return tests
+
+
+def _made(tree: ast.Module, line: int) -> set[str]:
+    """Return the names that the statements of a file, and of its classes, at a line make."""
+    made: set[str] = set()
+    for room in ast.walk(tree):
+        for node in room.body if isinstance(room, ast.Module | ast.ClassDef) else ():
+            if not node.lineno <= line <= (node.end_lineno or 0):
+                continue
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                made.add(node.name)
+            else:
+                names = (each for each in ast.walk(node) if isinstance(each, ast.Name))
+                made |= {each.id for each in names if isinstance(each.ctx, ast.Store)}
+    return made
+
+
+def _places(tree: ast.Module, name: str) -> set[int]:
+    """Return the lines at which a name is used."""
+    return {
+        node.lineno
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load))
+        or (isinstance(node, ast.Attribute) and node.attr == name)
+    }
 
 
 def _statement(tree: ast.Module, line: int) -> range:
