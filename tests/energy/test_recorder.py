@@ -14,8 +14,16 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
-from custom_components.broute.energy.recorder import RecorderUnavailableError, async_read
+from custom_components.broute.energy.ledger import ENERGY_IN
+from custom_components.broute.energy.recorder import (
+    Changes,
+    Reconciler,
+    RecorderUnavailableError,
+    async_read,
+    async_written,
+)
 
 from ..aiobroute.virtual_time import START
 from ..recorder import ask, bars
@@ -23,6 +31,7 @@ from ..simulator import scenarios
 from ..simulator.meter import Gap, MeterSettings
 from ..simulator.transport import SimulatedPort
 from ..soak.costs import add_plans
+from .ledgers import BEGIN, ledger_of, moment, series
 from .test_backfill import (
     DAY,
     EXPORT,
@@ -39,6 +48,8 @@ from .test_backfill import (
 )
 
 if TYPE_CHECKING:
+    from homeassistant.core import HomeAssistant
+
     from ..databases import Database
     from ..soak.installation import Installation
 
@@ -468,3 +479,24 @@ def test_the_meters_clock_jumps_and_is_set_right(tmp_path: Path, jump: timedelta
             await assert_true(home, sim, hours=24 * 13)
 
     live(story)
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_rows_that_the_recorder_does_not_keep_are_not_right(hass: HomeAssistant) -> None:
+    def refuse(*execution: Any) -> None:
+        if str(execution[2]).startswith("INSERT INTO statistics "):
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    ledger = ledger_of(series(BEGIN, 1000, [1] * 200))
+    rows, engine = Reconciler(hass, ENERGY_IN), get_instance(hass).engine
+    event.listen(engine, "before_cursor_execute", refuse)
+    await rows.async_reconcile(ledger, "sensor.energy", Changes())
+    was_right = rows.is_right
+    await async_written(hass)  # It was tried once more.
+    event.remove(engine, "before_cursor_execute", refuse)
+    changes = Changes()
+    await rows.async_reconcile(ledger, "sensor.energy", changes)
+    assert (was_right, rows.is_right) == (False, True)
+    assert (changes.imported, changes.corrected) == (100, 0)
+    shown = await bars(hass, "sensor.energy", moment(BEGIN - 3600))
+    assert list(shown.values()) == [Decimal("0.2")] * 100

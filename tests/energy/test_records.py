@@ -57,7 +57,7 @@ def found(
     contract: Contract | None = CONTRACT,
     since: date = FIRST,
 ) -> list[Record]:
-    return records(contract, used, length, first, last, since=since, now=midnight(END))
+    return records(contract, used, length, first, last, begins=[midnight(since)], now=midnight(END))
 
 
 def add(each: list[Decimal | None]) -> Decimal | None:
@@ -137,8 +137,17 @@ def test_what_is_not_known(length: Length) -> None:
 def test_a_running_day_ends_with_the_last_half_hour() -> None:
     used = usage(missing=0)
     now = midnight(FIRST) + timedelta(days=1, hours=10, minutes=44)
-    made = records(CONTRACT, used, Length.DAY, FIRST, END, since=FIRST, now=now)
+    made = records(CONTRACT, used, Length.DAY, FIRST, END, begins=[midnight(FIRST)], now=now)
     assert [each.half_hours for each in made] == [48, 21]
+
+
+def test_days_before_any_half_hour_that_is_known_are_left_out() -> None:
+    used, second = usage(missing=0), FIRST + timedelta(days=1)
+    last = midnight(second) + timedelta(hours=23, minutes=30)
+    for begins in ([last], [last, midnight(END)], [midnight(END), last]):
+        made = records(CONTRACT, used, Length.DAY, FIRST, second, begins=begins, now=midnight(END))
+        assert [each.start for each in made] == [midnight(second)]
+    assert not records(CONTRACT, used, Length.DAY, FIRST, second, begins=[], now=midnight(END))
 
 
 def read(text: str) -> list[list[str]]:

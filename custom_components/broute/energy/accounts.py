@@ -160,11 +160,9 @@ class Accounts:
         """Return what flowed in each half-hour, day, … that has one of some days, and what it cost; nobody is asked."""
         await self.history.async_load()
         await self._async_take_ledger()
-        known = [span[0] for span in self._spans.values() if span is not None]
-        if not known:
-            return []
-        since, now, usage = min(known).astimezone(JST).date(), dt_util.utcnow(), await self.async_usage()
-        job = partial(records, self.contract, usage, length, first, last, since=since, now=now)
+        begins = [span[0] for span in self._spans.values() if span is not None]
+        now, usage = dt_util.utcnow(), await self.async_usage()
+        job = partial(records, self.contract, usage, length, first, last, begins=begins, now=now)
         return await self.hass.async_add_executor_job(job)
 
     @callback

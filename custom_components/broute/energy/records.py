@@ -3,7 +3,7 @@
 What is not known is in no sum, and each sum says from how many half-hours it was made.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import csv
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -63,15 +63,24 @@ class _Span:
 
 
 def records(
-    contract: Contract | None, usage: Usage, length: Length, first: date, last: date, *, since: date, now: datetime
+    contract: Contract | None,
+    usage: Usage,
+    length: Length,
+    first: date,
+    last: date,
+    *,
+    begins: Collection[datetime],
+    now: datetime,
 ) -> list[Record]:
     """Return each half-hour, hour, day, month or billing period that has one of some days, in order of time.
 
-    A month or a billing period is whole, as far as it is over. Days before the first half-hour that is known are left
-    out, and without a plan there are no billing periods.
+    `begins` is when the first half-hour that is known begins, in each direction that has one; days before that are left
+    out. A month or a billing period is whole, as far as it is over. Without a plan there are no billing periods.
     """
+    if not begins:
+        return []
     now = half_hour(now)
-    first = max(first, since)
+    first = max(first, min(begins).astimezone(JST).date())
     spans = [span for span in _spans(contract, length, first, last) if span.start < now]
     if not spans:
         return []
