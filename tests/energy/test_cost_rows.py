@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from homeassistant.components.recorder.statistics import get_last_short_term_statistics
 from homeassistant.helpers.recorder import get_instance
 from homeassistant.util import dt as dt_util
 from hypothesis import given, strategies as st
@@ -139,6 +140,16 @@ async def test_only_what_differs_is_written(hass: HomeAssistant) -> None:
     await rows.async_reconcile([piece(*changed)])
     assert rows.written == 350
     assert [round(bar) for bar in await shown(hass)] == changed
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_the_recorder_goes_on_from_all_that_it_cost(hass: HomeAssistant) -> None:
+    """Also a sensor that is new: its first row of five minutes would begin at zero."""
+    await CostRows(hass, STATISTIC, "JPY").async_reconcile([piece(*range(10))])
+    job = get_instance(hass).async_add_executor_job
+    found = await job(get_last_short_term_statistics, hass, 1, STATISTIC, False, {"state", "sum"})
+    (last,) = found[STATISTIC]
+    assert (last["state"], last["sum"]) == (45, 45)
 
 
 @pytest.mark.usefixtures("recorder_mock")
