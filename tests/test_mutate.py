@@ -119,9 +119,11 @@ def test_an_exit_code_that_says_nothing_of_the_tests_is_no_verdict(tree: Path) -
     assert (tree / "thing.py").read_text() == THING
 
 
-def test_a_mistake_with_which_nothing_can_be_imported_is_found(tree: Path) -> None:
-    (tree / "conftest.py").write_text("import thing\n")
-    trial = Trial(tree, (*PYTEST, "-c", os.devnull, "--rootdir=.", "-p", "no:homeassistant", "test_thing.py"))
+@pytest.mark.parametrize("tests", ["test_thing.py", "test_thing.py::Larger::test_larger"])
+@pytest.mark.parametrize("importing", ["conftest.py", "test_thing.py"])
+def test_a_mistake_with_which_nothing_can_be_imported_is_found(tree: Path, importing: str, tests: str) -> None:
+    (tree / importing).write_text("import thing\n")
+    trial = Trial(tree, (*PYTEST, "-c", os.devnull, "--rootdir=.", "-p", "no:homeassistant", tests))
     verdict = trial.try_out(Path("thing.py"), Mutant(line=1, what="no program", text="def larger(a=1, b): ...\n"), 60)
     assert verdict is Verdict.FOUND
 

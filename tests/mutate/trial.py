@@ -24,7 +24,7 @@ PYTEST: Final = (sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprov
 
 FAILED: Final = frozenset({1, 2})
 """Exit codes of pytest: a test has failed, or could not even be collected."""
-NOT_IMPORTED: Final = "ImportError while loading conftest"
+NOT_IMPORTED: Final = ("ImportError while loading conftest", "ERROR collecting")
 """What pytest says, with the exit code of a wrong command line, if nothing can be imported because of a mistake."""
 
 
@@ -97,6 +97,6 @@ class Trial:
             path.write_text(source)
         if code is None:
             return Verdict.TIMED_OUT
-        if code and code not in FAILED and NOT_IMPORTED not in output:
+        if code and code not in FAILED and not any(words in output for words in NOT_IMPORTED):
             raise TrialError(f"exit code {code}:\n{output}")
         return Verdict.FOUND if code else Verdict.SURVIVED
