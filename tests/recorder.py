@@ -1,6 +1,7 @@
 """A real recorder in virtual time: its thread is waited for whenever time is to go on."""
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -19,11 +20,13 @@ from homeassistant.components.websocket_api.messages import message_to_json_byte
 from homeassistant.helpers.recorder import async_initialize_recorder, get_instance
 from homeassistant.setup import async_setup_component
 from homeassistant.util.json import json_loads_object
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from .aiobroute.virtual_time import MOMENT, VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from homeassistant.components.recorder.core import Recorder
     from homeassistant.core import HomeAssistant
@@ -140,3 +143,17 @@ async def bars(hass: HomeAssistant, statistic_id: str, first: datetime) -> dict[
         datetime.fromtimestamp(row["start"] / 1000, first.tzinfo): Decimal(repr(round(row["change"] or 0, 6)))
         for row in found.get(statistic_id, [])
     }
+
+
+@contextmanager
+def full_disk(hass: HomeAssistant) -> Iterator[None]:
+    """Let the recorder's database refuse each new row of hours."""
+
+    def refuse(*execution: Any) -> None:
+        if str(execution[2]).startswith("INSERT INTO statistics "):
+            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
+
+    engine = get_instance(hass).engine
+    event.listen(engine, "before_cursor_execute", refuse)
+    yield
+    event.remove(engine, "before_cursor_execute", refuse)

@@ -160,6 +160,10 @@ def test_an_outage_and_a_changed_plan(tmp_path: Path) -> None:
             await fill_in(home.hass, home.entry, cheaper)
             await asyncio.sleep(2 * MINUTE)
             await assert_costs_true(home, sim, hours_shown=len(doubled))
+            # A sensor that a person deletes is not waited for.
+            er.async_get(home.hass).async_remove(statistic("cost"))
+            await asyncio.sleep(40 * MINUTE)
+            assert home.entry.runtime_data.accounting.accounts.is_right
 
     live(story)
 

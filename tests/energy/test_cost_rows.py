@@ -12,7 +12,6 @@ from homeassistant.util import dt as dt_util
 from hypothesis import given, strategies as st
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from custom_components.broute.energy.bill import Usage, periods
 from custom_components.broute.energy.cost_rows import (
@@ -28,7 +27,7 @@ from custom_components.broute.energy.recorder import RecorderUnavailableError
 from custom_components.broute.energy.statistics import CHUNK, HOUR
 from custom_components.broute.energy.tariff import Contract, DemandCharge, MonthlyCharge, Plan, midnight, simple
 
-from ..recorder import bars
+from ..recorder import bars, full_disk
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant
@@ -188,14 +187,8 @@ async def test_rows_that_nobody_wants_any_more_have_no_bar(hass: HomeAssistant) 
 
 @pytest.mark.usefixtures("recorder_mock")
 async def test_costs_that_the_recorder_does_not_keep(hass: HomeAssistant) -> None:
-    def refuse(*execution: Any) -> None:
-        if str(execution[2]).startswith("INSERT INTO statistics "):
-            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
-
-    rows, engine = CostRows(hass, STATISTIC, "JPY"), get_instance(hass).engine
-    event.listen(engine, "before_cursor_execute", refuse)
-    with pytest.raises(RecorderUnavailableError, match="does not keep"):
+    rows = CostRows(hass, STATISTIC, "JPY")
+    with full_disk(hass), pytest.raises(RecorderUnavailableError, match="does not keep"):
         await rows.async_reconcile([piece(*range(10))])
-    event.remove(engine, "before_cursor_execute", refuse)
     assert await rows.async_reconcile([piece(*range(10))])
     assert [round(bar) for bar in await shown(hass)] == list(range(10))

@@ -14,7 +14,6 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import OperationalError
 
 from custom_components.broute.energy.ledger import ENERGY_IN
 from custom_components.broute.energy.recorder import (
@@ -26,7 +25,7 @@ from custom_components.broute.energy.recorder import (
 )
 
 from ..aiobroute.virtual_time import START
-from ..recorder import ask, bars
+from ..recorder import ask, bars, full_disk
 from ..simulator import scenarios
 from ..simulator.meter import Gap, MeterSettings
 from ..simulator.transport import SimulatedPort
@@ -483,17 +482,12 @@ def test_the_meters_clock_jumps_and_is_set_right(tmp_path: Path, jump: timedelta
 
 @pytest.mark.usefixtures("recorder_mock")
 async def test_rows_that_the_recorder_does_not_keep_are_not_right(hass: HomeAssistant) -> None:
-    def refuse(*execution: Any) -> None:
-        if str(execution[2]).startswith("INSERT INTO statistics "):
-            raise OperationalError("INSERT", {}, Exception("database or disk is full"))
-
     ledger = ledger_of(series(BEGIN, 1000, [1] * 200))
-    rows, engine = Reconciler(hass, ENERGY_IN), get_instance(hass).engine
-    event.listen(engine, "before_cursor_execute", refuse)
-    await rows.async_reconcile(ledger, "sensor.energy", Changes())
-    was_right = rows.is_right
-    await async_written(hass)  # It was tried once more.
-    event.remove(engine, "before_cursor_execute", refuse)
+    rows = Reconciler(hass, ENERGY_IN)
+    with full_disk(hass):
+        await rows.async_reconcile(ledger, "sensor.energy", Changes())
+        was_right = rows.is_right
+        await async_written(hass)  # It was tried once more.
     changes = Changes()
     await rows.async_reconcile(ledger, "sensor.energy", changes)
     assert (was_right, rows.is_right) == (False, True)
