@@ -1,9 +1,7 @@
 """Setting up a meter of the home network: the simulated node is on this machine's own loop."""
 
-from contextlib import closing
 from dataclasses import replace
 import re
-import socket
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -21,7 +19,7 @@ import pytest
 from .aiobroute.virtual_time import clock
 from .home import CREDENTIALS, DOMAIN, MAC, dongle, elapse, entry_of, now, set_up, state, state_of, stick
 from .simulator import scenarios
-from .simulator.lan import LanNode, lan_node, own_place
+from .simulator.lan import LanNode, lan_node, own_place, port_taken
 from .test_config_flow import connect, submit, suggested, typed
 
 if TYPE_CHECKING:
@@ -241,8 +239,7 @@ async def test_a_meter_that_says_nothing_more(hass: HomeAssistant) -> None:
 
 
 async def test_another_program_has_the_port_for_itself(hass: HomeAssistant) -> None:
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as theirs:
-        theirs.bind(("127.0.0.1", 3610))
+    with port_taken():
         flow = await begin(hass)
         assert flow["step_id"] == "user"
         flow = await hass.config_entries.flow.async_configure(flow["flow_id"], {CONF_DEVICE: "echonet://"})

@@ -1,11 +1,9 @@
 """A meter of the home network over days: new addresses, silence, exchanges, and what is said of them."""
 
-from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 import json
 import logging
-import socket
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.components.repairs import DOMAIN as REPAIRS
@@ -25,10 +23,10 @@ from .aiobroute.virtual_time import clock
 from .home import DOMAIN, elapse, now, set_up, state, state_of, until
 from .simulator import scenarios
 from .simulator.faults import Fault
-from .simulator.lan import LanNode, Place, lan_node, own_place
+from .simulator.lan import LanNode, Place, lan_node, own_place, port_taken
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from homeassistant.core import HomeAssistant
 
@@ -140,17 +138,9 @@ async def test_what_it_announces_is_shown_at_once(hass: HomeAssistant) -> None:
         assert state(hass, ENERGY) != before
 
 
-@contextmanager
-def taken() -> Iterator[None]:
-    """Have another program that has the port for itself."""
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as theirs:
-        theirs.bind(("127.0.0.1", 3610))
-        yield
-
-
 async def test_a_program_that_has_the_port_for_itself(hass: HomeAssistant) -> None:
     with node() as meter:
-        with taken():
+        with port_taken():
             entry = entry_at(meter.place)
             await set_up(hass, entry)
             assert state_of(entry) is ConfigEntryState.SETUP_RETRY

@@ -12,6 +12,7 @@ from tests.demo.home_assistant import complaints, parse_log
 from tests.demo.integration import add_meter, find_sensors
 from tests.demo.process import Found, NotYet, until
 from tests.demo.simulator import LAN, simulator
+from tests.simulator.lan import port_taken
 from tests.simulator.meter import MeterSettings
 
 from .conftest import PHONE_AT_NIGHT, PICTURES, Home, Person
@@ -26,6 +27,15 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600
 SERIAL = MeterSettings().serial
 
 
+async def _port_is_free() -> Found[None] | NotYet:
+    """Wait for what goes on when its form is closed: the search for meters."""
+    try:
+        with port_taken():
+            return Found(None)
+    except OSError as err:
+        return NotYet(f"the port is not free: {err}")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def meter(home: Home, echonet_port: None, tmp_path: Path) -> AsyncGenerator[Simulator]:  # noqa: ARG001  # first
     """Have a meter in the network that Home Assistant uses, which is this machine's own loop."""
@@ -33,10 +43,11 @@ async def meter(home: Home, echonet_port: None, tmp_path: Path) -> AsyncGenerato
     async with simulator(tmp_path, module=LAN) as running:
         yield running
     await home.hass.client.command("network/configure", config={"configured_adapters": []})
+    await until(_port_is_free, within=60)
 
 
 @pytest.mark.parametrize("_size", [pytest.param("desktop"), pytest.param("phone", marks=PHONE_AT_NIGHT)])
-async def test_without_a_dongle(person: Person, meter: Simulator, _size: str) -> None:
+async def test_without_a_dongle(meter: Simulator, person: Person, _size: str) -> None:
     """From the choice to values, with nothing to type."""
     words, page, dialog, start = person.words, person.page, person.dialog, len(person.home.hass.log)
     PICTURES.mkdir(parents=True, exist_ok=True)
@@ -68,7 +79,7 @@ async def test_without_a_dongle(person: Person, meter: Simulator, _size: str) ->
     assert (await meter.order("record"))["datagrams_from_client"]
 
 
-async def test_from_the_network_to_a_dongle(person: Person, meter: Simulator) -> None:
+async def test_from_the_network_to_a_dongle(meter: Simulator, person: Person) -> None:
     """See in the menu of the meter that it can be read in another way."""
     words, dialog = person.words, person.dialog
     client = person.home.hass.client

@@ -105,6 +105,21 @@ def _socket(version: int) -> socket.socket:
     return sock
 
 
+@contextmanager
+def port_taken(interface: str = "lo") -> Iterator[None]:
+    """Be another program that has the port of ECHONET Lite for itself, on one interface.
+
+    Raises:
+        OSError: others have it.
+
+    """
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        # For no other interface: a Home Assistant of other tests may look for meters there.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        sock.bind(("127.0.0.1", ECHONET_PORT))
+        yield
+
+
 class LanNode:
     """A meter on the network; it may be somewhere else after a while, or off."""
 
