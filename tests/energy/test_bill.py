@@ -692,7 +692,7 @@ def test_the_forecast_of_a_market_takes_its_prices_from_the_same_weeks() -> None
 
 
 @settings(max_examples=40)
-@given(usage=usages(), elapsed=st.integers(0, 1440))
+@given(usage=usages(), elapsed=st.integers(-480, 1440))
 def test_a_forecast_has_the_mean_of_other_weeks_wherever_nothing_is_known(usage: Usage, elapsed: int) -> None:
     contract = Contract((Plan(valid_from=LONG_AGO, energy=simple(Decimal(10)), levies=FREE),))
     (period,) = periods(contract, APRIL, MAY)

@@ -487,10 +487,13 @@ def _expected(known: HalfHours, before: HalfHours, start: datetime, now: datetim
 
 
 def compare(plans: Sequence[Plan], usage: Usage, first: date, end: date) -> list[Comparison]:
-    """Return what the days from the first to before the last one would have cost by each of some plans alone."""
+    """Return what the days from the first to before the last one would have cost by each of some plans alone.
+
+    Each is taken to have been the plan since ever: bills are whole, and demand is that of a year.
+    """
     found = []
     for plan in plans:
-        contract = Contract((replace(plan, valid_from=min(first - 366 * DAY, plan.valid_from)),))
+        contract = Contract((replace(plan, valid_from=date.min),))
         bills = [
             bill(contract, usage, Period(Span(max(first, period.span.first), min(end, period.span.end)), period.whole))
             for period in periods(contract, first, end)

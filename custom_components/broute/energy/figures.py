@@ -113,10 +113,9 @@ def settle(
     The first half-hours that are known of either direction are needed, too.
     """
     today = now.astimezone(JST).date()
-    found = periods(contract, today, today + DAY)
-    if not found:
+    period = next(iter(periods(contract, today, today + DAY)), None)
+    if period is None:
         return None
-    period = found[0]
     begin = period.span.start_time
     until = max(begin, half_hour(now) - (LATEST - 1) * HALF_HOUR)
     each, used = used_until(contract, usage, period, until)

@@ -70,7 +70,7 @@ def table(text: str, length: int) -> dict[str, str]:
             date.fromisoformat(f"{key}-01" if length == len("2026-04") else f"{key}-01-01")
         except ValueError:
             raise InvalidTextError(line) from None
-        if len(key) != length or key in found:
+        if key in found:
             raise InvalidTextError(line)
         found[key] = number(value)
     return dict(sorted(found.items()))
