@@ -5,6 +5,7 @@ hours before the set-up, and after a plan was changed: the recorder only goes on
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -103,7 +104,7 @@ class Accounts:
     """The bill before the one that runs, after what it was made of."""
     _written: tuple[object, ...] = ()
     _seen: tuple[object, ...] = ()
-    _changes: dict[date, int] = field(default_factory=dict)
+    _changes: Counter[date] = field(default_factory=Counter)
     """How often half-hours of each day have changed."""
     _pieces: Mapping[str, list[tuple[Period, Piece]]] = field(default_factory=dict)
     _pieces_of: tuple[object, ...] = ()
@@ -326,7 +327,7 @@ class Accounts:
     def _changes_within(self, period: Period, back: timedelta) -> tuple[int, ...]:
         """Return how often what a bill is made of has changed: the ledger's days, and the months of prices."""
         first, last = period.whole.first - back, period.whole.end - DAY
-        days = sum(self._changes.get(first + number * DAY, 0) for number in range((last - first).days + 1))
+        days = sum(self._changes[first + number * DAY] for number in range((last - first).days + 1))
         return days, *(self.prices.changes.get(month, 0) for month in _months(first, last))
 
     @property
@@ -379,7 +380,7 @@ class Accounts:
                 for key, known in self._known.items():
                     if known.take(begin, until, energies(ledger, key, begin, until)):
                         day = datetime.fromtimestamp(begin, JST).date()
-                        self._changes[day] = self._changes.get(day, 0) + 1
+                        self._changes[day] += 1
                     await asyncio.sleep(0)
         for key, known in self._known.items():
             self._spans[key] = await self.hass.async_add_executor_job(_span, known)

@@ -4,10 +4,8 @@ The one task that asks the meter for its history.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,30 +18,27 @@ from homeassistant.util import dt as dt_util
 
 from ..aiobroute import (
     HALF_HOURS,
-    HISTORY_DAYS,
     HISTORY_IN,
     HISTORY_OUT,
     JST,
     BRouteError,
-    Counters,
     Day,
-    Direction,
     HistoryError,
     PropertyRefusedError,
 )
 from ..const import DOMAIN
 from .continued import Preview, continuing, own_hours, preview_of, undone
+from .intake import KEYS, Intake
 from .ledger import (
     DIRECTIONS,
     ENERGY_IN,
     ENERGY_OUT,
     HALF_HOUR,
-    HALF_HOUR_SECONDS,
     Continued,
     Scale,
-    Source,
     half_hours,
 )
+from .missing import Pauses, days_between, holes, hours_known, newest, newest_days, progress
 from .recorder import (
     Changes,
     Reconciler,
@@ -54,7 +49,7 @@ from .recorder import (
     has_recorder,
     is_recorded,
 )
-from .source import HistoryProgress, HistoryUnavailableError, MeterSource
+from .source import HistoryUnavailableError, MeterSource
 from .statistics import HOUR
 from .store import LedgerStore
 
@@ -62,8 +57,7 @@ if TYPE_CHECKING:
     from homeassistant.config_entries import ConfigEntry
     from homeassistant.core import Event, HomeAssistant
 
-    from ..aiobroute import Reading, SmartMeter
-    from .details import Energy
+    from ..aiobroute import SmartMeter
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,18 +67,8 @@ SPAN: Final = 11 * HALF_HOUR
 LOOK_MINUTE: Final = 6
 """Of each hour: by then the recorder has made its rows, and a clock that is a little late shows the hour."""
 
-ANSWERED_AFTER: Final = timedelta(hours=2)
-"""A half-hour that is younger and has no value yet may get one: the meter's clock may be late."""
-
-POLLED_WITHIN: Final = timedelta(minutes=10)
-"""How long before a half-hour a reading may be that stands for it."""
-
 CLOCK_TOLERANCE: Final = timedelta(minutes=30)
 """A meter whose clock is off by more dates its history wrongly by a half-hour or more."""
-
-FIRST_PAUSE: Final = 300.0
-LONGEST_PAUSE: Final = 86_400.0
-"""Seconds until a day that was not answered is asked for again; each time twice as many."""
 
 REFUSALS: Final = 3
 """After so many refused days in a row the others are asked for later."""
@@ -99,25 +83,6 @@ PROGRESS: Final = timedelta(days=7)
 """How much further back the history goes when that is told again: each change is a line under Activity."""
 
 
-KEYS: Final = {Direction.IN: ENERGY_IN, Direction.OUT: ENERGY_OUT}
-
-
-@dataclass(slots=True)
-class Pause:
-    """When a day that was not answered is asked for again."""
-
-    until: float
-    length: float = FIRST_PAUSE
-
-
-@dataclass(frozen=True, slots=True)
-class _Polled:
-    """A reading and when it came."""
-
-    at: datetime
-    counts: Mapping[str, int]
-
-
 class Backfill:
     """Keeps ledger and statistics of one entry complete; the owner of the task that does it."""
 
@@ -127,6 +92,7 @@ class Backfill:
         self._source = source
         self._store = LedgerStore(hass, entry.entry_id)
         self.ledger = self._store.ledger
+        self._intake = Intake(self.ledger)
         self._reconcilers = {key: Reconciler(hass, key) for key in DIRECTIONS}
         self._lock = asyncio.Lock()
         self._is_loaded = False
@@ -138,8 +104,7 @@ class Backfill:
         """Whether what comes before the ledger has changed, and the recorder does not know yet."""
         self._meter: SmartMeter | None = None
         self._readings = 0
-        self._polled: _Polled | None = None
-        self._pauses: dict[date, Pause] = {}
+        self._pauses = Pauses()
         self._unconfirmed: list[Day] = []
         """Days that were answered since the meter's clock was seen to be right."""
         self._saved: float | None = None
@@ -204,7 +169,7 @@ class Backfill:
             await self._async_reconcile_or_refuse(Changes())
             scale = self._known_scale()
             await self._async_see_clock()
-            for day in reversed(_days(first, last)):
+            for day in reversed(days_between(first, last)):
                 for key in DIRECTIONS:
                     self.ledger.forget_none(key, day)
                 await self._async_take_day(day, scale, overrule=True)
@@ -215,7 +180,7 @@ class Backfill:
             if last < dt_util.utcnow().astimezone(JST).date():
                 await self._async_take_day(last + timedelta(days=1), scale)
             await self._async_reconcile_or_refuse(changes, overrule=True)
-        read, asked = self._hours(first, last)
+        read, asked = hours_known(self.ledger, self._statistic_ids(), first, last, dt_util.utcnow())
         return {
             "hours_read": read,
             "imported": changes.imported,
@@ -293,7 +258,7 @@ class Backfill:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the state of the history for the diagnostics; no meter is named."""
-        now, days = dt_util.utcnow(), _newest_days(dt_util.utcnow(), HISTORY_DAYS + 1)
+        now, days = dt_util.utcnow(), newest_days(dt_util.utcnow())
         missing = [len(self._holes(day, now)) for day in days] if self._is_loaded else []
         oldest = self.ledger.oldest()
         return {
@@ -375,10 +340,10 @@ class Backfill:
     async def _async_fill_newest(self, scale: Scale) -> None:
         """Ask for the last hours in one exchange, where the meter can, and nothing older is missing nearby."""
         now = dt_util.utcnow()
-        holes = [hole for day in _newest_days(now, 2) for hole in self._holes(day, now)]
-        if not holes or not self._source.profile.has(HALF_HOURS):
+        missing = [at for day in newest_days(now, 2) for at in self._holes(day, now)]
+        if not missing or not self._source.profile.has(HALF_HOURS):
             return
-        begin, end = (datetime.fromtimestamp(at, JST) for at in (min(holes), max(holes)))
+        begin, end = (datetime.fromtimestamp(at, JST) for at in (min(missing), max(missing)))
         if end - begin > SPAN:
             return
         length = (end - begin) // HALF_HOUR + 1
@@ -394,16 +359,16 @@ class Backfill:
             start = begin + number * HALF_HOUR
             for key in DIRECTIONS:
                 counters = found.get(start)
-                self._take(key, start, None if counters is None else getattr(counters, key), scale)
+                energy = None if counters is None else getattr(counters, key)
+                self._intake.take_remembered(key, start, energy, scale, dt_util.utcnow(), overrule=False)
         await self._async_reconcile_quietly()
 
     async def _async_fill_days(self) -> None:
         """Ask for each day that has half-hours of which nothing is known."""
         refused = read = written = 0
         is_clock_known = False
-        for day in _newest_days(dt_util.utcnow(), HISTORY_DAYS + 1):
-            pause = self._pauses.get(day)
-            if not self._holes(day, dt_util.utcnow()) or (pause is not None and pause.until > self._hass.loop.time()):
+        for day in newest_days(dt_util.utcnow()):
+            if not self._holes(day, dt_util.utcnow()) or not self._pauses.is_over(day, self._hass.loop.time()):
                 continue
             if refused == REFUSALS:
                 self._look_in(REST)
@@ -425,8 +390,8 @@ class Backfill:
         if self._unconfirmed:
             await self._async_confirm()
             await self._async_reconcile_quietly()
-        if self._pauses:
-            self._look_in(max(min(pause.until for pause in self._pauses.values()) - self._hass.loop.time(), REST))
+        if (left := self._pauses.left(self._hass.loop.time())) is not None:
+            self._look_in(max(left, REST))
 
     async def _async_ask_day(self, day: date, *, is_clock_known: bool) -> Day:
         """Ask for a day; what is not answered is asked for again later.
@@ -447,11 +412,9 @@ class Backfill:
         for direction, reason in answer.failures.items():
             _LOGGER.debug("Nothing of %s, %s: %s", day, direction.value, reason)
         if answer.failures:
-            before = self._pauses.get(day)
-            length = FIRST_PAUSE if before is None else min(2 * before.length, LONGEST_PAUSE)
-            self._pauses[day] = Pause(self._hass.loop.time() + length, length)
+            self._pauses.begin(day, self._hass.loop.time())
         else:
-            self._pauses.pop(day, None)
+            self._pauses.end(day)
         return answer
 
     async def _async_take_day(self, day: date, scale: Scale, *, overrule: bool = False) -> None:
@@ -464,7 +427,7 @@ class Backfill:
         """
         answer = await self._async_ask_day(day, is_clock_known=True)
         await self._async_see_clock()
-        self._take_days([answer], scale, overrule=overrule)
+        self._intake.take_day(answer, scale, dt_util.utcnow(), overrule=overrule)
 
     async def _async_confirm(self) -> None:
         """Put the days that were answered into the ledger, if the meter's clock, which dates them, is still right.
@@ -475,22 +438,19 @@ class Backfill:
 
         """
         await self._async_see_clock()
-        self._take_days(self._unconfirmed, self._known_scale())
+        self._take_unconfirmed(self._known_scale())
         self._unconfirmed.clear()
 
     def _keep_unconfirmed(self) -> None:
         """Put the days that were answered into the ledger by what is known of the clock: nothing more can be asked."""
         drift, scale = self._source.details.clock_drift, Scale.of(self._source.profile)
         if scale is not None and drift is not None and abs(drift) <= CLOCK_TOLERANCE:
-            self._take_days(self._unconfirmed, scale)
+            self._take_unconfirmed(scale)
         self._unconfirmed.clear()
 
-    def _take_days(self, answers: Iterable[Day], scale: Scale, *, overrule: bool = False) -> None:
-        for answer in answers:
-            for direction, counters in answer.energies.items():
-                for at in half_hours(answer.date):
-                    start = datetime.fromtimestamp(at, JST)
-                    self._take(KEYS[direction], start, counters.get(start), scale, overrule=overrule)
+    def _take_unconfirmed(self, scale: Scale) -> None:
+        for answer in self._unconfirmed:
+            self._intake.take_day(answer, scale, dt_util.utcnow(), overrule=False)
 
     def _known_scale(self) -> Scale:
         """Return how the meter counts.
@@ -503,15 +463,6 @@ class Backfill:
         if scale is None:
             raise HistoryUnavailableError("the meter does not tell the unit of its counters", "history_no_connection")
         return scale
-
-    def _take(self, key: str, start: datetime, energy: Decimal | None, scale: Scale, *, overrule: bool = False) -> None:
-        """Put what the meter's memory says of a half-hour into the ledger."""
-        now = dt_util.utcnow()
-        if energy is not None:
-            count = scale.count(energy)
-            self.ledger.put(key, start, count, Source.HISTORY, scale, now=now, overrule=overrule)
-        elif start < now - ANSWERED_AFTER:
-            self.ledger.put_none(key, start, scale)
 
     async def _async_see_clock(self) -> None:
         async with self._source.async_meter() as meter:
@@ -574,22 +525,11 @@ class Backfill:
 
     def _holes(self, day: date, now: datetime) -> list[int]:
         """Return the half-hours of a day that the meter is to be asked for, in either direction."""
-        holes = {at for key in self._keys() for at in self.ledger.holes(key, day)}
-        return sorted(at for at in holes if at <= now.timestamp())
+        return holes(self.ledger, self._keys(), day, now)
 
     def _keys(self) -> list[str]:
         """Return the directions of which the meter has a memory."""
         return [ENERGY_IN, *([ENERGY_OUT] if self._source.profile.has(HISTORY_OUT) else [])]
-
-    def _hours(self, first: date, last: date) -> tuple[int, int]:
-        """Return of how many hours of some days the meter told both ends, and how many hours there are."""
-        now = dt_util.utcnow().timestamp()
-        hours = [at for day in _days(first, last) for at in half_hours(day) if at % HOUR == 0 and at + HOUR <= now]
-        keys = self._statistic_ids()
-        read = sum(
-            all(self.ledger.energy(key, at) is not None for at in (hour, hour + HOUR)) for key in keys for hour in hours
-        )
-        return read, len(hours) * len(keys)
 
     @callback
     def _updated(self) -> None:
@@ -601,32 +541,12 @@ class Backfill:
         if scale is not None:
             if source.readings != self._readings:
                 self._readings = source.readings
-                self._take_reading(source.data, scale, now)
+                self._intake.take_reading(source.data, scale, now)
             for key, fixed in ((ENERGY_IN, source.details.fixed_in), (ENERGY_OUT, source.details.fixed_out)):
-                self._take_announced(key, fixed, scale, now)
+                self._intake.take_announced(key, fixed, scale, now)
         if source.meter is not None and source.meter is not self._meter and self._is_behind:
             self._look()
         self._meter = source.meter
-
-    def _take_reading(self, reading: Reading, scale: Scale, now: datetime) -> None:
-        """Keep what was read; the last reading before a half-hour stands for it, until the meter tells it itself."""
-        shown = {ENERGY_IN: reading.energy_in, ENERGY_OUT: reading.energy_out}
-        counts = {key: scale.count(energy) for key, energy in shown.items() if energy is not None}
-        before, self._polled = self._polled, _Polled(now, counts)
-        if not counts:
-            return
-        self.ledger.hear(now, counts, scale)
-        start = _half_hour(now)
-        if before is not None and start - POLLED_WITHIN <= before.at < start:
-            for key, count in before.counts.items():
-                self.ledger.put(key, start, count, Source.POLL, scale, now=now)
-
-    def _take_announced(self, key: str, fixed: Energy | None, scale: Scale, now: datetime) -> None:
-        if fixed is None or fixed.energy is None or fixed.time < now - 2 * HALF_HOUR:
-            return
-        tenure = self.ledger.tenures[-1]
-        if tenure.since is None or fixed.time.timestamp() > tenure.since:
-            self.ledger.put(key, fixed.time, scale.count(fixed.energy), Source.PUSH, scale, now=now)
 
     @callback
     def _look(self) -> None:
@@ -685,31 +605,15 @@ class Backfill:
 
     def _tell_progress(self) -> None:
         """Show how much of the meter's memory has been read."""
-        now = dt_util.utcnow()
-        days, oldest = _newest_days(now, HISTORY_DAYS + 1), self.ledger.oldest()
         just_read = {each.date for each in self._unconfirmed if not each.failures}
-        # What is older than all of it is no gap: so long the meter does not remember.
-        within = [] if oldest is None else [day for day in days if day >= oldest.astimezone(JST).date()]
-        progress = HistoryProgress(
-            days=len(days),
-            days_read=sum(day in just_read or not self._holes(day, now - ANSWERED_AFTER) for day in days),
-            without_value=sum(self.ledger.nones(key, day) for key in self._keys() for day in within),
-            error=self._error,
-        )
-        if progress != self._source.history_progress:
-            self._source.history_progress = progress
+        now_read = progress(self.ledger, self._keys(), just_read, dt_util.utcnow(), self._error)
+        if now_read != self._source.history_progress:
+            self._source.history_progress = now_read
             self._source.async_update_listeners()
 
     def _tell_newest(self) -> None:
         """Show what the last half-hours were."""
-        top = int(_half_hour(dt_util.utcnow()).timestamp())
-        newest = []
-        for at in range(top - 3 * HALF_HOUR_SECONDS, top + 1, HALF_HOUR_SECONDS):
-            kwh = {key: self.ledger.energy(key, at) for key in DIRECTIONS}
-            if any(energy is not None for energy in kwh.values()):
-                start = datetime.fromtimestamp(at, JST)
-                newest.append(Counters(start=start, energy_in=kwh[ENERGY_IN], energy_out=kwh[ENERGY_OUT]))
-        self._source.async_remembered(newest)
+        self._source.async_remembered(newest(self.ledger, dt_util.utcnow()))
 
     def _statistic_ids(self) -> dict[str, str]:
         """Return the entities that have statistics; a person may have given them other names meanwhile."""
@@ -725,17 +629,3 @@ class Backfill:
 
 def _nothing() -> None:
     pass
-
-
-def _newest_days(now: datetime, number: int) -> list[date]:
-    """Return today and some days before it, by the Japanese calendar, the newest first."""
-    today = now.astimezone(JST).date()
-    return [today - timedelta(days=back) for back in range(number)]
-
-
-def _days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
-
-
-def _half_hour(at: datetime) -> datetime:
-    return datetime.fromtimestamp(int(at.timestamp()) // HALF_HOUR_SECONDS * HALF_HOUR_SECONDS, UTC)

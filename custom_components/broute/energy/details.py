@@ -75,7 +75,7 @@ class Details:
     """What flowed in the last half-hour that is over, and when that began."""
     half_hour_out: Energy | None = None
 
-    def asked(self, values: Values, profile: MeterProfile, now: datetime, took: timedelta = timedelta(0)) -> Self:
+    def asked(self, values: Values, profile: MeterProfile, now: datetime, took: timedelta) -> Self:
         """Return what is known after an answer, which came now or, in parts, within the time that it took."""
         day, time = values.read(CURRENT_DATE), values.read(CURRENT_TIME)
         minute = values.read(MINUTE_ENERGY)

@@ -157,7 +157,7 @@ def held(parts: Iterable[Segment], begin: int, end: int) -> Prices:
         start = max(begin, int(since) // HALF_HOUR_SECONDS * HALF_HOUR_SECONDS)
         while start < min(until, end):
             length = min(until, start + HALF_HOUR_SECONDS) - max(since, start)
-            seconds.setdefault(start, Counter())[price] += max(0, round(length))
+            seconds.setdefault(start, Counter())[price] += round(length)
             start += HALF_HOUR_SECONDS
     return {
         start: prices.most_common(1)[0][0]

@@ -126,6 +126,10 @@ class Overview:
     latest: Row | None
     """The last row of five minutes, from which the recorder counts on."""
 
+    def summary(self, chunk: Chunk) -> Summary:
+        """Return that of the rows of a chunk."""
+        return self.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -288,7 +292,7 @@ class Reconciler:
         chunks = wanted.chunks[-RECENT:] if overview.is_past_known else wanted.chunks
         for chunk in (chunk for chunk in chunks if chunk.begin >= since):
             due = chunk.summary(wanted.offset, wanted.until)
-            there = overview.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
+            there = overview.summary(chunk)
             settled = self._settled.get(chunk.begin)
             if not due.is_like(there) and not (settled is not None and _are_like(settled, (due, there))):
                 different.append(chunk)
@@ -297,7 +301,7 @@ class Reconciler:
     def _settle(self, wanted: Wanted, overview: Overview, different: Iterable[Chunk]) -> None:
         """Take note that everything is right; chunks that differ all the same have rows that the ledger has not."""
         for chunk in different:
-            there = overview.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
+            there = overview.summary(chunk)
             self._settled[chunk.begin] = (chunk.summary(wanted.offset, wanted.until), there)
         self._past = self._seen
         self.is_right = True
