@@ -189,6 +189,7 @@ HOME = {
         "energy.statistics",
         "energy.store",
     },
+    "energy.kept": set(),
     "energy.intake": {"aiobroute", "energy.demand", "energy.details", "energy.ledger"},
     "energy.missing": {
         "aiobroute",
@@ -252,6 +253,7 @@ HOME = {
         "energy.figures",
         "energy.first_plan",
         "energy.half_hours",
+        "energy.kept",
         "energy.ledger",
         "energy.length",
         "energy.plans",

@@ -192,3 +192,13 @@ async def test_costs_that_the_recorder_does_not_keep(hass: HomeAssistant) -> Non
         await rows.async_reconcile([piece(*range(10))])
     assert await rows.async_reconcile([piece(*range(10))])
     assert [round(bar) for bar in await shown(hass)] == list(range(10))
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_what_binary_counting_makes_of_a_yen_is_no_difference(hass: HomeAssistant) -> None:
+    rows, due = CostRows(hass, STATISTIC, "JPY"), piece(*range(10))
+    await rows.async_reconcile([due])
+    for millionths, written in ((100, 10), (101, 20)):
+        more = Piece(due.starts, array("q", (total + millionths for total in due.sums)), due.total + millionths)
+        await rows.async_reconcile([more])
+        assert rows.written == written

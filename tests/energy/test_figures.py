@@ -240,7 +240,7 @@ def counted(**known: str) -> Mapping[datetime, Decimal]:
     return {at(1, int(name[1:3]), int(name[3:])): d(counter) for name, counter in known.items()}
 
 
-def since_counter(counter: Decimal, known: Mapping[datetime, Decimal], now: datetime) -> HalfHours:
+def since_counter(counter: Decimal | None, known: Mapping[datetime, Decimal], now: datetime) -> HalfHours:
     return flowed_since(counter, known.get, now)
 
 
@@ -261,6 +261,10 @@ def test_a_counter_is_looked_for_three_half_hours_back() -> None:
     assert len(since_counter(Decimal(9), counted(h0000="5"), at(1, 1, 59))) == 4
     assert since_counter(Decimal(9), counted(h0000="5"), at(1, 2)) == {}
     assert since_counter(Decimal(9), {}, at(1, 2)) == {}
+
+
+def test_no_counter_says_nothing() -> None:
+    assert since_counter(None, counted(h0100="5"), at(1, 1, 10)) == {}
 
 
 def test_a_counter_below_the_last_one_says_nothing() -> None:

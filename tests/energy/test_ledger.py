@@ -548,3 +548,7 @@ def test_the_length_of_a_month(year: int, month: int, days: int) -> None:
     assert (found.days, found.name) == (days, f"{year}-{month:02}")
     assert len(found.direction(ENERGY_IN).values) == days * 48
     assert found.direction(ENERGY_IN) is found.direction(ENERGY_IN)
+
+
+def test_before_the_first_meter_nothing_was_counted() -> None:
+    assert Ledger().energy(ENERGY_IN, BEGIN) is None

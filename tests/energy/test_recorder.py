@@ -15,7 +15,7 @@ from homeassistant.helpers.recorder import get_instance
 import pytest
 from sqlalchemy import event
 
-from custom_components.broute.energy.ledger import ENERGY_IN
+from custom_components.broute.energy.ledger import ENERGY_IN, Ledger
 from custom_components.broute.energy.recorder import (
     Changes,
     Reconciler,
@@ -30,7 +30,7 @@ from ..simulator import scenarios
 from ..simulator.meter import Gap, MeterSettings
 from ..simulator.transport import SimulatedPort
 from ..soak.costs import add_plans
-from .ledgers import BEGIN, ledger_of, moment, series
+from .ledgers import BEGIN, A, fill, ledger_of, moment, series
 from .test_backfill import (
     DAY,
     EXPORT,
@@ -494,3 +494,17 @@ async def test_rows_that_the_recorder_does_not_keep_are_not_right(hass: HomeAssi
     assert (changes.imported, changes.corrected) == (100, 0)
     shown = await bars(hass, "sensor.energy", moment(BEGIN - 3600))
     assert list(shown.values()) == [Decimal("0.2")] * 100
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_what_the_recorder_counts_on_from(hass: HomeAssistant) -> None:
+    ledger, rows = Ledger(), Reconciler(hass, ENERGY_IN)
+    ledger.begin(A)
+    assert await rows.async_check(ledger, "sensor.energy") is False
+    await rows.async_reconcile(ledger, "sensor.energy", Changes())
+    # As long as nothing is known there is nothing to count on from.
+    assert await rows.async_check(ledger, "sensor.energy") is True
+    fill(ledger, series(BEGIN, 1000, [1] * 200))
+    assert await rows.async_check(ledger, "sensor.energy") is False
+    await rows.async_reconcile(ledger, "sensor.energy", Changes())
+    assert await rows.async_check(ledger, "sensor.energy") is True

@@ -176,3 +176,14 @@ def test_a_table_of_days() -> None:
         start = midnight(date.fromisoformat(row[0]))
         told = [None if text == "" else Decimal(text) for text in row[1:]]
         assert told == [used.taken.get(start + number * HALF_HOUR) for number in range(48)]
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_billing_period_that_is_just_over_has_its_bill(is_over: bool) -> None:  # noqa: FBT001  # a parameter
+    used = usage(missing=0)
+    end = midnight(date(2026, 3, 10))
+    now = end if is_over else end - timedelta(seconds=1)
+    days = date(2026, 2, 20), date(2026, 2, 20)
+    (made,) = records(CONTRACT, used, Length.BILLING_PERIOD, *days, begins=[midnight(FIRST)], now=now)
+    (period,) = periods(CONTRACT, days[0], days[0] + timedelta(days=1))
+    assert made.bill == (bill(CONTRACT, used, period).total if is_over else None)

@@ -29,6 +29,7 @@ from .demand import half_hour
 from .figures import LATEST, Figures, Settled, brought_in, figures, flowed_since, settle, total_of
 from .first_plan import async_take_price
 from .half_hours import KnownEnergies, Slots
+from .kept import Kept
 from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO
 from .plans import contract_of
 from .price_history import price_of_state
@@ -67,6 +68,9 @@ PIECE: Final = int(DAY.total_seconds())
 
 KINDS: Final = {COST: ENERGY_IN, COMPENSATION: ENERGY_OUT}
 
+type Pieces = Mapping[str, list[tuple[Period, Piece]]]
+"""The rows of all bills, by sensor."""
+
 type Version = tuple[tuple[tuple[str, str, int], ...], tuple[object, ...]]
 
 DERIVED: Final = {COST: piece_of_costs, COMPENSATION: piece_of_returns}
@@ -100,14 +104,13 @@ class Accounts:
     _version: Version | None = None
     _figured: tuple[object, ...] = ()
     _settled: Settled | None = None
-    _last: tuple[object, Decimal | None] = (None, None)
-    """The bill before the one that runs, after what it was made of."""
+    _last_bill: Kept[Decimal | None] = field(default_factory=Kept)
+    """Yen of the bill before the one that runs."""
     _written: tuple[object, ...] = ()
     _seen: tuple[object, ...] = ()
     _changes: Counter[date] = field(default_factory=Counter)
     """How often half-hours of each day have changed."""
-    _pieces: Mapping[str, list[tuple[Period, Piece]]] = field(default_factory=dict)
-    _pieces_of: tuple[object, ...] = ()
+    _pieces: Kept[Pieces] = field(default_factory=Kept)
     _derived_by: Contract | None = None
     _derived: dict[tuple[str, Period], tuple[object, Piece]] = field(default_factory=dict)
     _rows: dict[str, CostRows] = field(default_factory=dict)
@@ -252,10 +255,8 @@ class Accounts:
             unavailable = err  # The figures of today need no database; a half-hour without a price says so.
         usage = await self.async_usage()
         version = (contract, self._version, sum(self.prices.changes.values()))
-        if self._pieces_of != version:
-            self._pieces = {kind: await self._async_pieces(kind, contract, usage) for kind in DERIVED}
-            self._pieces_of = version
-        await self._async_figure(contract, usage, self._pieces, now)
+        pieces = await self._pieces.get(version, partial(self._async_pieces, contract, usage))
+        await self._async_figure(contract, usage, pieces, now)
         if unavailable is not None:
             raise unavailable
         # While the history is being read, the sums of all later hours change again and again: it is waited for.
@@ -266,12 +267,10 @@ class Accounts:
         if not is_settled:
             return
         self.is_right = False
-        if await self._async_write(self._pieces):
+        if await self._async_write(pieces):
             self._written, self._is_wanted, self.is_right = version, False, True
 
-    async def _async_figure(
-        self, contract: Contract, usage: Usage, pieces: Mapping[str, list[tuple[Period, Piece]]], now: datetime
-    ) -> None:
+    async def _async_figure(self, contract: Contract, usage: Usage, pieces: Pieces, now: datetime) -> None:
         """Work out what is shown at present."""
         start = half_hour(now)
         taken, fed = (self._since_known(key, now) for key in (ENERGY_IN, ENERGY_OUT))
@@ -320,9 +319,7 @@ class Accounts:
         # For some half-hours after its end, a reading still adds to it.
         at = half_hour(now) if now - LATEST * HALF_HOUR < last.span.end_time else None
         made_of = (contract, last, at, self._changes_within(last, A_YEAR))
-        if self._last[0] != made_of:
-            self._last = made_of, await job(total_of, contract, live, last)
-        return self._last[1]
+        return await self._last_bill.get(made_of, partial(job, total_of, contract, live, last))
 
     def _changes_within(self, period: Period, back: timedelta) -> tuple[int, ...]:
         """Return how often what a bill is made of has changed: the ledger's days, and the months of prices."""
@@ -352,8 +349,6 @@ class Accounts:
     def _since_known(self, key: str, now: datetime) -> HalfHours:
         """Return what flowed since the last counter that is known, as far as the reading tells."""
         counter, ledger = getattr(self.source.data, key), self.history.ledger
-        if counter is None or not ledger.tenures:
-            return {}
         return flowed_since(counter, lambda begin: ledger.energy(key, int(begin.timestamp())), now)
 
     async def _async_take_ledger(self) -> None:
@@ -386,7 +381,7 @@ class Accounts:
             self._spans[key] = await self.hass.async_add_executor_job(_span, known)
         self._version = version
 
-    async def _async_write(self, pieces: Mapping[str, list[tuple[Period, Piece]]]) -> bool:
+    async def _async_write(self, pieces: Pieces) -> bool:
         """Write what has changed to the recorder; return whether each sensor has all its hours by now.
 
         Raises:
@@ -402,7 +397,10 @@ class Accounts:
                 is_all = await self._rows[kind].async_reconcile([piece for _, piece in pieces[kind]]) and is_all
         return is_all
 
-    async def _async_pieces(self, kind: str, contract: Contract, usage: Usage) -> list[tuple[Period, Piece]]:
+    async def _async_pieces(self, contract: Contract, usage: Usage) -> Pieces:
+        return {kind: await self._async_pieces_of(kind, contract, usage) for kind in DERIVED}
+
+    async def _async_pieces_of(self, kind: str, contract: Contract, usage: Usage) -> list[tuple[Period, Piece]]:
         """Return the rows of all bills; those that nothing has changed of are known from the last time."""
         if self._derived_by is not contract:
             self._derived.clear()

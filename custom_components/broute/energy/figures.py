@@ -62,17 +62,17 @@ class Figures:
     """Yen that one more kWh costs now."""
 
 
-def flowed_since(counter: Decimal, counted: Callable[[datetime], Decimal | None], now: datetime) -> HalfHours:
+def flowed_since(counter: Decimal | None, counted: Callable[[datetime], Decimal | None], now: datetime) -> HalfHours:
     """Return kWh by half-hours since the last one at whose beginning the counter is known; evenly spread.
 
-    `counted` tells the counter at the beginning of a half-hour.
+    Nothing is known without a counter of now. `counted` tells the counter at the beginning of a half-hour.
     """
     start = half_hour(now)
     for number in range(LATEST):
         begin = start - number * HALF_HOUR
         if (base := counted(begin)) is None:
             continue
-        if counter < base:
+        if counter is None or counter < base:
             return {}
         whole, found, total = Decimal((now - begin) / timedelta(seconds=1)), {}, counter - base
         for each in range(number):

@@ -403,8 +403,8 @@ class Ledger:
         return [*(tenure.since or 0 for tenure in self.tenures[1:]), until][: len(self.tenures)]
 
     def energy(self, key: str, at: int) -> Decimal | None:
-        """Return what the present meter counted at a half-hour, in kWh."""
-        found = self._find(self.tenures[-1].meter, at)
+        """Return what the present meter counted at a half-hour, in kWh; `None` if that is not known."""
+        found = None if self.tenure is None else self._find(self.tenure.meter, at)
         if found is None or key not in found[0].counts:
             return None
         month, slot = found

@@ -185,7 +185,7 @@ def day_table(half_hours: Iterable[Record], head: str) -> str:
     for each in half_hours:
         start = each.start.astimezone(JST)
         line = days.setdefault(f"{start:%Y-%m-%d}", [""] * SLOTS)
-        line[start.hour * 2 + start.minute // 30] = _plain(each.energy_in)
+        line[start.hour * 2 + (start.minute == 30)] = _plain(each.energy_in)
     heads = [head, *(f"{slot // 2:02}:{slot % 2 * 30:02}" for slot in range(SLOTS))]
     return _table([heads, *([day, *line] for day, line in days.items())])
 
