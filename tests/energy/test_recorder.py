@@ -508,3 +508,13 @@ async def test_what_the_recorder_counts_on_from(hass: HomeAssistant) -> None:
     assert await rows.async_check(ledger, "sensor.energy") is False
     await rows.async_reconcile(ledger, "sensor.energy", Changes())
     assert await rows.async_check(ledger, "sensor.energy") is True
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_the_rows_of_the_first_sensor_of_a_database_are_not_those_of_one_that_is_new(hass: HomeAssistant) -> None:
+    other = ledger_of(series(BEGIN, 50, [3] * 200))
+    await Reconciler(hass, ENERGY_IN).async_reconcile(other, "sensor.other", Changes())
+    changes = Changes()
+    ledger = ledger_of(series(BEGIN, 1000, [1] * 200))
+    await Reconciler(hass, ENERGY_IN).async_reconcile(ledger, "sensor.energy", changes)
+    assert (changes.imported, changes.corrected) == (100, 0)

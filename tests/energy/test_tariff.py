@@ -266,3 +266,15 @@ def test_limits_of_a_part_of_a_billing_period() -> None:
     assert pro_rata(Decimal(120), 30, 30) == 120
     assert pro_rata(Decimal(120), 10, 31) == 39
     assert pro_rata(Decimal(15), 15, 30) == 8
+
+
+@pytest.mark.parametrize("low", ["0", "0.01"])
+def test_a_charge_may_be_low(low: str) -> None:
+    charge = Decimal(low)
+    for basic in (
+        MonthlyCharge(charge),
+        DemandCharge(charge),
+        SizeCharge(charge, charge),
+        MinimumCharge(charge, charge),
+    ):
+        assert plan(basic=basic).basic is basic
