@@ -64,14 +64,15 @@ async def async_setup_entry(hass: HomeAssistant, entry: MeterConfigEntry) -> boo
         raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="meter_refuses")
     measured = {name for name, value in asdict(coordinator.data).items() if value is not None}
     await async_take_over(hass, entry, measured)
-    coordinator.history = Backfill(hass, entry, coordinator)
+    is_imported = entry.options.get(CONF_IMPORT_HISTORY, True)
+    coordinator.history = Backfill(hass, entry, coordinator, is_enabled=is_imported)
     coordinator.accounting = Accounting(hass, entry, coordinator, coordinator.history)
     await coordinator.accounting.async_load_if_needed()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     coordinator.async_show_device()
     await async_add_if_requested(hass, entry)
     entry.async_on_unload(coordinator.async_add_listener(_adding_later(hass, entry)))
-    coordinator.history.async_start(is_enabled=entry.options.get(CONF_IMPORT_HISTORY, True))
+    coordinator.history.async_start()
     coordinator.accounting.async_start()
     return True
 

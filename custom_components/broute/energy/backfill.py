@@ -86,7 +86,11 @@ PROGRESS: Final = timedelta(days=7)
 class Backfill:
     """Keeps ledger and statistics of one entry complete; the owner of the task that does it."""
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, source: MeterSource) -> None:
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, source: MeterSource, *, is_enabled: bool) -> None:
+        """If enabled, the meter is asked for what is missing, and statistics are written.
+
+        Without a recorder nobody needs what is missing.
+        """
         self._hass = hass
         self._entry = entry
         self._source = source
@@ -99,7 +103,7 @@ class Backfill:
         self._wanted = asyncio.Event()
         self._is_look_wanted = True
         self._is_behind = True
-        self._is_enabled = False
+        self._is_enabled = is_enabled and has_recorder(hass)
         self._is_continued_new = False
         """Whether what comes before the ledger has changed, and the recorder does not know yet."""
         self._meter: SmartMeter | None = None
@@ -113,12 +117,8 @@ class Backfill:
         self._cancel_hours: CALLBACK_TYPE = _nothing
 
     @callback
-    def async_start(self, *, is_enabled: bool) -> None:
-        """Take what the meter tells from now on; if enabled, ask it for what is missing, and write statistics.
-
-        Without a recorder nobody needs what is missing.
-        """
-        self._is_enabled = is_enabled and has_recorder(self._hass)
+    def async_start(self) -> None:
+        """Take what the meter tells, and what it is asked for, from now on."""
         entry, hass = self._entry, self._hass
         entry.async_on_unload(self._async_save)
         entry.async_on_unload(self._source.async_add_listener(self._updated))
