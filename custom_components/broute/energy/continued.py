@@ -80,7 +80,7 @@ def continuing(
     `own` are the hours from before the ledger that ours had already, `first` is the first counter of the ledger,
     `former` what is there at present.
     """
-    joint = min([first, *(start for start, _, _ in own[:1])])
+    joint = min(first, own[0][0]) if own else first
     # The hour in which ours begins is completed by theirs.
     earlier = [row for row in theirs if row.start < joint]
     hours = list(believable(earlier))
@@ -96,7 +96,7 @@ def continuing(
 
 def preview_of(continued: Continued, first: int, *, left_out: int = 0) -> Preview | None:
     """Return in brief what is copied; `None` if that is nothing. `first` is the first counter of the ledger."""
-    joint = min([first, *(start for start, _, _ in continued.own[:1])])
+    joint = min(first, continued.own[0][0]) if continued.own else first
     hours = [hour for hour in continued.copied if hour[0] < joint]
     if not hours:
         return None
