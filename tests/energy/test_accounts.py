@@ -272,6 +272,8 @@ def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: py
             home.hass.config_entries.async_remove_subentry(home.entry, number)
             await asyncio.sleep(2 * MINUTE)
             assert home.entry.runtime_data.accounting.accounts.figures is None
+            with pytest.raises(ServiceValidationError, match="nothing to compare"):
+                await compare_plans(home.hass)
 
     live(story)
 

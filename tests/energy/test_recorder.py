@@ -12,10 +12,11 @@ from homeassistant.components.recorder.tasks import StopTask
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
+from homeassistant.util import dt as dt_util
 import pytest
 from sqlalchemy import event
 
-from custom_components.broute.energy.ledger import ENERGY_IN, Ledger
+from custom_components.broute.energy.ledger import ENERGY_IN, HALF_HOUR_SECONDS, Ledger
 from custom_components.broute.energy.recorder import (
     Changes,
     Reconciler,
@@ -23,6 +24,7 @@ from custom_components.broute.energy.recorder import (
     async_read,
     async_written,
 )
+from custom_components.broute.energy.statistics import CHUNK, HOUR as HOUR_SECONDS, chunk_of
 
 from ..aiobroute.virtual_time import START
 from ..recorder import ask, bars, full_disk
@@ -131,6 +133,21 @@ def test_the_last_hours_are_asked_for_at_once_and_no_others(tmp_path: Path) -> N
     live(story)
 
 
+def test_days_that_were_answered_before_a_stop_are_not_asked_for_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await until_asked_for(sim, 30)
+            await home.stop()
+            await home.start()
+            await asyncio.sleep(10 * MINUTE)
+            # Only the one of which the answer was not waited for.
+            assert count_days(sim) <= 100 + 1
+            await assert_true(home, sim, hours=24 * 97)
+
+    live(story)
+
+
 def test_an_older_copy_of_the_database_is_put_back(tmp_path: Path) -> None:
     async def story() -> None:
         async with house(tmp_path, FEW_DAYS, interval=300) as (home, sim):
@@ -234,11 +251,12 @@ def test_a_sensor_is_disabled_for_thirty_hours(tmp_path: Path) -> None:
 
 def test_it_is_looked_at_once_an_hour(tmp_path: Path) -> None:
     async def story() -> None:
-        async with house(tmp_path, FEW_DAYS) as (home, _):
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
             await home.start()
             await asyncio.sleep(70 * MINUTE)
-            found = comparisons(home)
+            found, asked = comparisons(home), count_history(sim)
             await asyncio.sleep(180 * MINUTE)
+            assert count_history(sim) == asked, "what the meter announces was asked for"
             # Of each direction before the meter was asked, and after it; written in between.
             assert 3 * 2 <= len(found) <= 3 * 2 * 4
 
@@ -508,6 +526,23 @@ async def test_what_the_recorder_counts_on_from(hass: HomeAssistant) -> None:
     assert await rows.async_check(ledger, "sensor.energy") is False
     await rows.async_reconcile(ledger, "sensor.energy", Changes())
     assert await rows.async_check(ledger, "sensor.energy") is True
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_rows_of_long_ago_that_have_not_changed_are_not_compared_again(hass: HomeAssistant) -> None:
+    end = chunk_of(int(dt_util.utcnow().timestamp()))
+    ledger = ledger_of(series(end - 5 * CHUNK, 1000, [1] * (5 * CHUNK // HALF_HOUR_SECONDS)))
+    rows, compared = Reconciler(hass, ENERGY_IN), list[int]()
+
+    def executed(_: Any, __: Any, statement: str, parameters: tuple[int, ...], *___: Any) -> None:
+        if "GROUP BY" in statement and "sum(statistics.sum)" in statement:
+            compared.append(min(chunk_of(number + HOUR_SECONDS) for number in parameters if number > end - 9 * CHUNK))
+
+    event.listen(get_instance(hass).engine, "before_cursor_execute", executed)
+    await rows.async_reconcile(ledger, "sensor.energy", Changes())
+    assert compared[0] == end - 5 * CHUNK
+    await rows.async_reconcile(ledger, "sensor.energy", Changes())
+    assert compared[-1] == end - CHUNK
 
 
 @pytest.mark.usefixtures("recorder_mock")

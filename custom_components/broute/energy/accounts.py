@@ -388,14 +388,14 @@ class Accounts:
             RecorderUnavailableError: it cannot be asked at present.
 
         """
-        is_all = True
+        whole = []
         for kind in KINDS:
             statistic_id = cost_entity_id(self.hass, self.entry, kind)
             if statistic_id is not None and is_recorded(self.hass, statistic_id):
                 if kind not in self._rows or self._rows[kind].statistic_id != statistic_id:
                     self._rows[kind] = CostRows(self.hass, statistic_id, YEN)
-                is_all = await self._rows[kind].async_reconcile([piece for _, piece in pieces[kind]]) and is_all
-        return is_all
+                whole.append(await self._rows[kind].async_reconcile([piece for _, piece in pieces[kind]]))
+        return all(whole)
 
     async def _async_pieces(self, contract: Contract, usage: Usage) -> Pieces:
         return {kind: await self._async_pieces_of(kind, contract, usage) for kind in DERIVED}

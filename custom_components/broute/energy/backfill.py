@@ -483,8 +483,6 @@ class Backfill:
             raise HistoryUnavailableError(f"the meter's clock is off by {drift}", "history_wrong_clock")
 
     async def _async_reconcile(self, changes: Changes, *, overrule: bool = False) -> None:
-        if not has_recorder(self._hass):
-            return
         self._is_continued_new = False
         for key, statistic_id in self._statistic_ids().items():
             reconciler, before = self._reconcilers[key], self.ledger.continued.get(key)
@@ -514,8 +512,6 @@ class Backfill:
             self._say(err)
 
     async def _async_is_right(self) -> bool:
-        if not has_recorder(self._hass):
-            return True
         return all(
             [
                 await self._reconcilers[key].async_check(self.ledger, statistic_id)

@@ -231,14 +231,12 @@ def periods(contract: Contract, first: date, end: date) -> list[Period]:
 
     A bill is cut where a plan with other billing periods begins, and at the beginning of the first plan.
     """
+    if not contract.plans:
+        return []
     found = []
+    first = max(first, contract.plans[0].valid_from)
     while first < end:
-        if (plan := contract.plan(first)) is None:
-            if not contract.plans:
-                break
-            first = max(first + DAY, contract.plans[0].valid_from)
-            continue
-        found.append(_period(contract, plan, first))
+        found.append(_period(contract, _plan(contract, first), first))
         first = found[-1].span.end
     return found
 

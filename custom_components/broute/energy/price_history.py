@@ -160,7 +160,7 @@ def held(parts: Iterable[Segment], begin: int, end: int) -> Prices:
             seconds.setdefault(start, Counter())[price] += round(length)
             start += HALF_HOUR_SECONDS
     return {
-        start: prices.most_common(1)[0][0]
+        start: max(prices, key=prices.__getitem__)
         for start, prices in seconds.items()
         if prices.total() >= HALF_HOUR_SECONDS / 2
     }
