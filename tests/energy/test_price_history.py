@@ -7,13 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 import pytest
 
 from custom_components.broute.energy.price_history import (
     NoPriceError,
     Run,
     async_prices,
+    constant,
     held,
     price_of,
     segments,
@@ -81,6 +82,7 @@ def slowly(changes: list[tuple[float, int | None]], runs: list[Run], begin: int,
     return found
 
 
+@example([(900, 1)], [])
 @given(
     st.lists(st.tuples(st.integers(0, 3 * HALF_HOUR - 1), st.one_of(st.none(), st.integers(1, 3))), max_size=6),
     st.lists(st.integers(1, 3 * HALF_HOUR - 1), max_size=3, unique=True),
@@ -102,6 +104,40 @@ def test_each_half_hour_has_the_price_that_was_there_longest(
     found = held(segments(ordered, runs, end), BEGIN, end)
     assert found.keys() == wanted.keys()
     assert all(found[start] == price for start, price in wanted.items() if price != -1)
+
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("rows", "hours"),
+    [
+        ([12.5, 12.5, 12.5], [1]),
+        ([12.5, 12.5, 12.5, 12.5], [1, 2]),
+        ([12.5, 12.5, None], []),
+        ([12.5, 12.5, (12.5, 13.0)], []),
+        ([12.0, 12.5, 12.5, 12.5], [2]),
+        ([(12.5, 13.0)] * 4, []),
+        ([(None, None)] * 4, []),
+        ([1000.5] * 4, []),
+    ],
+)
+def test_a_price_is_that_of_an_hour_if_the_hours_beside_it_have_no_other(
+    rows: list[float | tuple[float | None, float | None] | None], hours: list[int]
+) -> None:
+    known = {
+        BEGIN + number * HOUR: row if isinstance(row, tuple) else (row, row)
+        for number, row in enumerate(rows)
+        if row is not None
+    }
+    wanted = {BEGIN + number * HOUR + part: 12_500_000 for number in hours for part in (0, HALF_HOUR)}
+    assert constant(known, "JPY/kWh", BEGIN, BEGIN + 4 * HOUR) == wanted
+    assert constant(known, "JPY", BEGIN, BEGIN + 4 * HOUR) == {}
+    # Only hours that are within the time as a whole.
+    within = {at: price for at, price in wanted.items() if BEGIN + HOUR <= at < BEGIN + 2 * HOUR}
+    assert constant(known, "JPY/kWh", BEGIN + HOUR, BEGIN + 2 * HOUR) == within
+    assert constant(known, "JPY/kWh", BEGIN + HOUR + 1, BEGIN + 2 * HOUR) == {}
+    assert constant(known, "JPY/kWh", BEGIN + HOUR, BEGIN + 2 * HOUR - 1) == {}
 
 
 def tell(home: Installation, state: str) -> None:

@@ -6,7 +6,7 @@ are seconds since 1970.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
@@ -187,13 +187,21 @@ def _constant_hours(hass: HomeAssistant, session: Session, entity_id: str, begin
         for start, created, lowest, highest in session.execute(query)
         if _is_in_time(start, created)
     }
+    return constant(rows, about["unit_of_measurement"], begin, end)
+
+
+def constant(rows: Mapping[int, tuple[float | None, float | None]], unit: str | None, begin: int, end: int) -> Prices:
+    """Return for the half-hours within some time the price that was the only one of the hours around them, too.
+
+    `rows` have the lowest and the highest one of each hour.
+    """
     found: Prices = {}
     for start, (lowest, highest) in rows.items():
         around = {rows.get(start - HOUR), (lowest, highest), rows.get(start + HOUR)}
         if lowest is None or lowest != highest or len(around) > 1 or not begin <= start <= end - HOUR:
             continue
         try:
-            price = round(price_of(repr(lowest), about["unit_of_measurement"]) * MICRO)
+            price = round(price_of(repr(lowest), unit) * MICRO)
         except NoPriceError:
             continue
         found |= {start: price, start + HALF_HOUR_SECONDS: price}
