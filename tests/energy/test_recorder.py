@@ -80,6 +80,11 @@ def count_history(sim: SimulatedPort) -> int:
     return sum(bool(codes & set(data[12::2])) and data[10] == 0x62 for data in sim.record.datagrams_from_client)
 
 
+def count_clock(sim: SimulatedPort) -> int:
+    """Return how often the meter was asked for its time and date."""
+    return sum(data[10:] == bytes.fromhex("6202 9700 9800") for data in sim.record.datagrams_from_client)
+
+
 @pytest.mark.parametrize("after", [10, 90 * MINUTE], ids=["in the first import", "later"])
 def test_the_disk_is_full_for_a_while(tmp_path: Path, after: float) -> None:
     async def story() -> None:
@@ -494,6 +499,21 @@ def test_the_meters_clock_jumps_and_is_set_right(tmp_path: Path, jump: timedelta
             sim.meter.counters.clock_offset = timedelta()
             await asyncio.sleep(120 * MINUTE)
             await assert_true(home, sim, hours=24 * 13)
+
+    live(story)
+
+
+def test_a_clock_that_is_wrong_is_asked_for_at_pauses(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path, FEW_DAYS) as (home, sim):
+            sim.meter.counters.clock_offset = DAY
+            await home.start()
+            await asyncio.sleep(5 * MINUTE)
+            asked = count_clock(sim)
+            await asyncio.sleep(60 * MINUTE)
+            # Every ten minutes, and for the look of the hour; readings come once a minute.
+            assert 3 <= count_clock(sim) - asked <= 8
+            assert count_history(sim) == 0
 
     live(story)
 
