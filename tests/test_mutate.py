@@ -214,13 +214,14 @@ def test_only_tests_that_execute_a_line_are_run_and_the_quickest_first() -> None
     assert selection.of(file, 7) == selection.of(file, 1) == ()
 
 
-def test_of_what_is_made_before_all_tests_those_are_run_that_use_it() -> None:
+@pytest.mark.parametrize("first", ["", "f|run"])
+def test_of_what_is_made_by_an_import_those_are_run_that_use_it(first: str) -> None:
     one = "A = 1\nB = A + 1\n\n\nclass C:\n    d = B\n    e = 2\n\n\ndef f():\n    return A\n"
     other = "def g():\n    return C.e\n\n\ndef h():\n    return C().d\n"
     files = {Path("one.py"): one, Path("other.py"): other}
     executed = {
-        Path("one.py"): {**{line: [""] for line in (1, 2, 5, 6, 7, 10)}, 11: ["f|run"]},
-        Path("other.py"): {1: [""], 2: ["g|run"], 5: [""], 6: ["h|run"]},
+        Path("one.py"): {**{line: [first] for line in (1, 2, 5, 6, 7, 10)}, 11: ["f|run"]},
+        Path("other.py"): {1: [first], 2: ["g|run"], 5: [first], 6: ["h|run"]},
     }
     trees = {file: ast.parse(source) for file, source in files.items()}
     selection = Selection(trees, {"f": 3.0, "g": 2.0, "h": 1.0}, executed)

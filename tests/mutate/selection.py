@@ -29,7 +29,10 @@ class Selection:
     seconds: Mapping[str, float]
     """What each test needs."""
     lines: Mapping[Path, Mapping[int, Sequence[str]]]
-    """The tests that execute each line of each file; one without a name is what happens before all tests."""
+    """The tests that execute each line of each file; one without a name is what happens before all tests.
+
+    What is outside of functions is executed before all tests, or by the first test that needs the file.
+    """
 
     @classmethod
     def measure(
@@ -64,7 +67,7 @@ class Selection:
     def of(self, file: Path, line: int) -> Sequence[str]:
         """Return the tests that execute the statement at a line, the quickest first, or none if all may."""
         names = self._executing(file, line)
-        if "" in names:
+        if "" in names or _is_imported(self.trees[file], line):
             names = self._using(file, line)
         if not names or not names <= self.seconds.keys():
             return ()
@@ -79,15 +82,22 @@ class Selection:
     def _using(self, file: Path, line: int) -> set[str]:
         """Return the tests that execute statements in which what is made there, before all tests, is named."""
         tests: set[str] = set()
-        due, seen = _made(self.trees[file], line), set()
+        due, seen = _made(self.trees[file], line), set[str]()
         while due:
             seen.add(name := due.pop())
             for other, tree in self.trees.items():
                 for place in _places(tree, name):
                     executing = self._executing(other, place)
-                    tests |= executing - {""}
-                    due |= (_made(tree, place) if "" in executing else set()) - seen
+                    is_imported = _is_imported(tree, place)
+                    tests |= set() if is_imported else executing - {""}
+                    due |= (_made(tree, place) if is_imported or "" in executing else set()) - seen
         return tests
+
+
+def _is_imported(tree: ast.Module, line: int) -> bool:
+    """Return whether a line is outside of functions: who imports it first executes it, for all others."""
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return not any(node.body[0].lineno <= line <= (node.end_lineno or 0) for node in functions)
 
 
 def _made(tree: ast.Module, line: int) -> set[str]:
