@@ -22,6 +22,7 @@ from ..plans import CONTRACT, ONE_PRICE, THREE_STEPS, fill_in
 from ..recorder import bars
 from ..simulator import scenarios
 from .test_backfill import DAY, HOUR, MINUTE, house, live
+from .test_recorder import until_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +131,26 @@ def test_costs_of_a_new_plan_reach_back_to_the_first_half_hour(tmp_path: Path) -
             assert paid > earned > 1000
             assert abs(Decimal(state(home.hass, statistic("cost"))) - paid) < Decimal("1.5")
             assert abs(Decimal(state(home.hass, statistic("compensation"))) - earned) < Decimal("1.5")
+
+    live(story)
+
+
+def test_a_day_of_an_older_bill_that_is_known_later(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with house(tmp_path) as (home, sim):
+            await home.start()
+            await until_asked_for(sim, 20)
+            sim.meter.device.values[0xE2] = b""
+            await until_asked_for(sim, 22)
+            del sim.meter.device.values[0xE2]
+            await fill_in(home.hass, home.entry, ONE_PRICE)
+            await asyncio.sleep(8 * MINUTE)
+            missing = START.astimezone(JST).date() - 20 * DAY
+            known = await bars(home.hass, statistic("cost"), START - 120 * DAY)
+            assert len(known) > 24 * 60
+            assert sum(yen for hour, yen in known.items() if hour.astimezone(JST).date() == missing) == 0
+            await asyncio.sleep(20 * MINUTE)
+            await assert_costs_true(home, sim, hours_shown=24 * 97)
 
     live(story)
 
