@@ -94,8 +94,12 @@ async def continue_history(home: Installation, **chosen: str) -> str:
     return told
 
 
-async def undo(home: Installation) -> None:
-    """Undo it."""
-    flow = await configure(home, await choose(home, "undo_history"))
+async def undo(home: Installation) -> str:
+    """Undo it; return what was told before."""
+    flow = await choose(home, "undo_history")
+    assert flow["description_placeholders"] is not None
+    told = flow["description_placeholders"]["history"]
+    flow = await configure(home, flow)
     assert flow["type"] is FlowResultType.CREATE_ENTRY
     await asyncio.sleep(60)
+    return told

@@ -83,7 +83,7 @@ def test_a_month_of_another_sensor_is_previewed_continued_and_undone(tmp_path: P
             await assert_continued(home, sim, theirs)
             await asyncio.sleep(70 * MINUTE)
             await assert_continued(home, sim, theirs)
-            await undo(home)
+            assert await undo(home) == told
             shown = await bars(home.hass, IMPORT, LONG_AGO)
             assert {hour: bar for hour, bar in shown.items() if hour in alone} == alone
             assert min(shown) == min(alone)
