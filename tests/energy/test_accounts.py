@@ -295,6 +295,10 @@ def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: py
             assert home.entry.runtime_data.accounting.accounts.figures is None
             with pytest.raises(ServiceValidationError, match="nothing to compare"):
                 await compare_plans(home.hass)
+            # A plan that comes after that counts at once.
+            await fill_in(home.hass, home.entry, ONE_PRICE)
+            await asyncio.sleep(2 * MINUTE)
+            assert Decimal(state(home.hass, sensor)) > 0
 
     live(story)
 
