@@ -21,7 +21,7 @@ import time_machine
 
 from custom_components.broute.energy.source import HistoryProgress
 
-from ..aiobroute.virtual_time import START, VirtualTimeLoop, clock
+from ..aiobroute.virtual_time import START, VirtualTimeLoop, clock, clock
 from ..databases import Sqlite
 from ..home import dongle, entry_of, set_up
 from ..recorder import ask, bars
@@ -279,6 +279,22 @@ def test_a_recorder_that_is_behind(tmp_path: Path) -> None:
                 assert recorder.unlock_database()
                 await asyncio.sleep(70 * MINUTE)
                 await assert_true(home, sim, hours=24 + 14)
+
+    live(story)
+
+
+def test_a_meter_that_is_heard_again_is_asked_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=3))
+        async with house(tmp_path, scenario) as (home, sim):
+            await home.start()
+            await asyncio.sleep(20 * MINUTE)
+            sim.air.is_reachable = False
+            # It would be asked at 16:16 and 16:26.
+            await asyncio.sleep((START.replace(hour=16, minute=17, second=0) - clock()).total_seconds())
+            sim.air.is_reachable = True
+            await asyncio.sleep(7 * MINUTE)
+            await assert_true(home, sim, hours=24 + 15)
 
     live(story)
 
