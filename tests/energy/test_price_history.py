@@ -209,6 +209,7 @@ def test_prices_are_kept_when_the_recorder_forgets_them(tmp_path: Path) -> None:
             assert set(kept.known[ENTITY].values()) == {12_500_000}
             assert len(kept.known[ENTITY]) >= 2
             changes = dict(kept.changes)
+            assert changes == {f"{START:%Y-%m}": 1}
             await kept.async_update({ENTITY}, first, now)
             assert kept.changes == changes
             again = KeptPrices(home.hass, "a")

@@ -566,6 +566,22 @@ async def test_rows_of_long_ago_that_have_not_changed_are_not_compared_again(has
 
 
 @pytest.mark.usefixtures("recorder_mock")
+@pytest.mark.parametrize("later", [0, 1])
+async def test_hours_that_only_the_recorder_knows_at_the_end_of_a_chunk(hass: HomeAssistant, later: int) -> None:
+    border = chunk_of(BEGIN) + CHUNK
+    counts = series(border - 12 * HOUR_SECONDS, 1000, [1, 2, 3, 4, 5, 6] * 8)
+    await Reconciler(hass, ENERGY_IN).async_reconcile(ledger_of(counts), "sensor.energy", Changes())
+    before = await bars(hass, "sensor.energy", moment(border - CHUNK))
+    assert len(before) == 24
+    unknown = range(border - 3 * HOUR_SECONDS + 1, border + (1 + later) * HOUR_SECONDS)
+    ledger = ledger_of({at: count for at, count in counts.items() if at not in unknown})
+    changes = Changes()
+    await Reconciler(hass, ENERGY_IN).async_reconcile(ledger, "sensor.energy", changes)
+    assert await bars(hass, "sensor.energy", moment(border - CHUNK)) == before
+    assert (changes.imported, changes.corrected) == (0, 0)
+
+
+@pytest.mark.usefixtures("recorder_mock")
 async def test_the_rows_of_the_first_sensor_of_a_database_are_not_those_of_one_that_is_new(hass: HomeAssistant) -> None:
     other = ledger_of(series(BEGIN, 50, [3] * 200))
     await Reconciler(hass, ENERGY_IN).async_reconcile(other, "sensor.other", Changes())
