@@ -21,7 +21,7 @@ import time_machine
 
 from custom_components.broute.energy.source import HistoryProgress
 
-from ..aiobroute.virtual_time import START, VirtualTimeLoop, clock, clock
+from ..aiobroute.virtual_time import START, VirtualTimeLoop, clock
 from ..databases import Sqlite
 from ..home import dongle, entry_of, set_up
 from ..recorder import ask, bars

@@ -514,8 +514,19 @@ def test_a_clock_that_is_wrong_is_asked_for_at_pauses(tmp_path: Path) -> None:
             # Ten minutes after each look, and for that of each hour; readings come once a minute.
             assert 4 * 6 <= count_clock(sim) - asked <= 4 * 7
             assert count_history(sim) == 0
+            assert "the meter's clock is off by" in str(last_error(home))
+            sim.meter.counters.clock_offset = timedelta()
+            await asyncio.sleep(40 * MINUTE)
+            assert last_error(home) is None
 
     live(story)
+
+
+def last_error(home: Installation) -> object:
+    """Return what the sensor of the import says of the last error."""
+    told = home.hass.states.get("sensor.smart_meter_history_import")
+    assert told is not None
+    return told.attributes["last_error"]
 
 
 @pytest.mark.usefixtures("recorder_mock")

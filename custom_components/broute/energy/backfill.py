@@ -113,6 +113,8 @@ class Backfill:
         """Days that were answered since the meter's clock was seen to be right."""
         self._saved: float | None = None
         self._error: str | None = None
+        """Why the last look at everything ended early."""
+        self._recorder_error: str | None = None
         self._cancel_look: CALLBACK_TYPE = _nothing
         self._cancel_hours: CALLBACK_TYPE = _nothing
 
@@ -273,7 +275,7 @@ class Backfill:
             "hours_of_other_sensors": {key: len(each.copied) for key, each in self.ledger.continued.items()},
             "corrected_by_hand": {key: len(hours) for key, hours in self.ledger.corrections.items()},
             "statistics_are_right": {key: each.is_right for key, each in self._reconcilers.items()},
-            "last_error": self._error,
+            "last_error": self._last_error,
         }
 
     async def _async_run(self) -> None:
@@ -283,28 +285,35 @@ class Backfill:
                 await self.async_load()
                 if not self._is_enabled:
                     return
-                await self._async_round()
+                is_look = await self._async_round()
             except RecorderUnavailableError as err:
-                self._say(err)
+                self._recorder_error = self._said(err)
             except BRouteError as err:
                 _LOGGER.debug("The history waits: %s", err)
                 self._error = str(err)
                 self._look_in(REST)
             except Exception as err:  # noqa: BLE001  # whatever it is, it must not be the end of the history
-                self._say(err)
+                self._error = self._said(err)
                 self._look_in(REST)
             else:
-                self._error = None
+                self._recorder_error = None
+                self._error = None if is_look else self._error
             if self._is_loaded:
                 self._tell_progress()
             await self._wanted.wait()
 
-    async def _async_round(self) -> None:
-        """Look at everything if that is due, otherwise only at what the recorder counts on from."""
+    async def _async_round(self) -> bool:
+        """Look at everything if that is due, otherwise only at what the recorder counts on from; return whether it is.
+
+        Raises:
+            RecorderUnavailableError: the recorder cannot be asked at present.
+            BRouteError: the meter did not answer.
+
+        """
         is_look, self._is_look_wanted = self._is_look_wanted, False
         async with self._lock:
             if not is_look and await self._async_is_right():
-                return
+                return False
             error: RecorderUnavailableError | None = None
             try:
                 await self._async_reconcile(Changes())
@@ -315,6 +324,7 @@ class Backfill:
                 await self._async_save_if_due()
             if error is not None:
                 raise error
+        return is_look
 
     async def _async_fill(self) -> None:
         """Ask the meter for what the ledger has not, the newest first."""
@@ -509,7 +519,7 @@ class Backfill:
         try:
             await self._async_reconcile(Changes())
         except RecorderUnavailableError as err:
-            self._say(err)
+            self._recorder_error = self._said(err)
 
     async def _async_is_right(self) -> bool:
         return all(
@@ -584,13 +594,17 @@ class Backfill:
     async def _async_final_write(self, _: Event[Any]) -> None:
         await self._async_save()
 
-    def _say(self, err: Exception) -> None:
-        """Warn once of what lasts, in one line."""
+    @property
+    def _last_error(self) -> str | None:
+        return self._recorder_error or self._error
+
+    def _said(self, err: Exception) -> str:
+        """Warn once of what lasts, in one line; return it."""
         error = str(err) if isinstance(err, RecorderUnavailableError) else repr(err)
-        if self._error != error:
+        if error not in {self._error, self._recorder_error}:
             _LOGGER.warning("The history waits for its next look: %s", error)
             _LOGGER.debug("It happened here", exc_info=err)
-        self._error = error
+        return error
 
     def _tell_oldest(self, step: timedelta = timedelta(0)) -> None:
         """Show how far the history goes back, if that has changed by some time."""
@@ -602,7 +616,7 @@ class Backfill:
     def _tell_progress(self) -> None:
         """Show how much of the meter's memory has been read."""
         just_read = {each.date for each in self._unconfirmed if not each.failures}
-        now_read = progress(self.ledger, self._keys(), just_read, dt_util.utcnow(), self._error)
+        now_read = progress(self.ledger, self._keys(), just_read, dt_util.utcnow(), self._last_error)
         if now_read != self._source.history_progress:
             self._source.history_progress = now_read
             self._source.async_update_listeners()
