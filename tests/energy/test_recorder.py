@@ -278,6 +278,9 @@ LONG_KNOWN = "select round(state, 4) || ' ' || round(sum, 4) from statistics ord
         "update statistics set state = state - 0.5 where start_ts = (select min(start_ts) + 864000 from statistics)",
         "delete from statistics where start_ts = (select min(start_ts) + 864000 from statistics)",
         "update statistics set sum = sum + 0.5 where start_ts < (select min(start_ts) + 2 * 86400 from statistics)",
+        # The sums of all rows together stay as they are.
+        "update statistics set sum = sum + case start_ts - (select min(start_ts) from statistics) when 864000 then 0.5"
+        " when 871200 then -0.5 else 0 end",
     ],
 )
 def test_a_row_of_long_ago_is_changed(tmp_path: Path, change: str) -> None:
@@ -543,6 +546,10 @@ async def test_rows_that_the_recorder_does_not_keep_are_not_right(hass: HomeAssi
     assert (changes.imported, changes.corrected) == (100, 0)
     shown = await bars(hass, "sensor.energy", moment(BEGIN - 3600))
     assert list(shown.values()) == [Decimal("0.2")] * 100
+    fill(ledger, series(BEGIN + 100 * HOUR_SECONDS, 1200, [1] * 200))
+    with full_disk(hass):
+        await rows.async_reconcile(ledger, "sensor.energy", Changes())
+    assert rows.is_right is False
 
 
 @pytest.mark.usefixtures("recorder_mock")
