@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 import logging
 from pathlib import Path
 from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
-from homeassistant.const import STATE_UNAVAILABLE
-from homeassistant.core import Context
+from homeassistant.const import EVENT_STATE_CHANGED, STATE_UNAVAILABLE
+from homeassistant.core import Context, Event, EventStateChangedData, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.recorder import get_instance
@@ -393,6 +394,32 @@ def test_another_database(tmp_path: Path) -> None:
             await home.start()
             await asyncio.sleep(20 * MINUTE)
             await assert_true(home, sim, hours=24 * 4 + 15)
+
+    live(story)
+
+
+def test_how_far_the_history_goes_back_while_it_is_read(tmp_path: Path) -> None:
+    async def story() -> None:
+        scenario = replace(scenarios.SOLAR, meter=MeterSettings(solar=True, history_days=40))
+        async with house(tmp_path, scenario) as (home, _):
+            await home.start()
+            await asyncio.sleep(20)
+            er.async_get(home.hass).async_update_entity(SINCE, disabled_by=None)
+            await home.hass.config_entries.async_reload(home.entry.entry_id)
+            shown = list[str]()
+
+            @callback
+            def changed(event: Event[EventStateChangedData]) -> None:
+                if event.data["entity_id"] == SINCE and (new := event.data["new_state"]) is not None:
+                    shown.append(new.state)
+
+            home.hass.bus.async_listen(EVENT_STATE_CHANGED, changed)
+            await asyncio.sleep(30 * MINUTE)
+            told = [datetime.fromisoformat(each) for each in shown if each.startswith("2026-")]
+            assert told[-1] == START.replace(hour=0, minute=0, second=0) - 39 * DAY
+            # Some days further back each time: every one is a line under Activity.
+            assert 3 <= len(told) <= 8
+            assert all(before - after >= 7 * DAY for before, after in pairwise(told[1:-1]))
 
     live(story)
 
