@@ -420,6 +420,8 @@ def test_how_far_the_history_goes_back_while_it_is_read(tmp_path: Path) -> None:
             # Some days further back each time: every one is a line under Activity.
             assert 3 <= len(told) <= 8
             assert all(before - after >= 7 * DAY for before, after in pairwise(told[1:-1]))
+            # It is kept as soon as it is read, not at the stop only.
+            assert any(".2026-10" in file.name for file in home.stored())
 
     live(story)
 

@@ -126,15 +126,21 @@ async def shown(hass: HomeAssistant) -> list[Decimal]:
     return [found[at] for at in sorted(found)]
 
 
-@pytest.mark.usefixtures("recorder_mock")
-async def test_only_what_differs_is_written(hass: HomeAssistant) -> None:
-    rows = CostRows(hass, STATISTIC, "JPY")
+def rows_read(hass: HomeAssistant) -> list[str]:
+    """Return a list to which each look at rows one by one adds itself."""
     read: list[str] = []
 
     def executed(*execution: Any) -> None:
         read.extend([execution[2]] if str(execution[2]).startswith("SELECT statistics.start_ts") else [])
 
     event.listen(get_instance(hass).engine, "before_cursor_execute", executed)
+    return read
+
+
+@pytest.mark.usefixtures("recorder_mock")
+async def test_only_what_differs_is_written(hass: HomeAssistant) -> None:
+    rows = CostRows(hass, STATISTIC, "JPY")
+    read = rows_read(hass)
     await rows.async_reconcile([piece(*range(300))])
     assert rows.written == 300
     assert read
@@ -181,7 +187,11 @@ async def test_rows_that_nobody_wants_any_more_have_no_bar(hass: HomeAssistant) 
     await rows.async_reconcile([piece(*[7] * 100)])
     assert rows.written == 500
     await rows.async_reconcile([piece(*[7] * 100)])
+    # That they are right is known from then on.
+    read = rows_read(hass)
+    await rows.async_reconcile([piece(*[7] * 100)])
     assert rows.written == 500
+    assert not read
     assert [round(bar) for bar in await shown(hass)] == [7] * 100 + [0] * 200
 
 

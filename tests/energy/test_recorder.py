@@ -279,8 +279,10 @@ LONG_KNOWN = "select round(state, 4) || ' ' || round(sum, 4) from statistics ord
         "delete from statistics where start_ts = (select min(start_ts) + 864000 from statistics)",
         "update statistics set sum = sum + 0.5 where start_ts < (select min(start_ts) + 2 * 86400 from statistics)",
         # The sums of all rows together stay as they are.
-        "update statistics set sum = sum + case start_ts - (select min(start_ts) from statistics) when 864000 then 0.5"
-        " when 871200 then -0.5 else 0 end",
+        (
+            "update statistics set sum = sum + case start_ts - (select min(start_ts) from statistics)"
+            " when 864000 then 0.5 when 871200 then -0.5 else 0 end"
+        ),
     ],
 )
 def test_a_row_of_long_ago_is_changed(tmp_path: Path, change: str) -> None:

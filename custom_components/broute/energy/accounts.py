@@ -321,11 +321,12 @@ class Accounts:
         made_of = (contract, last, at, self._changes_within(last, A_YEAR))
         return await self._last_bill.get(made_of, partial(job, total_of, contract, live, last))
 
-    def _changes_within(self, period: Period, back: timedelta) -> tuple[int, ...]:
+    def _changes_within(self, period: Period, back: timedelta) -> tuple[int, int]:
         """Return how often what a bill is made of has changed: the ledger's days, and the months of prices."""
-        first, last = period.whole.first - back, period.whole.end - DAY
-        days = sum(self._changes[first + number * DAY] for number in range((last - first).days + 1))
-        return days, *(self.prices.changes.get(month, 0) for month in _months(first, last))
+        first, end = period.whole.first - back, period.whole.end
+        days = sum(self._changes[first + number * DAY] for number in range((end - first).days))
+        months = sum(n for month, n in self.prices.changes.items() if f"{first:%Y-%m}" <= month <= f"{end:%Y-%m}")
+        return days, months
 
     @property
     def _is_spread(self) -> bool:
@@ -439,13 +440,3 @@ def holidays_of_japan() -> Container[date]:
     from holidays import country_holidays  # noqa: PLC0415  # not in the event loop
 
     return country_holidays("JP")
-
-
-def _months(first: date, last: date) -> list[str]:
-    """Return the months from that of one day to that of another."""
-    found = []
-    day = first.replace(day=1)
-    while day <= last:
-        found.append(f"{day:%Y-%m}")
-        day = (day + 31 * DAY).replace(day=1)
-    return found

@@ -17,12 +17,11 @@ from homeassistant.components.recorder.history import state_changes_during_perio
 from homeassistant.components.recorder.models import process_timestamp
 from homeassistant.components.recorder.statistics import get_metadata
 from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
-from homeassistant.helpers.recorder import session_scope
 from homeassistant.util import dt as dt_util
 from sqlalchemy import func, select
 
 from .ledger import HALF_HOUR_SECONDS, MICRO
-from .recorder import async_read
+from .recorder import async_read, reading
 
 if TYPE_CHECKING:
     from homeassistant.core import HomeAssistant, State
@@ -109,7 +108,7 @@ def _read(hass: HomeAssistant, entity_id: str, begin: int, end: int) -> Prices:
     since, until = (dt_util.utc_from_timestamp(at) for at in (begin, end))
     states = state_changes_during_period(hass, since, until, entity_id).get(entity_id, [])
     changes = [(state.last_updated_timestamp, _micro(price_of_state(state))) for state in states]
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         runs = _runs(session, end)
         found = _constant_hours(hass, session, entity_id, begin, end)
     return found | held(segments(changes, runs, end), begin, end)

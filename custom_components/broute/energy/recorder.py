@@ -5,6 +5,7 @@ Together with price_history.py, which only reads, the only file that touches the
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import batched
 import logging
@@ -244,7 +245,7 @@ class Reconciler:
         if wanted.first is None:
             return True
         latest = await async_read(self.hass, _newest, statistic_id, 1)
-        return bool(latest) and _is_right(shift_of(wanted, latest[0]))
+        return any(_is_right(shift_of(wanted, row)) for row in latest)
 
     async def async_first(self, ledger: Ledger) -> int | None:
         """Return the time of the first counter of the ledger that can be true."""
@@ -464,19 +465,19 @@ def _overview(hass: HomeAssistant, statistic_id: str, span: Span, expected: Tota
     """Read what is there, in brief; `expected` is the total of the past that needs no closer look."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
     number, unit = _identified(metadata)
-    before: list[Row] = []
+    before: Row | None = None
     summaries: Summaries = {}
     total: Total | None = None
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         compiled = _compiled(session)
         starts = frozenset(_timestamp(start) for start in session.execute(select(RecorderRuns.start)).scalars())
-        latest = _rows(session, StatisticsShortTerm, number, unit, newest=1)
+        latest = _last(session, StatisticsShortTerm, number, unit)
         begin = span.first - HOUR + 1
         if span.first:
-            before = _rows(session, Statistics, number, unit, until=begin, newest=1)
+            before = _last(session, Statistics, number, unit, until=begin)
         if span.since < span.border <= compiled:
             # Before the summaries: what changes in between is in these, or seen to have changed the next time.
-            total = (unit, *before, *_added_up(session, number, begin, span.border))
+            total = (unit, before, *_added_up(session, number, begin, span.border))
         is_past_known = total is not None and total == expected
         if span.first:
             begin = max(begin, span.since, span.border if is_past_known else 0)
@@ -489,9 +490,14 @@ def _overview(hass: HomeAssistant, statistic_id: str, span: Span, expected: Tota
         total=total,
         is_past_known=is_past_known,
         summaries=summaries,
-        before=before[0] if before else None,
-        latest=latest[0] if latest else None,
+        before=before,
+        latest=latest,
     )
+
+
+def reading(hass: HomeAssistant) -> AbstractContextManager[Session]:
+    """Return a session in which nothing is written."""
+    return session_scope(hass=hass, read_only=True)
 
 
 def _compiled(session: Session) -> int:
@@ -515,14 +521,14 @@ def _identified(metadata: tuple[int, StatisticMetaData] | None) -> tuple[int, st
 def _hours(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> list[Row]:
     """Read the rows of the hours that begin within some time."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         return _rows(session, Statistics, *_identified(metadata), since=begin, until=end)
 
 
 def _newest(hass: HomeAssistant, statistic_id: str, number: int) -> list[Row]:
     """Read the newest rows of five minutes."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         return _rows(session, StatisticsShortTerm, *_identified(metadata), newest=number)
 
 
@@ -550,6 +556,13 @@ def _rows(
     to_micro = _to_micro(unit)
     found: list[Any] = list(session.execute(query).all())
     return [Row(int(start), to_micro(state), to_micro(total)) for start, state, total in reversed(found)]
+
+
+def _last(
+    session: Session, table: type[Statistics | StatisticsShortTerm], number: int, unit: str, *, until: int | None = None
+) -> Row | None:
+    """Return the newest row, or the last one that begins before some time."""
+    return next(iter(_rows(session, table, number, unit, until=until, newest=1)), None)
 
 
 def _added_up(session: Session, number: int, since: int, until: int) -> Sequence[Any]:
@@ -631,7 +644,7 @@ def _former(hass: HomeAssistant, statistic_id: str, until: int) -> list[Former]:
         .order_by(Statistics.start_ts)
     )
     to_micro = _to_micro(unit)
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         return [Former(int(start), to_micro(total)) for start, total in session.execute(query).all()]
 
 
@@ -656,7 +669,7 @@ async def async_compiled(hass: HomeAssistant) -> int:
 
 
 def _own_compiled(hass: HomeAssistant) -> int:
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         return _compiled(session)
 
 
@@ -684,7 +697,7 @@ def _own_summaries(hass: HomeAssistant, statistic_id: str) -> Summaries:
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
     if metadata is None:
         return {}
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         return _summaries(session, metadata[0], UnitOfEnergy.KILO_WATT_HOUR, 0, FAR)
 
 
@@ -692,7 +705,7 @@ def _own_rows(hass: HomeAssistant, statistic_id: str, begin: int, end: int) -> d
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
     if metadata is None:
         return {}
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         rows = _rows(session, Statistics, metadata[0], UnitOfEnergy.KILO_WATT_HOUR, since=begin, until=end)
     return {row.start: row.sum for row in rows}
 
@@ -726,10 +739,10 @@ async def async_count_on(hass: HomeAssistant, statistic_id: str, unit: str, tota
 def _counted(hass: HomeAssistant, statistic_id: str, total: int) -> Row | None:
     """Return the last row of five minutes; one that is still to be made has no sum yet."""
     metadata = get_metadata(hass, statistic_ids={statistic_id}).get(statistic_id)
-    with session_scope(hass=hass, read_only=True) as session:
+    with reading(hass) as session:
         unit = UnitOfEnergy.KILO_WATT_HOUR
-        if metadata is not None and (rows := _rows(session, StatisticsShortTerm, metadata[0], unit, newest=1)):
-            return rows[-1]
+        if metadata is not None and (last := _last(session, StatisticsShortTerm, metadata[0], unit)) is not None:
+            return last
         run = session.execute(select(func.max(StatisticsRuns.start))).scalar()
     return None if run is None else Row(int(_timestamp(run)), total, 0)
 
