@@ -285,6 +285,14 @@ def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: py
             home.hass.config_entries.async_update_subentry(home.entry, subentry, data=right)
             await asyncio.sleep(2)
             assert Decimal(state(home.hass, sensor)) > 0
+            # So is one that comes while it is being looked at.
+            paid = Decimal(state(home.hass, sensor))
+            dearer = {**right, "prices": ["310"]}
+            home.hass.config_entries.async_update_subentry(home.entry, subentry, data=dearer)
+            await asyncio.sleep(0)
+            home.hass.config_entries.async_update_subentry(home.entry, subentry, data=right)
+            await asyncio.sleep(2)
+            assert paid <= Decimal(state(home.hass, sensor)) < 2 * paid
             # From tomorrow on: no bill runs today, and what was written has no bar any more.
             future = {**right, "valid_from": (START.date() + 2 * DAY).isoformat()}
             home.hass.config_entries.async_update_subentry(home.entry, subentry, data=future)

@@ -25,6 +25,7 @@ from custom_components.broute.energy.bill import (
     expected,
     forecast,
     hours,
+    last_year,
     periods,
     returns,
 )
@@ -778,6 +779,25 @@ def test_half_hours_over_others(over: dict[datetime, Decimal | None], under: dic
 
 
 # Comparing plans.
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "days"),
+    [
+        ("2026-03-10 00:00", "2026-03-11 00:00", ("2026-03-10", "2026-03-11")),
+        ("2026-03-10 00:00", "2026-03-11 23:30", ("2026-03-10", "2026-03-11")),
+        ("2026-03-10 00:30", "2026-03-12 00:00", ("2026-03-11", "2026-03-12")),
+        ("2026-03-10 00:30", "2026-03-11 23:30", None),
+        ("2026-03-10 00:00", "2026-03-10 23:30", None),
+        ("2025-03-11 00:00", "2026-03-11 09:00", ("2025-03-11", "2026-03-11")),
+        ("2025-03-10 00:00", "2026-03-11 09:00", ("2025-03-11", "2026-03-11")),
+        ("2025-03-11 00:30", "2026-03-11 09:00", ("2025-03-12", "2026-03-11")),
+    ],
+)
+def test_the_whole_days_of_the_last_year(begin: str, end: str, days: tuple[str, str] | None) -> None:
+    first, last = (datetime.fromisoformat(at).replace(tzinfo=JST).astimezone(UTC) for at in (begin, end))
+    wanted = None if days is None else tuple(date.fromisoformat(day) for day in days)
+    assert last_year(first, last) == wanted
 
 
 def test_plans_are_compared_on_the_same_days() -> None:

@@ -535,6 +535,16 @@ def last_error(home: Installation) -> object:
 
 
 @pytest.mark.usefixtures("recorder_mock")
+async def test_what_is_not_recorded_cannot_be_wrong(hass: HomeAssistant) -> None:
+    ledger, rows = ledger_of(series(BEGIN, 1000, [1] * 200)), Reconciler(hass, ENERGY_IN)
+    get_instance(hass).entity_filter = lambda entity_id: entity_id != "sensor.energy"
+    changes = Changes()
+    await rows.async_reconcile(ledger, "sensor.energy", changes)
+    assert await rows.async_check(ledger, "sensor.energy") is True
+    assert (changes.imported, changes.corrected) == (0, 0)
+
+
+@pytest.mark.usefixtures("recorder_mock")
 async def test_rows_that_the_recorder_does_not_keep_are_not_right(hass: HomeAssistant) -> None:
     ledger = ledger_of(series(BEGIN, 1000, [1] * 200))
     rows = Reconciler(hass, ENERGY_IN)

@@ -22,7 +22,7 @@ from homeassistant.util import dt as dt_util
 
 from ..aiobroute import JST
 from ..const import CONF_COSTS, CONF_SPREAD_FIXED
-from .bill import Comparison, HalfHours, Overlaid, Period, Usage, compare, periods
+from .bill import Comparison, HalfHours, Overlaid, Period, Usage, compare, last_year, periods
 from .cost_rows import EMPTY, CostRows, Known, Piece, has_demand_charge, known_part, piece_of_costs, piece_of_returns
 from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, cost_entity_id
 from .demand import half_hour
@@ -54,7 +54,6 @@ _LOGGER = logging.getLogger(__name__)
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
-A_YEAR_BACK: Final = timedelta(days=365)
 A_YEAR: Final = timedelta(days=400)
 """Longer than the billing periods by which a demand counts."""
 
@@ -142,12 +141,10 @@ class Accounts:
         await self.history.async_load()
         await self._async_take_ledger()
         known, contract = self._spans.get(ENERGY_IN), self.contract
-        if known is None or contract is None:
+        days = None if known is None else last_year(*known)
+        if days is None or contract is None:
             return None
-        first, end = ((at + DAY - HALF_HOUR).astimezone(JST).date() for at in (known[0], known[1] - DAY + HALF_HOUR))
-        first = max(first, end - A_YEAR_BACK)
-        if first >= end:
-            return None
+        first, end = days
         usage = await self.async_usage()
         return first, end - DAY, await self.hass.async_add_executor_job(compare, contract.plans, usage, first, end)
 

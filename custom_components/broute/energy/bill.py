@@ -35,6 +35,8 @@ type HalfHours = Mapping[datetime, Decimal | None]
 DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(weeks=1)
 
+A_YEAR: Final = timedelta(days=365)
+
 WEEKS: Final = 4
 """So many weeks back a forecast looks."""
 
@@ -482,6 +484,16 @@ def _expected(known: HalfHours, before: HalfHours, start: datetime, now: datetim
     """Return the mean for a half-hour; from now on it is what it was a week before."""
     back = start - WEEK
     return before[back] if back >= now and back in before else expected(known, start, now)
+
+
+def last_year(begin: datetime, end: datetime) -> tuple[date, date] | None:
+    """Return the first of the whole days of a time, at most a year back, and the day after the last one.
+
+    `None` if no day is whole.
+    """
+    last = end.astimezone(JST).date()
+    first = max((begin + DAY - HALF_HOUR).astimezone(JST).date(), last - A_YEAR)
+    return (first, last) if first < last else None
 
 
 def compare(plans: Sequence[Plan], usage: Usage, first: date, end: date) -> list[Comparison]:
