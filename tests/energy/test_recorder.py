@@ -119,19 +119,27 @@ def test_off_and_then_the_disk_is_full(tmp_path: Path) -> None:
     live(story)
 
 
-def test_the_last_hours_are_asked_for_at_once_and_no_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("hours", "last"),
+    [
+        # From 14:30 to 16:00: the last one, and how many.
+        (0, "07EA 0B17 1000 04"),
+        # From 23:00 on, over midnight.
+        (8.5, "07EA 0B18 001E 04"),
+    ],
+)
+def test_the_last_hours_are_asked_for_at_once_and_no_others(tmp_path: Path, hours: float, last: str) -> None:
     async def story() -> None:
         async with house(tmp_path, FEW_DAYS) as (home, sim):
             await home.start()
-            await asyncio.sleep(20 * MINUTE)
+            await asyncio.sleep(20 * MINUTE + hours * 60 * MINUTE)
             await home.stop()
             await asyncio.sleep(2 * 60 * MINUTE)
             asked, sent = count_days(sim), len(sim.record.datagrams_from_client)
             await home.start()
             await asyncio.sleep(MINUTE)
-            # From 14:30 to 16:00: the last one, and how many.
             chosen = [data[12:] for data in sim.record.datagrams_from_client[sent:] if data[10] == 0x61]
-            assert chosen == [bytes.fromhex("ED07 07EA 0B17 1000 04")]
+            assert chosen == [bytes.fromhex(f"ED07 {last}")]
             assert count_days(sim) == asked
             await assert_true(home, sim, hours=24 * 4 + 15)
 
