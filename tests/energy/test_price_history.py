@@ -212,6 +212,17 @@ def test_prices_are_kept_when_the_recorder_forgets_them(tmp_path: Path) -> None:
             assert changes == {f"{START:%Y-%m}": 1}
             await kept.async_update({ENTITY}, first, now)
             assert kept.changes == changes
+            # A plan that begins earlier needs what is older.
+            earlier = KeptPrices(home.hass, "b")
+            await earlier.async_load()
+            await earlier.async_update({ENTITY}, first + HALF_HOUR, now)
+            assert earlier.known[ENTITY].items() < kept.known[ENTITY].items()
+            await earlier.async_update({ENTITY}, first, now)
+            assert earlier.known == kept.known
+            # What is kept follows when the entity gets another id.
+            earlier.rename({ENTITY: "sensor.another"})
+            assert earlier.known == {"sensor.another": kept.known[ENTITY]}
+            assert earlier.changes == {f"{START:%Y-%m}": 3}
             again = KeptPrices(home.hass, "a")
             await again.async_load()
             assert again.known == kept.known
