@@ -234,6 +234,7 @@ def test_prices_are_kept_when_the_recorder_forgets_them(tmp_path: Path) -> None:
             await damaged.async_update({ENTITY}, first, now)
             assert damaged.known == kept.known
             await damaged.async_remove()
+            await earlier.async_remove()
             assert not list((tmp_path / ".storage").glob("broute_prices.*"))
 
     live(story)
