@@ -322,8 +322,8 @@ class Accounts:
         """Return how often what a bill is made of has changed: the ledger's days, and the months of prices."""
         first, end = period.whole.first - back, period.whole.end
         days = sum(self._changes[first + number * DAY] for number in range((end - first).days))
-        months = sum(n for month, n in self.prices.changes.items() if f"{first:%Y-%m}" <= month <= f"{end:%Y-%m}")
-        return days, months
+        months = f"{first:%Y-%m}", f"{end:%Y-%m}"
+        return days, sum(n for month, n in self.prices.changes.items() if months[0] <= month <= months[1])
 
     @property
     def _is_spread(self) -> bool:
