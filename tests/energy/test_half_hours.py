@@ -7,7 +7,7 @@ from decimal import Decimal
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.broute.energy.half_hours import PART, KnownEnergies, Slots
+from custom_components.broute.energy.half_hours import PART, KnownEnergies, Slots, parts_of_month, span_of
 
 HALF_HOUR = 1800
 BEGIN = 20_000 * PART
@@ -69,3 +69,17 @@ def test_parts_are_in_the_order_of_time() -> None:
     for start in days:
         slots.take(start, start + HALF_HOUR, {start: 1})
     assert list(slots) == list(days)
+
+
+def test_from_the_first_half_hour_to_the_end_of_the_last_one() -> None:
+    assert span_of({}) is None
+    assert span_of({BEGIN: 0}) == (at(BEGIN), at(BEGIN + HALF_HOUR))
+    assert span_of({BEGIN + 9 * HALF_HOUR: 1, BEGIN: 0}) == (at(BEGIN), at(BEGIN + 10 * HALF_HOUR))
+
+
+def test_a_month_is_taken_with_the_hour_before_it() -> None:
+    assert parts_of_month(BEGIN, 2) == [
+        (BEGIN - 3600, BEGIN),
+        (BEGIN, BEGIN + 86_400),
+        (BEGIN + 86_400, BEGIN + 2 * 86_400),
+    ]

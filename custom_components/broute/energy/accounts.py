@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 import logging
@@ -28,9 +28,9 @@ from .dashboard import COMPENSATION, COST, async_show_cost_if_wanted, cost_entit
 from .demand import half_hour
 from .figures import LATEST, Figures, Settled, brought_in, figures, flowed_since, settle, total_of
 from .first_plan import async_take_price
-from .half_hours import KnownEnergies, Slots
-from .kept import Kept
-from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, HALF_HOUR_SECONDS, MICRO
+from .half_hours import KnownEnergies, Slots, parts_of_month, span_of
+from .kept import Kept, changes_within
+from .ledger import ENERGY_IN, ENERGY_OUT, HALF_HOUR, MICRO
 from .plans import contract_of
 from .price_history import price_of_state
 from .prices import KeptPrices, prices_of
@@ -61,9 +61,6 @@ YEN: Final = "JPY"
 
 REST: Final = 20.0
 """Seconds between two looks, at least; the second one that sees the same ledger writes."""
-
-PIECE: Final = int(DAY.total_seconds())
-"""Seconds of the ledger that are taken at a time: about a millisecond."""
 
 KINDS: Final = {COST: ENERGY_IN, COMPENSATION: ENERGY_OUT}
 
@@ -320,10 +317,7 @@ class Accounts:
 
     def _changes_within(self, period: Period, back: timedelta) -> tuple[int, int]:
         """Return how often what a bill is made of has changed: the ledger's days, and the months of prices."""
-        first, end = period.whole.first - back, period.whole.end
-        days = sum(self._changes[first + number * DAY] for number in range((end - first).days))
-        months = f"{first:%Y-%m}", f"{end:%Y-%m}"
-        return days, sum(n for month, n in self.prices.changes.items() if months[0] <= month <= months[1])
+        return changes_within(self._changes, self.prices.changes, period.whole.first - back, period.whole.end)
 
     @property
     def _is_spread(self) -> bool:
@@ -365,18 +359,14 @@ class Accounts:
         changed = {name for _, name, _ in (set(counts) ^ set(before) if meters == tenures else counts)}
         months = {month.name: month for month in ledger.months.values()}
         for name in sorted(changed):
-            month = months[name]
-            # The last hour of a month ends with the first counter of the next.
-            end = month.begin + month.days * int(DAY.total_seconds())
-            for begin in (month.begin - 2 * HALF_HOUR_SECONDS, *range(month.begin, end, PIECE)):
-                until = month.begin if begin < month.begin else begin + PIECE
+            for begin, until in parts_of_month(months[name].begin, months[name].days):
                 for key, known in self._known.items():
                     if known.take(begin, until, energies(ledger, key, begin, until)):
                         day = datetime.fromtimestamp(begin, JST).date()
                         self._changes[day] += 1
                     await asyncio.sleep(0)
         for key, known in self._known.items():
-            self._spans[key] = await self.hass.async_add_executor_job(_span, known)
+            self._spans[key] = await self.hass.async_add_executor_job(span_of, known)
         self._version = version
 
     async def _async_write(self, pieces: Pieces) -> bool:
@@ -417,13 +407,6 @@ class Accounts:
                 self._derived[kind, period] = made_of, piece
             pieces.append((period, piece))
         return pieces
-
-
-def _span(known: Mapping[int, int]) -> Known | None:
-    """Return the beginning of the first half-hour, and the end of the last one."""
-    if not known:
-        return None
-    return datetime.fromtimestamp(min(known), UTC), datetime.fromtimestamp(max(known), UTC) + HALF_HOUR
 
 
 def entities_of(contract: Contract) -> set[str]:

@@ -6,9 +6,12 @@ from decimal import Decimal
 from itertools import chain
 from typing import Final, override
 
-from .ledger import HALF_HOUR_SECONDS, MICRO
+from .ledger import HALF_HOUR, HALF_HOUR_SECONDS, MICRO
 
-PART: Final = 50 * 86_400
+HOUR: Final = 3600
+DAY: Final = 86_400
+
+PART: Final = 50 * DAY
 """Seconds."""
 
 
@@ -75,3 +78,19 @@ class Slots(Mapping[int, int]):
     @override
     def __len__(self) -> int:
         return sum(map(len, self._parts.values()))
+
+
+def span_of(known: Mapping[int, int]) -> tuple[datetime, datetime] | None:
+    """Return the beginning of the first half-hour, and the end of the last one."""
+    if not known:
+        return None
+    return datetime.fromtimestamp(min(known), UTC), datetime.fromtimestamp(max(known), UTC) + HALF_HOUR
+
+
+def parts_of_month(begin: int, days: int) -> list[tuple[int, int]]:
+    """Return from when to when a month is taken, about a millisecond at a time.
+
+    The last hour of the month before ends with its first counter.
+    """
+    starts = [begin + number * DAY for number in range(days)]
+    return [(begin - HOUR, begin), *((start, start + DAY) for start in starts)]
