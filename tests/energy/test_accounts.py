@@ -12,9 +12,10 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 
 from custom_components.broute.aiobroute import JST
+from custom_components.broute.energy.accounts import entities_of
 from custom_components.broute.energy.bill import Usage, add_up, bill, costs, hours, periods, returns
 from custom_components.broute.energy.plans import contract_of
-from custom_components.broute.energy.tariff import midnight
+from custom_components.broute.energy.tariff import Contract, Market, Plan, midnight, simple
 
 from ..aiobroute.virtual_time import START
 from ..home import dongle, elapse, entry_of, set_up, state
@@ -312,6 +313,20 @@ def test_plans_that_are_gone_and_plans_that_cannot_be(tmp_path: Path, caplog: py
     live(story)
 
 
+def test_who_tells_prices() -> None:
+    begins = [date(2026, month, 1) for month in (1, 2, 3, 4)]
+    told = Market(entity="sensor.market")
+    contract = Contract(
+        (
+            Plan(valid_from=begins[0], energy=simple(Decimal(30)), levies={}),
+            Plan(valid_from=begins[1], energy=told, levies={}, fuel_entity="sensor.fuel"),
+            Plan(valid_from=begins[2], energy=simple(Decimal(30)), levies={}, fuel_entity="sensor.other_fuel"),
+            Plan(valid_from=begins[3], energy=told, levies={}),
+        )
+    )
+    assert entities_of(contract) == {"sensor.market", "sensor.fuel", "sensor.other_fuel"}
+
+
 async def test_without_a_recorder_there_are_figures_all_the_same(hass: HomeAssistant) -> None:
     with dongle(scenarios.NORMAL) as sim:
         entry = entry_of(sim)
@@ -336,5 +351,9 @@ async def test_without_a_recorder_there_are_figures_all_the_same(hass: HomeAssis
         assert cost == 31 * energy > 0
         demand = Decimal(state(hass, "sensor.contract_demand"))
         assert 0 < demand < 20
+        accounts = entry.runtime_data.accounting.accounts
+        holidays = (await accounts.async_usage()).holidays
+        assert date(2026, 11, 23) in holidays, "勤労感謝の日"
+        assert date(2026, 11, 24) not in holidays
         assert Decimal(state(hass, "sensor.smart_meter_demand_of_the_running_half_hour")) >= 0
         await hass.config_entries.async_unload(entry.entry_id)
