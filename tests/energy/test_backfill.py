@@ -158,6 +158,7 @@ def test_a_new_entry(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             await asyncio.sleep(60 * MINUTE)
             # The polls, what is asked beside them, and one hour of both directions.
             assert len(sim.record.datagrams_from_client) - asked <= 60 + 12 + 2 + 1
+            assert messages(caplog) == told
 
     live(story)
 

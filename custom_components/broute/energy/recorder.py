@@ -50,9 +50,11 @@ from .statistics import (
     chunk_of,
     corrections_of,
     differences,
+    first_of,
     offset_of,
     running,
     shift_of,
+    summary_of,
     surplus,
 )
 
@@ -129,7 +131,7 @@ class Overview:
 
     def summary(self, chunk: Chunk) -> Summary:
         """Return that of the rows of a chunk."""
-        return self.summaries.get(chunk.begin, Summary(0, 0, 0, 0))
+        return self.summaries.get(chunk.begin, summary_of(chunk.begin, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +223,7 @@ class Reconciler:
                 get_instance(self.hass).queue_task(RemoveTask(statistic_id, gone))
             await self._async_write(statistic_id, overview.unit, rows, short)
             # Only what was written is read back: all else has just been compared.
-            since = chunk_of(min([*gone[:1], *(row.start for row in rows[:1])], default=wanted.until))
+            since = chunk_of(min([*gone, *(row.start for row in rows)], default=wanted.until))
 
     async def _async_recall(self, ledger: Ledger, statistic_id: str) -> None:
         """Take from the recorder what the ledger had and lost: a damaged month that no meter remembers any more."""
@@ -249,8 +251,7 @@ class Reconciler:
 
     async def async_first(self, ledger: Ledger) -> int | None:
         """Return the time of the first counter of the ledger that can be true."""
-        chunks = await self._async_chunks(ledger)
-        first = chunks[-1].after.first if chunks else None
+        first = first_of(await self._async_chunks(ledger))
         return None if first is None else first.at
 
     def _forget_continued(self, ledger: Ledger, wanted: Wanted) -> None:
@@ -273,7 +274,7 @@ class Reconciler:
 
     async def _async_look(self, ledger: Ledger, statistic_id: str, since: int) -> tuple[Wanted, Overview]:
         continued, chunks = ledger.continued.get(self.key), await self._async_chunks(ledger)
-        first = chunks[-1].after.first if chunks else None
+        first = first_of(chunks)
         begin = begin_of(continued, first)
         past = chunks[:-RECENT]
         border = chunks[-RECENT].begin if past else 0

@@ -444,7 +444,7 @@ class Wanted:
     @property
     def first(self) -> Point | None:
         """Return the first counter."""
-        return self.chunks[-1].after.first if self.chunks else None
+        return first_of(self.chunks)
 
     @property
     def begin(self) -> int | None:
@@ -461,6 +461,11 @@ class Wanted:
         return [
             Row(row.start, row.state, row.sum + self.offset) for row in chunk.rows if row.start + HOUR <= self.until
         ]
+
+
+def first_of(chunks: Sequence[Chunk]) -> Point | None:
+    """Return the first counter of the ledger, which the last of all chunks knows."""
+    return next((chunk.after.first for chunk in reversed(chunks)), None)
 
 
 def begin_of(continued: Continued | None, first: Point | None) -> int | None:
