@@ -1,4 +1,4 @@
-"""What takes long to work out, kept as long as what it was made of stays the same."""
+"""What takes long to work out, kept as long as what it is made of stays the same."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
