@@ -206,6 +206,16 @@ def test_own_hours_stay_and_theirs_come_before_them() -> None:
     assert [row for row in rows_of(derived(ledger)).values() if row.start < first] == own
 
 
+def test_hours_that_ours_have_meanwhile_are_no_part_of_what_goes() -> None:
+    found = preview(former(BEGIN, [MICRO] * 25), BEGIN + 30 * HOUR)
+    assert (found.hours, found.energy, found.joint) == (25, 25 * MICRO, BEGIN + 30 * HOUR)
+    # The meter has told more of its memory since then.
+    earlier = preview_of(found.continued, BEGIN + 10 * HOUR)
+    assert earlier is not None
+    assert (earlier.hours, earlier.energy) == (10, 10 * MICRO)
+    assert earlier.end == earlier.joint == BEGIN + 10 * HOUR
+
+
 def test_nothing_from_before() -> None:
     assert continuing("sensor.former", former(BEGIN, [MICRO] * 3), [], BEGIN, None) is None
     assert continuing("sensor.former", [], [], BEGIN, None) is None

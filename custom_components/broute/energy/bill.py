@@ -166,11 +166,11 @@ class Bill:
     parts: Parts
     total: Decimal
     """Yen, rounded as the plan says."""
-    demand: Decimal | None = None
+    demand: Decimal | None
     """kW of the contract, if it is made by demand."""
-    unknown: int = 0
+    unknown: int
     """Half-hours whose kWh are not known."""
-    unpriced: int = 0
+    unpriced: int
     """Half-hours whose kWh have no price."""
     estimated: int = 0
     """Half-hours whose kWh are a forecast."""
