@@ -396,6 +396,8 @@ def test_what_did_not_get_to_the_disk_is_written_the_next_time(tmp_path: Path) -
         before = {name: path.read_bytes() for name, path in files(tmp_path).items()}
         fill(ledger, {BEGIN + 86400 * 10: 5000})
         ledger.correct(ENERGY_IN, BEGIN, 5)
+        hours = [(BEGIN - 23 * HOUR, 1_250_000, UNKNOWN)]
+        ledger.begin_with(ENERGY_IN, Continued.of("sensor.former", BEGIN - 23 * HOUR, BEGIN, hours))
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
@@ -411,8 +413,10 @@ def test_what_did_not_get_to_the_disk_is_written_the_next_time(tmp_path: Path) -
         for name, content in before.items():
             assert files(tmp_path)[name].read_bytes() == content
         assert ledger.changed == {(A, "2026-11")}
+        assert ledger.is_continued_changed
         await store.async_save()
         assert not ledger.changed
+        assert not ledger.is_continued_changed
 
     in_a_home(tmp_path, story)
     assert_same(loaded(tmp_path).ledger, ledger)
