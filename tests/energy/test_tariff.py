@@ -33,6 +33,8 @@ from custom_components.broute.energy.tariff import (
 from custom_components.broute.energy.terms import LEVIES, Days, Fault, InvalidPlanError, Rounding
 
 YEN = Decimal(30)
+LESS = Decimal("-0.01")
+"""Than nothing."""
 ONE = (Step(None, YEN),)
 NIGHT = Hours(begin=time(23), end=time(7))
 
@@ -124,11 +126,13 @@ def test_a_plan_has_holidays_of_its_own() -> None:
         (lambda: Billing(0), Fault.BILLING_DAY),
         (lambda: Billing(32), Fault.BILLING_DAY),
         (lambda: Market(loss=Decimal(1)), Fault.LOSS),
-        (lambda: Market(loss=Decimal(-1)), Fault.LOSS),
-        (lambda: plan(basic=MonthlyCharge(Decimal(-1))), Fault.NEGATIVE),
-        (lambda: plan(basic=DemandCharge(Decimal(-1))), Fault.NEGATIVE),
-        (lambda: plan(basic=SizeCharge(YEN, Decimal(-1))), Fault.NEGATIVE),
-        (lambda: plan(basic=MinimumCharge(YEN, Decimal(-1))), Fault.NEGATIVE),
+        (lambda: Market(loss=LESS), Fault.LOSS),
+        (lambda: plan(basic=MonthlyCharge(LESS)), Fault.NEGATIVE),
+        (lambda: plan(basic=DemandCharge(LESS)), Fault.NEGATIVE),
+        (lambda: plan(basic=SizeCharge(YEN, LESS)), Fault.NEGATIVE),
+        (lambda: plan(basic=SizeCharge(LESS, YEN)), Fault.NEGATIVE),
+        (lambda: plan(basic=MinimumCharge(YEN, LESS)), Fault.NEGATIVE),
+        (lambda: plan(basic=MinimumCharge(LESS, YEN)), Fault.NEGATIVE),
         (lambda: Contract((plan(), plan())), Fault.SAME_DAY),
     ],
 )
@@ -137,6 +141,13 @@ def test_what_cannot_be_is_named(make: object, fault: Fault) -> None:
     with pytest.raises(InvalidPlanError) as raised:
         make()
     assert raised.value.fault is fault
+
+
+def test_a_charge_may_be_nothing() -> None:
+    zero = Decimal(0)
+    charges = MonthlyCharge(zero), DemandCharge(zero), SizeCharge(zero, zero), MinimumCharge(zero, zero)
+    assert [plan(basic=charge).basic for charge in charges] == list(charges)
+    assert Market(loss=zero).loss == 0
 
 
 def plan(
