@@ -168,7 +168,7 @@ class Reconciler:
     verified: Verified | None = None
     is_right: bool = False
     """Whether everything was right when it was looked at last."""
-    _offset: int = field(init=False)
+    _offset: int = 0
     """What the sums began with when they were looked at last."""
     _derivation: Derivation = field(init=False)
     _recalled: set[tuple[str, int]] = field(default_factory=set)
