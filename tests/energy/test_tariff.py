@@ -34,7 +34,7 @@ from custom_components.broute.energy.terms import LEVIES, Days, Fault, InvalidPl
 
 YEN = Decimal(30)
 LESS = Decimal("-0.01")
-"""Than nothing."""
+"""Less than nothing, by the least that a bill shows."""
 ONE = (Step(None, YEN),)
 NIGHT = Hours(begin=time(23), end=time(7))
 

@@ -35,7 +35,8 @@ type HalfHours = Mapping[datetime, Decimal | None]
 DAY: Final = timedelta(days=1)
 WEEK: Final = timedelta(weeks=1)
 
-A_YEAR: Final = timedelta(days=365)
+COMPARED: Final = timedelta(days=365)
+"""So far back plans are compared."""
 
 WEEKS: Final = 4
 """So many weeks back a forecast looks."""
@@ -492,7 +493,7 @@ def last_year(begin: datetime, end: datetime) -> tuple[date, date] | None:
     `None` if no day is whole.
     """
     last = end.astimezone(JST).date()
-    first = max((begin + DAY - HALF_HOUR).astimezone(JST).date(), last - A_YEAR)
+    first = max((begin + DAY - HALF_HOUR).astimezone(JST).date(), last - COMPARED)
     return (first, last) if first < last else None
 
 
